@@ -1,0 +1,33 @@
+"""Every error a user can cause, each carrying one sentence: what was found, where, and what to do."""
+
+from pathlib import Path
+
+
+class GoodviewsError(Exception):
+    """Base of all expected failures; the command line prints its text and exits with status 1."""
+
+
+class ArtifactError(GoodviewsError):
+    """An encoder folder, an exported file or an index is missing, damaged or somebody else's."""
+
+
+class DataError(GoodviewsError):
+    """Images, labels or annotations are missing, unreadable or contradict each other."""
+
+
+class UsageError(GoodviewsError):
+    """The request itself cannot be met: an unknown name, a value out of range, a field that does not exist."""
+
+
+class OutputExists(GoodviewsError):
+    """The output is there already and was not to be replaced."""
+
+    def __init__(self, path: Path, hint: str = "Give another name, or --overwrite to replace it."):
+        super().__init__(f"{path} exists already. {hint}")
+
+
+class MissingExtra(GoodviewsError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, *, extra: str, needed_for: str):
+        super().__init__(f'{needed_for} needs {package}, which is not installed: pip install "goodviews[{extra}]".')

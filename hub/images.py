@@ -1,0 +1,127 @@
+"""Reading photos as people have them: any mode, any rotation, some of them broken.
+
+Torch-free, since the deployed encoder reads images by the same rules.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .atomic import write_text
+from .errors import DataError
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .mpo .jp2 .avif".split()
+)
+
+
+def read_image(path: Path | str) -> Image.Image:
+    """An image file as RGB, 8 bits a channel, upright.
+
+    Of an animation the first frame, of transparency the colours over white. Truncated files are refused
+    rather than filled with grey.
+
+    Raises:
+        DataError: the file is missing, not an image, damaged, or too large to be decoded safely.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata of files that read well
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.load()
+                return to_rgb(image)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; check the path.") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, not an image file.") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not an image that Pillow can read; remove it or convert it to JPEG or PNG.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise DataError(f"{path} has more than {limit} million pixels; make it smaller before use.") from None
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, IndexError, KeyError, AttributeError) as error:
+        # Pillow's decoders raise all of these on damaged files; the file is at fault, not the caller.
+        raise DataError(f"{path} is damaged ({error}); replace or remove it.") from None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An opened Pillow image as RGB, 8 bits a channel, upright (EXIF orientation applied)."""
+    try:
+        image = ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        pass  # unreadable EXIF says nothing about the orientation; the pixels are fine
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        return _deep_gray_to_rgb(image)
+    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(paper, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def find_images(folder: Path | str) -> list[Path]:
+    """All image files below a folder by their suffix, sorted by path; hidden files are left out.
+
+    Raises:
+        DataError: the folder is missing or holds no image file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder that holds the images.")
+    images = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    if not images:
+        count = sum(path.is_file() for path in folder.rglob("*"))
+        raise DataError(f"{folder} holds no image: {count} files, none with a suffix such as .jpg or .png.")
+    return images
+
+
+@dataclass
+class SkippedImages:
+    """Images that were left out because they could not be read, with the reason of each."""
+
+    items: list[tuple[str, str]] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+
+    def add(self, path: Path | str, reason: str, position: int = -1) -> None:
+        """Note one image; `position` is its place in what was asked for, where there is an order."""
+        self.items.append((str(path), reason))
+        self.positions.append(position)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.items)
+
+    def summary(self) -> str:
+        """One line for the log, e.g. "3 images could not be read and were skipped: a.jpg, b.png, c.gif"."""
+        names = ", ".join(Path(path).name for path, _ in self.items[:5])
+        more = f" and {len(self) - 5} more" if len(self) > 5 else ""
+        noun = "image" if len(self) == 1 else "images"
+        were = "was" if len(self) == 1 else "were"
+        return f"{len(self)} {noun} could not be read and {were} skipped: {names}{more}"
+
+    def write(self, path: Path) -> Path:
+        """Write one line an image: its path, a tab, the reason."""
+        return write_text(path, "".join(f"{name}\t{reason}\n" for name, reason in self.items))
+
+
+def _deep_gray_to_rgb(image: Image.Image) -> Image.Image:
+    """16-bit and floating-point grey as 8 bits; `convert` alone would clip everything above 255 to white."""
+    values = np.asarray(image, dtype=np.float64)
+    if image.mode == "F":
+        top = 1.0 if values.max(initial=0) <= 1.0 else (255.0 if values.max(initial=0) <= 255.0 else 65535.0)
+    else:
+        top = 65535.0
+    scaled = np.clip(values / top * 255.0, 0, 255).round().astype(np.uint8)
+    return Image.fromarray(scaled).convert("RGB")
