@@ -1,0 +1,113 @@
+"""A task: what is fine-tuned, what is measured, and by which protocol.
+
+A task is a function returning a `Task`, and every such function is named in `commands.TASKS`. What families of tasks share is
+here; what differs lies in `Task.measure`, a frozen dataclass of settings that can be called:
+
+    @dataclass(frozen=True)
+    class VocDetection:                       # the settings: together they fix the number
+        iterations: int = 24_000
+        batch_size: int = 16
+
+        def __call__(self, encoder, data, folder, setup) -> Measurement:
+            from .torchvision_engine import …  # heavy imports wait until the task runs
+
+    def voc_detection() -> Task:
+        return Task(name="voc07+12-c4-24k", …, measure=VocDetection())
+
+Importing a module that defines tasks therefore imports no torch, and `goodviews tasks` answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..hub.atomic import new_folder
+from ..hub.report import Report, encoder_id, evidence, save_report
+
+if TYPE_CHECKING:
+    from ..hub.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the user chooses for one run. Only `seed` (and `batch_size` where the task trains a network) can move the number."""
+
+    seed: int = 0
+    batch_size: int | None = None  # images in a batch; None: the task's own
+    workers: int = 0
+    device: str | None = None  # None: where the encoder is
+    cache: Path | None = None  # folder for frozen features; None: nothing is kept
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a task found.
+
+    `metrics` are in percent unless the name says otherwise. `NAME_low` and `NAME_high` are the ends of the 95 % interval of
+    `NAME`, by the method that the protocol names; `compare` draws them.
+    """
+
+    metrics: dict[str, float]
+    dataset: dict[str, Any]  # name, digest (see `digest_of`), counts of images and classes, images skipped
+    engine: str  # what fine-tuned and scored: "torch", "torchvision", "detectron2"
+    changed: dict[str, Any] = field(default_factory=dict)  # settings that this run overrode: they make it another protocol
+
+
+class Measure(Protocol):
+    """A frozen dataclass of settings, callable: fine-tunes and scores `encoder` on `data`, leaves its pictures in `folder`."""
+
+    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """A named protocol. Two reports may share a column only if everything `describe` says is equal."""
+
+    name: str  # the protocol with its budget, as in Report.task: "knn", "voc07+12-c4-24k"
+    fine_tuned: str  # in a few words: "nothing", "a linear layer", "the whole detector"
+    metric: str  # the primary metric in words: "top-1 accuracy, %"
+    primary: str  # its key in Report.metrics
+    layout: str  # the data folder that it reads, in a line
+    measure: Measure
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that fixes the number, for `Report.protocol`; JSON-able."""
+        settings = asdict(self.measure)  # type: ignore[call-overload]  # a Measure is a dataclass
+        return {"fine_tuned": self.fine_tuned, "metric": self.metric, **settings}
+
+    def run(
+        self, encoder: Encoder, data: Path, out: Path, *, setup: Setup | None = None, overwrite: bool = False
+    ) -> Report:
+        """Measures `encoder` on `data` and writes `out`/report.json beside the task's pictures and lists.
+
+        Raises:
+            OutputExists: `out` exists and `overwrite` is not set.
+            DataError: `data` is not laid out as `layout` says. Nothing is written then.
+        """
+        setup = setup or Setup()
+        with new_folder(out, overwrite) as folder:
+            with evidence() as found:
+                measured = self.measure(encoder, data, folder, setup)
+            report = Report(
+                task=self.name,
+                encoder=encoder_id(encoder),
+                dataset=measured.dataset,
+                metrics=measured.metrics,
+                primary=self.primary,
+                protocol={**self.describe(), **measured.changed},
+                engine=measured.engine,
+                seed=setup.seed,
+                evidence=found.evidence,
+            )
+            save_report(report, folder / "report.json")
+        return report
+
+
+def digest_of(root: Path, files: Sequence[Path]) -> str:
+    """Names the data: 16 hexadecimal digits over the relative path and the byte count of every file, in any order."""
+    lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}" for file in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
