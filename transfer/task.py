@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the user chooses for one run. Only `seed` (and `batch_size` where the task trains a network) can move the number."""
+    """What the user chooses for one run; the device is where the encoder is.
+
+    Only `seed` can move the number, and `batch_size` where the task trains a network (then it goes into `Measurement.changed`).
+    """
 
     seed: int = 0
     batch_size: int | None = None  # images in a batch; None: the task's own
     workers: int = 0
-    device: str | None = None  # None: where the encoder is
     cache: Path | None = None  # folder for frozen features; None: nothing is kept
 
 
