@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all: written beside their final name, flushed to disk, then renamed."""
 
+import errno
 import json
 import os
 import shutil
@@ -70,16 +71,20 @@ def write_json(path: Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG}
+
+
 @contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write into a sentence; what was there before is untouched."""
     try:
         yield
     except OSError as error:
-        if error.filename is not None and Path(error.filename).suffix in {".jpg", ".jpeg", ".png"}:
+        if error.errno not in _DISK_REFUSES and not isinstance(error, NotADirectoryError):
             raise
-        reason = error.strerror or str(error)
-        raise GoodviewsError(f"Could not write {path}: {reason}. Nothing was changed; free space or give another place.") from error
+        raise GoodviewsError(
+            f"Could not write {path}: {error.strerror}. Nothing there was changed; free space or give another place."
+        ) from error
 
 
 def _replace_folder(partial: Path, out: Path) -> None:

@@ -69,12 +69,16 @@ def train_and_test(root: Path | str) -> tuple[ImageFolder, ImageFolder]:
     train, test = image_folder(train_root), image_folder(test_root)
     for part in (train, test):
         if part.labels is None:
-            raise DataError(f"{part.root} has images outside class folders; the layout is {part.root.name}/<class>/*.jpg.")
+            raise DataError(
+                f"{part.root} has images outside class folders; the layout is {part.root.name}/<class>/*.jpg."
+            )
     if len(train.classes) < 2:
         raise DataError(f"{train.root} has one class, {train.classes[0]}; classification needs at least two.")
     unknown = sorted(set(test.classes) - set(train.classes))
     if unknown:
-        raise DataError(f"{test.root} has the class {unknown[0]}, which {train.root} lacks; both parts need the same classes.")
+        raise DataError(
+            f"{test.root} has the class {unknown[0]}, which {train.root} lacks; both parts need the same classes."
+        )
     number = {name: i for i, name in enumerate(train.classes)}
     labels = tuple(number[test.classes[label]] for label in test.labels or ())
     return train, ImageFolder(test.root, test.paths, labels, train.classes)

@@ -3,6 +3,7 @@
 Torch-free, since the deployed encoder reads images by the same rules.
 """
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from .atomic import write_text
 from .errors import DataError
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .mpo .jp2 .avif".split()
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
+    + (".mpo", ".jp2", ".avif")
 )
 
 
@@ -41,21 +43,31 @@ def read_image(path: Path | str) -> Image.Image:
     except IsADirectoryError:
         raise DataError(f"{path} is a folder, not an image file.") from None
     except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that Pillow can read; remove it or convert it to JPEG or PNG.") from None
+        raise DataError(
+            f"{path} is not an image that Pillow can read; remove it or convert it to JPEG or PNG."
+        ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise DataError(f"{path} has more than {limit} million pixels; make it smaller before use.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, IndexError, KeyError, AttributeError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        MemoryError,
+        TypeError,
+        IndexError,
+        KeyError,
+        AttributeError,
+    ) as error:
         # Pillow's decoders raise all of these on damaged files; the file is at fault, not the caller.
         raise DataError(f"{path} is damaged ({error}); replace or remove it.") from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """An opened Pillow image as RGB, 8 bits a channel, upright (EXIF orientation applied)."""
-    try:
-        image = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        pass  # unreadable EXIF says nothing about the orientation; the pixels are fine
+    with contextlib.suppress(OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        image = ImageOps.exif_transpose(image)  # unreadable EXIF says nothing of the orientation; the pixels are fine
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return _deep_gray_to_rgb(image)
     if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:

@@ -1,0 +1,218 @@
+"""The encoder folder: config.json, model.safetensors and preprocessor_config.json, read alike by goodviews, timm and
+transformers."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .atomic import new_folder, write_json, write_text
+from .card import card
+from .encoder import Encoder, Origin, Preprocessing
+from .errors import ArtifactError
+from .fingerprint import TOLERANCE, fingerprint, fingerprint_difference
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+
+
+def save(encoder: Encoder, folder: Path | str, *, overwrite: bool = False) -> Path:
+    """Write an encoder folder, whole or not at all.
+
+    Args:
+        encoder: moved to the CPU in a copy of its weights; itself unchanged.
+        folder: the folder to make.
+        overwrite: replace a folder that exists.
+
+    Raises:
+        OutputExists: the folder exists and `overwrite` is off.
+        GoodviewsError: the disk refuses.
+    """
+    folder = Path(folder)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.backbone.state_dict().items()}
+    with new_folder(folder, overwrite) as partial:
+        save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})  # one key: two would not be byte-reproducible
+        config = _config(encoder, weights_sha256=sha256(partial / WEIGHTS))
+        write_json(partial / "config.json", config)
+        write_json(partial / "preprocessor_config.json", _preprocessor_config(encoder.preprocessing))
+        write_text(partial / "README.md", card(config))
+    return folder
+
+
+def load(folder: Path | str) -> Encoder:
+    """Read an encoder folder; every tensor must be there, none more, all of the right shape.
+
+    Raises:
+        ArtifactError: the folder is missing, damaged or another tool's.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    cfg = config["pretrained_cfg"]
+    if not timm.is_model(config["architecture"]):
+        raise ArtifactError(
+            f"{folder}/config.json names the architecture {config['architecture']}, unknown to this timm."
+        )
+    backbone = timm.create_model(config["architecture"], num_classes=0, global_pool=config.get("global_pool", "avg"))
+    load_strictly(backbone, _read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
+    preprocessing = Preprocessing(
+        input_px=int(cfg["input_size"][-1]),
+        crop_pct=float(cfg["crop_pct"]),
+        interpolation=cfg["interpolation"],
+        mean=tuple(cfg["mean"]),
+        std=tuple(cfg["std"]),
+    )
+    ours = config["goodviews"]
+    known = {field.name for field in fields(Origin)}
+    return Encoder(backbone, preprocessing, Origin(**{key: value for key, value in ours.items() if key in known}))
+
+
+def check(folder: Path | str) -> list[str]:
+    """Problems of an encoder folder, a sentence each; empty when it is whole and embeds as when it was written.
+
+    Raises:
+        ArtifactError: there is no encoder folder to check, or it cannot be loaded at all.
+    """
+    folder = Path(folder)
+    ours = read_config(folder)["goodviews"]
+    problems = []
+    found = sha256(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "missing"
+    if found != ours["weights_sha256"]:
+        problems.append(
+            f"{WEIGHTS} has sha256 {found[:12]}, config.json says {ours['weights_sha256'][:12]}: the file was changed."
+        )
+    distance = fingerprint_difference(load(folder), ours["fingerprint"])
+    if not distance <= TOLERANCE:
+        problems.append(
+            f"The test image embeds {distance:.3g} away from the fingerprint in config.json (at most {TOLERANCE})."
+        )
+    missing = [name for name in ("preprocessor_config.json", "README.md") if not (folder / name).is_file()]
+    problems.extend(f"{name} is missing." for name in missing)
+    return problems
+
+
+def read_config(folder: Path | str) -> dict[str, Any]:
+    """config.json of an encoder folder, checked to be ours and complete.
+
+    Raises:
+        ArtifactError: missing, not JSON, written by another tool, or lacking a field.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ArtifactError(
+            f"{folder} holds no encoder: config.json is missing. Give the folder that pretraining wrote (RUN/encoder)."
+        )
+    try:
+        config = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ArtifactError(f"{path} is not JSON; the folder is damaged or not an encoder.") from None
+    if not isinstance(config, dict) or not isinstance(config.get("goodviews"), dict):
+        raise ArtifactError(
+            f"{path} was not written by goodviews: it has no 'goodviews' block. "
+            "A timm model loads as timm:NAME, a torchvision model as torchvision:NAME."
+        )
+    if config["goodviews"].get("format") != FORMAT:
+        found = config["goodviews"].get("format")
+        raise ArtifactError(
+            f"{path} has format {found}; this goodviews reads format {FORMAT}. Install a matching version."
+        )
+    cfg = config.get("pretrained_cfg")
+    needed = {"input_size", "crop_pct", "interpolation", "mean", "std"}
+    lacking = needed - set(cfg) if isinstance(cfg, dict) else {"pretrained_cfg"}
+    lacking |= {"architecture"} - set(config) | {"weights_sha256", "fingerprint"} - set(config["goodviews"])
+    if lacking:
+        raise ArtifactError(f"{path} lacks {', '.join(sorted(lacking))}; the folder is damaged.")
+    return config
+
+
+def load_strictly(module: torch.nn.Module, weights: Mapping[str, Tensor], *, source: Path | str) -> None:
+    """`load_state_dict` with every difference refused in one sentence.
+
+    Raises:
+        ArtifactError: a tensor is missing, unknown or of another shape.
+    """
+    own = module.state_dict()
+    missing = [name for name in own if name not in weights]
+    unknown = [name for name in weights if name not in own]
+    reshaped = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    for names, what in ((missing, "lacks"), (unknown, "has the unknown"), (reshaped, "has another shape of")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise ArtifactError(f"{source} {what} tensor {names[0]}{more}; it is not the weights of this architecture.")
+    module.load_state_dict(weights, strict=True)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing; the folder is incomplete, copy it again.") from None
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} is not a complete safetensors file ({error}); copy it again.") from None
+
+
+def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
+    """timm's Hub form, our own block under "goodviews"; a model_type would make transformers look for another class."""
+    p, backbone = encoder.preprocessing, encoder.backbone
+    own = backbone.pretrained_cfg
+    pretrained_cfg = {
+        "tag": "goodviews",
+        "custom_load": False,
+        "input_size": [3, p.input_px, p.input_px],
+        "fixed_input_size": False,
+        "interpolation": p.interpolation,
+        "crop_pct": p.crop_pct,
+        "crop_mode": "center",
+        "mean": list(p.mean),
+        "std": list(p.std),
+        "num_classes": 0,
+        "pool_size": [-(-p.input_px // 32)] * 2,
+        "first_conv": own.get("first_conv", "conv1"),
+        "classifier": own.get("classifier", "fc"),
+    }
+    if encoder.origin.licence:
+        pretrained_cfg["license"] = encoder.origin.licence
+    return {
+        "architecture": encoder.architecture,
+        "num_classes": 0,
+        "num_features": encoder.num_features,
+        "global_pool": "avg",
+        "pretrained_cfg": pretrained_cfg,
+        "goodviews": {
+            "format": FORMAT,
+            **asdict(encoder.origin),
+            "weights_sha256": weights_sha256,
+            "fingerprint": fingerprint(encoder),
+        },
+    }
+
+
+def _preprocessor_config(p: Preprocessing) -> dict[str, Any]:
+    """transformers takes its timm processor from config.json; readers without one (transformers.js) find plain keys."""
+    return {
+        "image_processor_type": "TimmWrapperImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": int(p.input_px / p.crop_pct)},
+        "resample": {"bilinear": 2, "bicubic": 3}[p.interpolation],  # Pillow's numbers
+        "do_center_crop": True,
+        "crop_size": {"height": p.input_px, "width": p.input_px},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(p.mean),
+        "image_std": list(p.std),
+    }

@@ -1,0 +1,229 @@
+"""The encoder: a backbone, the preprocessing it was trained for, and where it comes from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from rich.progress import track
+from timm.data import create_transform
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from .errors import DataError, UsageError
+from .images import SkippedImages, read_image, to_rgb
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+ImageLike = str | Path | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the network's input: shorter side to floor(input_px / crop_pct), centre crop, normalise.
+
+    `mean` and `std` are for RGB in 0-1.
+    """
+
+    input_px: int = 224
+    crop_pct: float = 0.875
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the weights come from; everything here is JSON and goes into config.json."""
+
+    name: str = "unnamed"
+    recipe: dict[str, Any] | None = None
+    dataset: dict[str, Any] | None = None
+    epochs: float | None = None
+    commit: str | None = None
+    parent: str | None = None
+    licence: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Encoder(nn.Module):
+    """A timm backbone without a classifier, and all it takes to use it on a photo.
+
+    Args:
+        backbone: a timm model made with num_classes=0.
+        preprocessing: what its input must look like.
+        origin: where its weights come from.
+
+    Raises:
+        UsageError: the backbone is not a timm model or still has a classifier.
+    """
+
+    def __init__(self, backbone: nn.Module, preprocessing: Preprocessing, origin: Origin):
+        super().__init__()
+        if not hasattr(backbone, "pretrained_cfg") or not hasattr(backbone, "num_features"):
+            raise UsageError(f"An encoder's backbone must be a timm model; this is {type(backbone).__name__}.")
+        if getattr(backbone, "num_classes", 0) != 0:
+            raise UsageError(
+                f"The backbone still classifies {backbone.num_classes} classes; make it with num_classes=0."
+            )
+        self.backbone = backbone
+        self.preprocessing = preprocessing
+        self.origin = origin
+        self.eval()
+
+    @property
+    def architecture(self) -> str:
+        """timm's name, e.g. "resnet50"."""
+        return str(self.backbone.pretrained_cfg["architecture"])
+
+    @property
+    def num_features(self) -> int:
+        return int(self.backbone.num_features)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised with `preprocessing` -> (N, F) pooled features, as the papers probe them."""
+        return self.backbone(batch)
+
+    def embed(self, batch: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised with `preprocessing` -> (N, F) float32, unit rows."""
+        return F.normalize(self(batch).float(), dim=1)
+
+    def feature_maps(self, batch: Tensor) -> dict[str, Tensor]:
+        """(N, 3, H, W) -> the four stages of a ResNet, "res2" at H/4 to "res5" at H/32.
+
+        Raises:
+            UsageError: the backbone is no ResNet-like network with four stages.
+        """
+        if not all(hasattr(self.backbone, f"layer{i}") for i in range(1, 5)):
+            raise UsageError(f"{self.architecture} has no four ResNet stages; feature_maps needs a ResNet or ResNeXt.")
+        maps = self.backbone.forward_intermediates(batch, indices=[1, 2, 3, 4], intermediates_only=True)
+        return dict(zip(("res2", "res3", "res4", "res5"), maps))
+
+    @cached_property
+    def transform(self) -> Any:
+        """Pillow RGB image -> (3, input_px, input_px) normalised; timm's evaluation transform."""
+        p = self.preprocessing
+        return create_transform(
+            (3, p.input_px, p.input_px), interpolation=p.interpolation, mean=p.mean, std=p.std, crop_pct=p.crop_pct
+        )
+
+    def preprocess(self, image: ImageLike) -> Tensor:
+        """A path, Pillow image or (H, W, 3) uint8 array -> (3, input_px, input_px), normalised.
+
+        Raises:
+            DataError: the image cannot be read or is not an image.
+        """
+        return self.transform(_as_rgb(image))
+
+    @torch.inference_mode()
+    def encode(
+        self,
+        images: Sequence[ImageLike],
+        *,
+        batch_size: int = 64,
+        progress: bool = False,
+        workers: int = 0,
+        normalise: bool = True,
+        skipped: SkippedImages | None = None,
+    ) -> np.ndarray:
+        """Photos to vectors, on the device the encoder is on.
+
+        Args:
+            images: paths, Pillow images or (H, W, 3) uint8 RGB arrays, in any mixture.
+            batch_size: images a forward pass.
+            progress: show a bar.
+            workers: processes that decode; 0 decodes in this one.
+            normalise: unit rows; False gives the pooled features as they are.
+            skipped: with a list given, an unreadable image is noted there (with its position) and its row left
+                out; without one it is an error.
+
+        Returns:
+            (number of readable images, F) float32.
+
+        Raises:
+            DataError: an image cannot be read and `skipped` is None.
+        """
+        if isinstance(images, str | Path | Image.Image):
+            raise UsageError("encode takes a list of images; put the single one into a list.")
+        if batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size}; it must be 1 or more.")
+        was_training = self.training
+        self.eval()
+        device = next(self.parameters()).device
+        rows = [np.empty((0, self.num_features), np.float32)]
+        try:
+            for inputs in self._batches(images, batch_size, workers, progress, skipped):
+                features = self(inputs.to(device)).float()
+                rows.append((F.normalize(features, dim=1) if normalise else features).cpu().numpy())
+        finally:
+            self.train(was_training)
+        return np.concatenate(rows)
+
+    def _batches(
+        self,
+        images: Sequence[ImageLike],
+        batch_size: int,
+        workers: int,
+        progress: bool,
+        skipped: SkippedImages | None,
+    ) -> Iterator[Tensor]:
+        loader = DataLoader(_Photos(images, self), batch_size, num_workers=workers, collate_fn=list)
+        for batch in track(loader, "Encoding", disable=not progress):
+            for position, name, problem in (item for item in batch if not isinstance(item, Tensor)):
+                if skipped is None:
+                    raise DataError(problem)
+                skipped.add(name, problem, position)
+            inputs = [item for item in batch if isinstance(item, Tensor)]
+            if inputs:
+                yield torch.stack(inputs)
+
+
+class _Photos(Dataset):
+    """Preprocessed images by position; an unreadable one is (position, name, problem)."""
+
+    def __init__(self, images: Sequence[ImageLike], encoder: Encoder):
+        self.images, self.transform = images, encoder.transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int) -> Tensor | tuple[int, str, str]:
+        image = self.images[position]
+        try:
+            return self.transform(_as_rgb(image))
+        except DataError as error:
+            name = str(image) if isinstance(image, str | Path) else f"image {position}"
+            return position, name, str(error)
+
+
+def _as_rgb(image: ImageLike) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return to_rgb(image)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
+        return Image.fromarray(image)
+    return read_image(image)
+
+
+def build_backbone(architecture: str) -> nn.Module:
+    """A timm network without classifier, randomly initialised from torch's global generator.
+
+    The last batch norm of a residual block starts at one, as in torchvision and the published recipes; timm's own
+    default would start it at zero.
+
+    Raises:
+        UsageError: timm does not know the name.
+    """
+    if not timm.is_model(architecture):
+        near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
+        raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
+    is_resnet = architecture in timm.list_models(module="resnet")
+    return timm.create_model(architecture, num_classes=0, **({"zero_init_last": False} if is_resnet else {}))

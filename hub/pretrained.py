@@ -1,0 +1,112 @@
+"""from_pretrained: one name for an encoder, wherever it lives."""
+
+import re
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from timm.data import resolve_model_data_config
+from torch import Tensor
+
+from .artifact import load, load_strictly
+from .encoder import Encoder, Origin, Preprocessing, build_backbone
+from .errors import ArtifactError, UsageError
+
+SOURCES = (
+    "a folder written by goodviews (RUN/encoder), "
+    "'torchvision:resnet50' (or 'torchvision:resnet50.IMAGENET1K_V1'), 'timm:resnet50.a1_in1k', or 'random:resnet50'"
+)
+
+
+def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> Encoder:
+    """Load an encoder, in evaluation mode.
+
+    Args:
+        name: a folder; "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; or "random:ARCHITECTURE[@SEED]",
+            the untrained network that every result should be compared with.
+        device: where its weights go.
+
+    Raises:
+        ArtifactError: the folder is no encoder, or the weights cannot be had.
+        UsageError: the name has no meaning.
+    """
+    text = str(name)
+    scheme, _, rest = text.partition(":")
+    if isinstance(name, Path) or Path(text).exists():
+        encoder = load(Path(text))
+    elif scheme == "torchvision" and rest:
+        encoder = _from_torchvision(rest)
+    elif scheme == "timm" and rest:
+        encoder = _from_timm(rest)
+    elif scheme == "random" and rest:
+        encoder = _random(rest)
+    else:
+        raise ArtifactError(f"There is no encoder {text}: it is no folder here. Give {SOURCES}.")
+    return encoder.to(device)
+
+
+def _from_torchvision(name: str) -> Encoder:
+    """torchvision's and timm's ResNets have the same tensor names; the classifier `fc` alone is left behind."""
+    architecture, _, tag = name.partition(".")
+    try:
+        weights = torchvision.models.get_model_weights(architecture)[tag or "DEFAULT"]
+    except (ValueError, KeyError):
+        raise UsageError(f"torchvision has no weights {name}; give e.g. torchvision:resnet50.IMAGENET1K_V2.") from None
+    state = _download(
+        f"torchvision:{name}", lambda: weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    )
+    without_head: dict[str, Tensor] = {
+        key: value for key, value in state.items() if key not in {"fc.weight", "fc.bias"}
+    }
+    backbone = build_backbone(architecture)
+    load_strictly(backbone, without_head, source=f"torchvision:{name}")
+    transforms: Any = weights.transforms()
+    crop_px, resize_px = transforms.crop_size[0], transforms.resize_size[0]
+    preprocessing = Preprocessing(
+        crop_px, crop_px / resize_px, transforms.interpolation.value, tuple(transforms.mean), tuple(transforms.std)
+    )
+    return Encoder(backbone, preprocessing, Origin(f"torchvision:{architecture}.{weights.name}", parent=weights.url))
+
+
+def _from_timm(name: str) -> Encoder:
+    if not timm.is_model_pretrained(name):
+        near = ", ".join(timm.list_pretrained(f"{name.split('.')[0]}*")[:5]) or "timm:resnet50.a1_in1k"
+        raise UsageError(f"timm has no pretrained weights {name}; it has {near}.")
+    backbone = _download(f"timm:{name}", lambda: timm.create_model(name, pretrained=True, num_classes=0))
+    cfg = resolve_model_data_config(backbone)
+    preprocessing = Preprocessing(
+        cfg["input_size"][-1], cfg["crop_pct"], cfg["interpolation"], tuple(cfg["mean"]), tuple(cfg["std"])
+    )
+    licence = backbone.pretrained_cfg.get("license")
+    return Encoder(
+        backbone,
+        preprocessing,
+        Origin(f"timm:{name}", licence=licence, parent=backbone.pretrained_cfg.get("hf_hub_id")),
+    )
+
+
+def _random(name: str) -> Encoder:
+    found = re.fullmatch(r"([^@]+)(?:@(\d+))?", name)
+    if found is None:
+        raise UsageError(f"random:{name} is not of the form random:ARCHITECTURE or random:ARCHITECTURE@SEED.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(found[2] or 0))
+        backbone = build_backbone(found[1])
+    return Encoder(backbone, Preprocessing(), Origin(f"random:{name}"))
+
+
+def _download(name: str, fetch: Any) -> Any:
+    """Call `fetch`; what goes wrong on the way becomes one sentence."""
+    try:
+        return fetch()
+    except (urllib.error.URLError, OSError) as error:
+        raise ArtifactError(
+            f"The weights {name} could not be fetched ({error}). Check the connection, or give a folder."
+        ) from error
+    except RuntimeError as error:
+        raise ArtifactError(
+            f"The weights {name} arrived damaged or do not fit ({error}). Delete the cached file and retry."
+        ) from error

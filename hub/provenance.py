@@ -1,0 +1,69 @@
+"""What a measured number must carry: the code, the machine and the libraries that made it."""
+
+import os
+import platform
+import re
+import shlex
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "onnxruntime", "faiss-cpu", "detectron2")
+
+
+@cache
+def version() -> str:
+    """The installed goodviews version, e.g. "0.1.dev12+g1a2b3c4d5"."""
+    try:
+        return metadata.version("goodviews")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def commit() -> str | None:
+    """The commit the installed package was built from, "-dirty" added when the tree had changes; None if unknown."""
+    found = re.search(r"\+g([0-9a-f]{7,40})(\.d\d+)?", version())
+    if found is None:
+        return None
+    return found[1] + ("-dirty" if found[2] else "")
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """Installed versions of the libraries that can change a number."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> str:
+    """The processor or GPU in words, e.g. "2 x Intel(R) Xeon(R) Platinum 8488C" or "1 x NVIDIA H100"."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} x {_processor()}"
+
+
+def command() -> str:
+    """The command line that runs now; folders are kept by name only, since reports get published."""
+    words = [Path(sys.argv[0]).name, *(_shorten(word) for word in sys.argv[1:])]
+    return shlex.join(words)
+
+
+def _shorten(word: str) -> str:
+    return Path(word).name if word.startswith(("/", "~")) else word
+
+
+@cache
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
