@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import timm
@@ -18,25 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from .errors import DataError, UsageError
 from .images import SkippedImages, read_image, to_rgb
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from .preprocessing import Preprocessing as Preprocessing
 
 ImageLike = str | Path | Image.Image | np.ndarray
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes the network's input: shorter side to floor(input_px / crop_pct), centre crop, normalise.
-
-    `mean` and `std` are for RGB in 0-1.
-    """
-
-    input_px: int = 224
-    crop_pct: float = 0.875
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
 
 
 @dataclass(frozen=True)

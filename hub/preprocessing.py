@@ -1,7 +1,7 @@
 """What an encoder's input must look like. Torch-free, since the deployed encoder prepares photos by the same rules."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -19,8 +19,3 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-
-
-def describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
-    """JSON form of the preprocessing, for reports and exported files."""
-    return asdict(preprocessing)
