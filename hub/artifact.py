@@ -11,10 +11,11 @@ from typing import Any
 import timm
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from .atomic import new_folder, write_json, write_text
+from .atomic import new_folder, write_bytes, write_json, write_text
 from .card import card
 from .encoder import Encoder, Origin, Preprocessing
 from .errors import ArtifactError
@@ -37,10 +38,10 @@ def save(encoder: Encoder, folder: Path | str, *, overwrite: bool = False) -> Pa
         GoodviewsError: the disk refuses.
     """
     folder = Path(folder)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.backbone.state_dict().items()}
+    weights = _weights_bytes(encoder)
     with new_folder(folder, overwrite) as partial:
-        save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})  # one key: two would not be byte-reproducible
-        config = _config(encoder, weights_sha256=sha256(partial / WEIGHTS))
+        write_bytes(partial / WEIGHTS, weights)
+        config = _config(encoder, weights_sha256=hashlib.sha256(weights).hexdigest())
         write_json(partial / "config.json", config)
         write_json(partial / "preprocessor_config.json", _preprocessor_config(encoder.preprocessing))
         write_text(partial / "README.md", card(config))
@@ -150,10 +151,21 @@ def load_strictly(module: torch.nn.Module, weights: Mapping[str, Tensor], *, sou
     module.load_state_dict(weights, strict=True)
 
 
+def weights_sha256(encoder: Encoder) -> str:
+    """SHA-256 of the model.safetensors that `save` would write: equal weights, equal digest, on any device."""
+    return hashlib.sha256(_weights_bytes(encoder)).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _weights_bytes(encoder: Encoder) -> bytes:
+    """One metadata key: with two or more, safetensors files of equal tensors differ from run to run."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.backbone.state_dict().items()}
+    return to_bytes(weights, metadata={"format": "pt"})
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -16,8 +16,8 @@ from .atomic import write_text
 from .errors import DataError
 
 IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
-    + (".mpo", ".jp2", ".avif")
+    "." + suffix
+    for suffix in ("jpg jpeg jpe jfif png webp bmp gif tif tiff ppm pgm pbm pnm mpo jp2 avif").split()  # noqa: SIM905
 )
 
 

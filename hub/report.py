@@ -21,7 +21,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class EncoderId:
-    """Which encoder was measured: `name` is for people, `weights_sha256` (of the tensors) for certainty."""
+    """Which encoder was measured: `name` is for people, `weights_sha256` (of model.safetensors) for certainty."""
 
     name: str
     architecture: str
@@ -85,7 +85,7 @@ def gather_evidence() -> Iterator[Evidence]:
 
 def encoder_id(encoder: "Encoder") -> EncoderId:
     """Identity of an encoder for a report."""
-    from .fingerprint import weights_sha256
+    from .artifact import weights_sha256
 
     recipe = (encoder.origin.recipe or {}).get("name")
     return EncoderId(encoder.origin.name, encoder.architecture, weights_sha256(encoder), recipe)
