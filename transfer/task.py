@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..hub.atomic import new_folder
-from ..hub.report import Report, encoder_id, evidence, save_report
+from ..hub.report import Report, encoder_id, gather_evidence, save_report
 
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
@@ -43,6 +43,7 @@ class Setup:
     batch_size: int | None = None  # images in a batch; None: the task's own
     workers: int = 0
     cache: Path | None = None  # folder for frozen features; None: nothing is kept
+    progress: bool = False  # show a bar
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ class Measurement:
 
     metrics: dict[str, float]
     dataset: dict[str, Any]  # name, digest (see `digest_of`), counts of images and classes, images skipped
-    engine: str  # what fine-tuned and scored: "torch", "torchvision", "detectron2"
+    engine: str  # what fine-tuned and scored, name before version: "torch 2.9", "torchvision 0.24"
     changed: dict[str, Any] = field(default_factory=dict)  # settings that this run overrode: they make it another protocol
+    details: dict[str, Any] = field(default_factory=dict)  # further results that are never compared, e.g. per class
 
 
 class Measure(Protocol):
@@ -92,7 +94,7 @@ class Task:
         """
         setup = setup or Setup()
         with new_folder(out, overwrite) as folder:
-            with evidence() as found:
+            with gather_evidence() as evidence:
                 measured = self.measure(encoder, data, folder, setup)
             report = Report(
                 task=self.name,
@@ -103,7 +105,8 @@ class Task:
                 protocol={**self.describe(), **measured.changed},
                 engine=measured.engine,
                 seed=setup.seed,
-                evidence=found.evidence,
+                evidence=evidence,
+                details=measured.details,
             )
             save_report(report, folder / "report.json")
         return report

@@ -1,0 +1,122 @@
+"""Frozen features of a labelled image folder: computed once, shared by every task that fine-tunes nothing below them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..hub.atomic import write_bytes
+from ..hub.encoder import Encoder
+from ..hub.errors import DataError
+from ..hub.folders import ImageFolder, train_and_test
+from ..hub.images import SkippedImages
+from ..hub.report import encoder_id
+from .task import Setup, digest_of
+
+BATCH_SIZE = 64
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Features:
+    """One part of the data as the encoder sees it, on its device; row i of each field belongs to one image."""
+
+    vectors: Tensor  # (N, F) float32, pooled, not normalised
+    labels: Tensor  # (N,) int64, positions in the classes
+    paths: tuple[str, ...]  # relative to the data folder
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class FrozenData:
+    """Both parts of an image folder as features, and what to say of them in a report."""
+
+    train: Features
+    test: Features
+    classes: tuple[str, ...]
+    dataset: dict[str, Any]
+    skipped: SkippedImages = field(default_factory=SkippedImages)
+
+
+def frozen_features(encoder: Encoder, data: Path, setup: Setup) -> FrozenData:
+    """DIR/train/<class>/* and DIR/{val,test}/<class>/* through the encoder, without augmentation.
+
+    Raises:
+        DataError: the folder has another layout, a class of val is missing in train, or a part has no readable image.
+    """
+    train, test = train_and_test(data)
+    skipped = SkippedImages()
+    parts = [_features(encoder, part, data, setup, skipped) for part in (train, test)]
+    if skipped:
+        log.warning("%s", skipped.summary())
+    dataset = {
+        "name": data.resolve().name,
+        "digest": digest_of(data, [*train.paths, *test.paths]),
+        "classes": len(train.classes),
+        "train_images": len(parts[0]),
+        "test_images": len(parts[1]),
+        "test_part": test.root.name,
+        "skipped_images": len(skipped),
+    }
+    return FrozenData(parts[0], parts[1], train.classes, dataset, skipped)
+
+
+def _features(encoder: Encoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages) -> Features:
+    unread = SkippedImages()
+    vectors = _cached_vectors(encoder, part, setup, unread)
+    for (path, reason), position in zip(unread.items, unread.positions):
+        skipped.add(Path(path).relative_to(data), reason, position)
+    kept = sorted(set(range(len(part))) - set(unread.positions))
+    if not kept:
+        raise DataError(f"{part.root} has {len(part)} images and none can be read; the first: {unread.items[0][1]}")
+    assert part.labels is not None, "train_and_test returns labelled folders"
+    device = next(encoder.parameters()).device
+    labels = torch.tensor(part.labels)[kept].to(device)
+    return Features(torch.from_numpy(vectors).to(device), labels, tuple(str(part.paths[i].relative_to(data)) for i in kept))
+
+
+def _cached_vectors(encoder: Encoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+    """The features, from `setup.cache` if these weights have seen these files there before."""
+    if setup.cache is None:
+        return _encode(encoder, part, setup, unread)
+    file = setup.cache / f"{encoder.architecture}-{part.root.name}-{_key(encoder, part)}.npz"
+    if not file.is_file():
+        vectors = _encode(encoder, part, setup, unread)
+        content = io.BytesIO()
+        np.savez(content, vectors=vectors, unread=json.dumps([unread.items, unread.positions]))
+        write_bytes(file, content.getvalue())
+        return vectors
+    with np.load(file, allow_pickle=False) as held:
+        items, positions = json.loads(str(held["unread"]))
+        unread.items.extend((path, reason) for path, reason in items)
+        unread.positions.extend(positions)
+        return held["vectors"]
+
+
+def _encode(encoder: Encoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+    return encoder.encode(
+        part.paths,
+        batch_size=setup.batch_size or BATCH_SIZE,
+        workers=setup.workers,
+        normalise=False,
+        progress=setup.progress,
+        skipped=unread,
+    )
+
+
+def _key(encoder: Encoder, part: ImageFolder) -> str:
+    """Names what decides the features: the weights, the preprocessing and the files, by place, size and age."""
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in part.paths]
+    said = json.dumps([encoder_id(encoder).weights_sha256, asdict(encoder.preprocessing), files])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

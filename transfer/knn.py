@@ -1,0 +1,69 @@
+"""Weighted k-nearest-neighbour classification: no training, so the number shows the features alone.
+
+Source: Wu et al. 2018 (arXiv:1805.01978), section 3.4: each of the k nearest training images votes for its class with weight
+exp(cosine / T). Similarities are computed block by block and only the best k are kept, so memory does not grow with the data.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+QUERY_ROWS = 1024
+BANK_ROWS = 65_536  # a block of similarities is at most 1024 x 65536 float32, 256 MiB
+
+
+def weighted_knn(
+    query: Tensor, bank: Tensor, labels: Tensor, *, classes: int, ks: Sequence[int], temperature: float
+) -> dict[int, Tensor]:
+    """Class votes of the nearest neighbours, for several k from one search.
+
+    Args:
+        query: (N, D), any length; rows are compared by cosine.
+        bank: (M, D), the training features.
+        labels: (M,) int64, the class of each row of `bank`.
+        ks: how many neighbours vote; none may exceed M.
+
+    Returns:
+        For each k an (N, classes) tensor of summed weights; a class without a neighbour has 0.
+    """
+    similarities, rows = nearest(query, bank, k=max(ks))
+    # Relative to the best neighbour: the order is the same, and no small temperature overflows.
+    weights = ((similarities - similarities[:, :1]) / temperature).exp()
+    voted = labels.to(rows.device)[rows]
+    return {k: _votes(weights[:, :k], voted[:, :k], classes) for k in ks}
+
+
+def nearest(
+    query: Tensor, bank: Tensor, *, k: int, query_rows: int = QUERY_ROWS, bank_rows: int = BANK_ROWS
+) -> tuple[Tensor, Tensor]:
+    """The k rows of `bank` most similar to each row of `query`, best first.
+
+    Args:
+        query: (N, D), any length.
+        bank: (M, D), any length; k <= M.
+
+    Returns:
+        Cosine similarities (N, k) and row numbers of `bank` (N, k).
+    """
+    assert 1 <= k <= len(bank), f"k {k} of {len(bank)} rows"
+    bank = F.normalize(bank, dim=1)
+    found = [_nearest_of_few(F.normalize(few, dim=1), bank, k, bank_rows) for few in query.split(query_rows)]
+    return torch.cat([similarity for similarity, _ in found]), torch.cat([row for _, row in found])
+
+
+def _nearest_of_few(query: Tensor, bank: Tensor, k: int, bank_rows: int) -> tuple[Tensor, Tensor]:
+    best = query.new_empty(len(query), 0)
+    rows = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
+    for start in range(0, len(bank), bank_rows):
+        block = query @ bank[start : start + bank_rows].T
+        similarity, column = block.topk(min(k, block.shape[1]), dim=1)
+        best, rows = torch.cat([best, similarity], dim=1), torch.cat([rows, column + start], dim=1)
+        best, order = best.topk(min(k, best.shape[1]), dim=1)
+        rows = rows.gather(1, order)
+    return best, rows
+
+
+def _votes(weights: Tensor, voted: Tensor, classes: int) -> Tensor:
+    return weights.new_zeros(len(weights), classes).scatter_add_(1, voted, weights)
