@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from .artifact import save as save
     from .encoder import Encoder as Encoder
     from .encoder import Origin as Origin
-    from .encoder import Preprocessing as Preprocessing
     from .errors import ArtifactError as ArtifactError
     from .errors import DataError as DataError
     from .errors import GoodviewsError as GoodviewsError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from .images import SkippedImages as SkippedImages
     from .images import find_images as find_images
     from .images import read_image as read_image
+    from .preprocessing import Preprocessing as Preprocessing
     from .pretrained import from_pretrained as from_pretrained
     from .report import Report as Report
     from .report import load_report as load_report
@@ -33,7 +33,6 @@ _HOME = {
     "save": "artifact",
     "Encoder": "encoder",
     "Origin": "encoder",
-    "Preprocessing": "encoder",
     "ArtifactError": "errors",
     "DataError": "errors",
     "GoodviewsError": "errors",
@@ -43,6 +42,7 @@ _HOME = {
     "SkippedImages": "images",
     "find_images": "images",
     "read_image": "images",
+    "Preprocessing": "preprocessing",
     "from_pretrained": "pretrained",
     "Report": "report",
     "load_report": "report",

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from .atomic import new_folder, write_bytes, write_json, write_text
 from .card import card
-from .encoder import Encoder, Origin, Preprocessing
+from .encoder import Encoder, Origin
 from .errors import ArtifactError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_difference
+from .preprocessing import Preprocessing
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"

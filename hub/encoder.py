@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .errors import DataError, UsageError
 from .images import SkippedImages, read_image, to_rgb
-from .preprocessing import Preprocessing as Preprocessing
+from .preprocessing import Preprocessing
 
 ImageLike = str | Path | Image.Image | np.ndarray
 

@@ -12,8 +12,9 @@ from timm.data import resolve_model_data_config
 from torch import Tensor
 
 from .artifact import load, load_strictly
-from .encoder import Encoder, Origin, Preprocessing, build_backbone
+from .encoder import Encoder, Origin, build_backbone
 from .errors import ArtifactError, UsageError
+from .preprocessing import Preprocessing
 
 SOURCES = (
     "a folder written by goodviews (RUN/encoder), "
