@@ -1,0 +1,98 @@
+"""The front door `goodviews`: knows every command by name only and imports its component when it is called.
+
+A command is an annotated function with a docstring (parameters before `*` are arguments, those after are options);
+cyclopts turns it into a parser. Expected failures end as one sentence on standard error and exit status 1.
+"""
+
+import errno
+import logging
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.logging import RichHandler
+
+from .errors import GoodviewsError
+from .provenance import version
+
+COMMANDS = {
+    "demo": (
+        "goodviews.hub.demo:demo",
+        "The whole chain on bundled photos, minutes on two cores; ends in report.html.",
+    ),
+    "recipes": ("goodviews.pretrain.commands:recipes", "List the pretraining recipes."),
+    "pretrain": ("goodviews.pretrain.commands:pretrain", "Pretrain an encoder on a folder of images."),
+    "views": ("goodviews.pretrain.commands:views", "Draw what the network sees of a photo."),
+    "tasks": ("goodviews.transfer.commands:tasks", "List the transfer tasks and their protocols."),
+    "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
+    "compare": ("goodviews.transfer.commands:compare", "Reports of several encoders as a table and a plot."),
+    "export": ("goodviews.export.commands:export", "Write an encoder as ONNX, compared with PyTorch."),
+    "index build": ("goodviews.export.commands:index_build", "Embed a folder of images into a new index."),
+    "index add": ("goodviews.export.commands:index_add", "Add images to an index."),
+    "index remove": ("goodviews.export.commands:index_remove", "Remove images from an index."),
+    "index info": ("goodviews.export.commands:index_info", "Say what an index holds and which encoder made it."),
+    "search": ("goodviews.export.commands:search", "Find the images nearest to a photo."),
+    "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),
+    "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),
+}
+GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The console script: run one command and exit with 0, 1 (a sentence says why), 2 (usage) or 130 (interrupted)."""
+    _configure_logging()
+    try:
+        run(sys.argv[1:] if argv is None else argv)
+    except GoodviewsError as error:
+        _fail(str(error), status=1)
+    except CycloptsError:
+        sys.exit(2)  # cyclopts has said what is wrong
+    except KeyboardInterrupt:
+        _fail("Stopped.", status=130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail(
+            f"The disk is full ({error.filename or 'while writing'}); free space and run the command again.", status=1
+        )
+
+
+def run(argv: Sequence[str]) -> None:
+    """Run one command in this process, e.g. `run(["hub", "info", "runs/a/encoder"])`.
+
+    Raises:
+        GoodviewsError: the command could not do what it was asked.
+        CycloptsError: the words are not a command (the message is on standard error already).
+    """
+    _app()(list(argv), exit_on_error=False, result_action="return_value")
+
+
+def _app() -> App:
+    defaults = Parameter(negative=(), consume_multiple=True)
+    app = App(
+        name="goodviews",
+        help="Pretrain ResNet encoders with good views, measure how they transfer, ship them.",
+        version=version,
+        default_parameter=defaults,
+        error_console=Console(stderr=True),
+    )
+    groups: dict[str, App] = {}
+    for place, (words, (target, text)) in enumerate(COMMANDS.items()):  # listed in the order of the table
+        group, _, name = words.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = App(name=group, help=GROUPS[group], sort_key=place)
+            app.command(groups[group])
+        (groups[group] if group else app).command(target, name=name, help=text, sort_key=place)
+    return app
+
+
+def _configure_logging() -> None:
+    handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False, show_level=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("goodviews").setLevel(logging.INFO)
+
+
+def _fail(sentence: str, *, status: int) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {sentence}")
+    sys.exit(status)

@@ -1,0 +1,53 @@
+"""Commands about encoder folders: what is in one, and is it whole."""
+
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from .errors import ArtifactError
+
+
+def info(encoder: str) -> None:
+    """Say what an encoder is and where it comes from.
+
+    Args:
+        encoder: a folder, torchvision:NAME, timm:NAME or random:ARCHITECTURE.
+    """
+    from .artifact import weights_sha256
+    from .pretrained import from_pretrained
+
+    loaded = from_pretrained(encoder)
+    p, origin = loaded.preprocessing, loaded.origin
+    parameters = sum(tensor.numel() for tensor in loaded.parameters())
+    table = Table("", "", title=origin.name, show_header=False, title_justify="left")
+    table.columns[1].overflow = "fold"
+    table.add_row(
+        "architecture", f"{loaded.architecture}, {loaded.num_features} features, {parameters / 1e6:.1f} M parameters"
+    )
+    table.add_row(
+        "input", f"{p.input_px} px of {int(p.input_px / p.crop_pct)} px, {p.interpolation}, mean {p.mean}, std {p.std}"
+    )
+    for name, value in asdict(origin).items():
+        if value and name not in {"name", "recipe"}:
+            table.add_row(name, str(value))
+    if origin.recipe:
+        table.add_row("recipe", str(origin.recipe.get("name")))
+    table.add_row("weights", f"sha256 {weights_sha256(loaded)}")
+    Console(highlight=False).print(table)
+
+
+def check(encoder: str) -> None:
+    """Verify that an encoder folder is whole and embeds as it did when it was written.
+
+    Args:
+        encoder: the folder.
+    """
+    from .artifact import check as find_problems
+
+    problems = find_problems(encoder)
+    if problems:
+        raise ArtifactError(f"{encoder} is not sound: " + " ".join(problems) + " Do not use it; copy it again.")
+    Console(highlight=False).print(
+        f"[green]{encoder} is sound:[/] every tensor is there and the test image embeds as recorded."
+    )
