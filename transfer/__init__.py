@@ -13,7 +13,6 @@ _HOMES = {
     "TASKS": "commands",
     "knn": "classification",
     "linear": "classification",
-    "compare": "compare",
 }
 __all__ = list(_HOMES)
 

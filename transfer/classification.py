@@ -3,8 +3,8 @@
     goodviews transfer knn --encoder E --data DIR --out runs/knn
     goodviews transfer linear --encoder E --data DIR --out runs/linear
 
-Both see each image once, as the encoder's own preprocessing shows it (input size included: it belongs to the encoder, and the
-report's details say it), and both end in report.json, predictions.csv and confusion.png.
+Both see each image once, as the encoder's own preprocessing shows it (input size included: it belongs to the encoder,
+and the report's details say it), and both end in report.json, predictions.csv and confusion.png.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ class LinearProbe:
     max_steps: int = 200
     classifier: str = field(default="multinomial logistic regression", init=False)
     optimizer: str = field(default="L-BFGS with strong Wolfe line search, from zero, float32", init=False)
-    selection: str = field(default="l2 by top-1 on the held-out share of each training class, then refitted on all", init=False)
+    selection: str = field(
+        default="l2 by top-1 on the held-out share of each training class, then refitted on all", init=False
+    )
     features: str = field(default="pooled, standardised by train, no augmentation", init=False)
     interval: str = field(default="95 % Wilson over test images", init=False)
 
@@ -135,7 +137,10 @@ def _measured(
     draw_confusion(folder / "confusion.png", test.labels, predicted, frozen.classes, title)
     if frozen.skipped:
         frozen.skipped.write(folder / "skipped.txt")
-    more = {"input_px": encoder.preprocessing.input_px, "top1_of_class": per_class(predicted, test.labels, frozen.classes)}
+    more = {
+        "input_px": encoder.preprocessing.input_px,
+        "top1_of_class": per_class(predicted, test.labels, frozen.classes),
+    }
     return Measurement(
         metrics={**accuracy, **(metrics or {})},
         dataset=frozen.dataset,

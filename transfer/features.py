@@ -1,4 +1,4 @@
-"""Frozen features of a labelled image folder: computed once, shared by every task that fine-tunes nothing below them."""
+"""Frozen features of a labelled image folder: computed once, for every task that fine-tunes nothing below them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def _features(encoder: Encoder, part: ImageFolder, data: Path, setup: Setup, ski
     assert part.labels is not None, "train_and_test returns labelled folders"
     device = next(encoder.parameters()).device
     labels = torch.tensor(part.labels)[kept].to(device)
-    return Features(torch.from_numpy(vectors).to(device), labels, tuple(str(part.paths[i].relative_to(data)) for i in kept))
+    return Features(
+        torch.from_numpy(vectors).to(device), labels, tuple(str(part.paths[i].relative_to(data)) for i in kept)
+    )
 
 
 def _cached_vectors(encoder: Encoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:

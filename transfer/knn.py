@@ -1,7 +1,8 @@
 """Weighted k-nearest-neighbour classification: no training, so the number shows the features alone.
 
-Source: Wu et al. 2018 (arXiv:1805.01978), section 3.4: each of the k nearest training images votes for its class with weight
-exp(cosine / T). Similarities are computed block by block and only the best k are kept, so memory does not grow with the data.
+Source: Wu et al. 2018 (arXiv:1805.01978), section 3.4: each of the k nearest training images votes for its class with
+weight exp(cosine / T). Similarities are computed block by block and only the best k are kept, so memory does not grow
+with the data.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,11 @@
 """Linear probe: multinomial logistic regression on frozen features, fitted to convergence.
 
-The published ImageNet probes train one linear layer by SGD for 60-100 epochs with learning rates of 5 to 30 that are tuned to one
-encoder's feature scale. On small folders that measures the tuning more than the features. So here the features are computed once
-without augmentation, standardised, and the convex problem is solved by L-BFGS from zero, as the ssl-transfer benchmark does
-(Ericsson et al. 2021, arXiv:2011.13377); the one free number, the L2 penalty, is chosen on a held-out part of train, and the layer is
-then fitted again on all of train. Nothing depends on chance but which images are held out, and the seed fixes that.
+The published ImageNet probes train one linear layer by SGD for 60-100 epochs with learning rates of 5 to 30 that are
+tuned to one encoder's feature scale. On small folders that measures the tuning more than the features. So here the
+features are computed once without augmentation, standardised, and the convex problem is solved by L-BFGS from zero,
+as the ssl-transfer benchmark does (Ericsson et al. 2021, arXiv:2011.13377); the one free number, the L2 penalty, is
+chosen on a held-out part of train, and the layer is then fitted again on all of train. Nothing depends on chance but
+which images are held out, and the seed fixes that.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,9 @@ def fit_probe(
     """
     held = _held_out(labels, held_out, seed)
     if not held.any():
-        raise DataError("A linear probe holds out part of train, but no class there has two readable images; add images.")
+        raise DataError(
+            "A linear probe holds out part of train, but no class there has two readable images; add images."
+        )
     strongest_first = sorted(l2, reverse=True)
     path = _fit_path(vectors[~held], labels[~held], classes, strongest_first, max_steps)
     right = [int((layer(vectors[held]).argmax(dim=1) == labels[held]).sum()) for layer in path]

@@ -17,7 +17,8 @@ Z95 = 1.959964  # the standard normal's 97.5 % point
 
 
 def accuracies(scores: Tensor, labels: Tensor) -> dict[str, float]:
-    """Percent right: top-1 with its 95 % interval, top-5 where there are more than five classes, and the mean over classes.
+    """Percent right: top-1 with its 95 % interval, top-5 where there are more than five classes, and the mean over
+    classes.
 
     Args:
         scores: (N, C), votes or logits; the highest is the prediction.
@@ -54,12 +55,14 @@ def wilson(right: int, images: int) -> tuple[float, float]:
 
 
 def _in_top(scores: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Whether the label is among the k best. Classes that tie with it count against it, so equal scores earn nothing."""
+    """Whether the label is among the k best. Ties count against it, so equal scores earn nothing."""
     own = scores.gather(1, labels[:, None])
     return (scores >= own).sum(dim=1) <= k
 
 
-def write_predictions(path: Path, paths: Sequence[str], labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> None:
+def write_predictions(
+    path: Path, paths: Sequence[str], labels: Tensor, predicted: Tensor, classes: Sequence[str]
+) -> None:
     """One line a test image: path, label, predicted."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

@@ -1,7 +1,7 @@
 """A task: what is fine-tuned, what is measured, and by which protocol.
 
-A task is a function returning a `Task`, and every such function is named in `commands.TASKS`. What families of tasks share is
-here; what differs lies in `Task.measure`, a frozen dataclass of settings that can be called:
+A task is a function returning a `Task`, and every such function is named in `commands.TASKS`. What families of tasks
+share is here; what differs lies in `Task.measure`, a frozen dataclass of settings that can be called:
 
     @dataclass(frozen=True)
     class VocDetection:                       # the settings: together they fix the number
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class Setup:
     """What the user chooses for one run; the device is where the encoder is.
 
-    Only `seed` can move the number, and `batch_size` where the task trains a network (then it goes into `Measurement.changed`).
+    Only `seed` can move the number, and `batch_size` where the task trains a network (then it goes into
+    `Measurement.changed`).
     """
 
     seed: int = 0
@@ -50,19 +51,21 @@ class Setup:
 class Measurement:
     """What a task found.
 
-    `metrics` are in percent unless the name says otherwise. `NAME_low` and `NAME_high` are the ends of the 95 % interval of
-    `NAME`, by the method that the protocol names; `compare` draws them.
+    `metrics` are in percent unless the name says otherwise. `NAME_low` and `NAME_high` are the ends of the 95 %
+    interval of `NAME`, by the method that the protocol names; `compare` draws them.
     """
 
     metrics: dict[str, float]
     dataset: dict[str, Any]  # name, digest (see `digest_of`), counts of images and classes, images skipped
     engine: str  # what fine-tuned and scored, name before version: "torch 2.9", "torchvision 0.24"
-    changed: dict[str, Any] = field(default_factory=dict)  # settings that this run overrode: they make it another protocol
+    changed: dict[str, Any] = field(
+        default_factory=dict
+    )  # settings that this run overrode: they make it another protocol
     details: dict[str, Any] = field(default_factory=dict)  # further results that are never compared, e.g. per class
 
 
 class Measure(Protocol):
-    """A frozen dataclass of settings, callable: fine-tunes and scores `encoder` on `data`, leaves its pictures in `folder`."""
+    """A frozen dataclass of settings, callable: fine-tunes and scores `encoder`, leaves its pictures in `folder`."""
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement: ...
 

@@ -1,0 +1,162 @@
+"""The commands `transfer`, `tasks` and `compare`; everything they do is in the library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..hub.errors import UsageError
+from .classification import knn, linear
+from .task import Task
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+    from ..hub.encoder import Encoder
+    from ..hub.report import Report
+    from .compare import Table
+
+TASKS: dict[str, Callable[[], Task]] = {"knn": knn, "linear": linear}
+
+
+def transfer(
+    task: str,
+    *,
+    encoder: str,
+    data: Path,
+    out: Path,
+    seed: int = 0,
+    batch_size: int | None = None,
+    workers: int = 0,
+    device: str | None = None,
+    cache: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Measure how an encoder transfers: fine-tune what the task says, score it, write OUT/report.json.
+
+    Args:
+        task: What to measure; `goodviews tasks` lists the names.
+        encoder: A folder, torchvision:NAME, timm:NAME, or random:NAME for the untrained network to compare with.
+        data: The data, laid out as `goodviews tasks` says for the task.
+        out: The folder to make.
+        seed: Of everything random in the task.
+        batch_size: Images in a batch; by default the task's own.
+        workers: Processes that decode images.
+        device: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
+        cache: Folder that keeps frozen features, so that knn and linear compute them once.
+        overwrite: Replace OUT if it exists.
+    """
+    from rich.console import Console
+
+    from ..hub.atomic import refuse_existing
+    from .task import Setup
+
+    chosen = find_task(task)
+    _check_numbers(batch_size, workers)
+    refuse_existing(out, overwrite)
+    setup = Setup(seed, batch_size, workers, cache, progress=True)
+    report = chosen.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
+    console = Console()
+    console.print(_metrics_table(report))
+    if report.dataset.get("skipped_images"):
+        console.print(f"{report.dataset['skipped_images']} images could not be read; {out / 'skipped.txt'} lists them.")
+    console.print(f"Results: {out}", highlight=False, soft_wrap=True)
+
+
+def tasks() -> None:
+    """List the tasks: what is fine-tuned, what is measured, and the data that each reads."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("task", "protocol", "fine-tuned", "measured", "--data")
+    for name, make in TASKS.items():
+        task = make()
+        table.add_row(name, task.name, task.fine_tuned, task.metric, task.layout)
+    Console().print(table)
+
+
+def compare(runs: list[Path], *, out: Path, baseline: str | None = None, overwrite: bool = False) -> None:
+    """Put the reports of several encoders into tables and a plot; different protocols never share a column.
+
+    Args:
+        runs: RUN folders of `goodviews transfer`, report.json files, or encoder folders with reports/.
+        out: The folder to make: comparison.html, .md, .csv, .json and plot.png.
+        baseline: Name of an encoder; the tables then say how far every other is from it.
+        overwrite: Replace OUT if it exists.
+    """
+    from rich.console import Console
+
+    from ..hub.atomic import refuse_existing
+    from . import compare_files
+    from .compare import compare as put_together
+    from .compare import read_runs
+
+    refuse_existing(out, overwrite)
+    comparison = put_together(read_runs(runs), baseline=baseline)
+    compare_files.write(comparison, out, overwrite=overwrite)
+    console = Console()
+    for table in comparison.tables:
+        console.print(_comparison_table(table))
+    for note in comparison.notes:
+        console.print(f"Note: {note}", highlight=False, markup=False)
+    console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, soft_wrap=True)
+
+
+def find_task(name: str) -> Task:
+    """The task that `TASKS` has under a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in TASKS:
+        raise UsageError(f"There is no task {name}; there are {', '.join(TASKS)}.")
+    return TASKS[name]()
+
+
+def _check_numbers(batch_size: int | None, workers: int) -> None:
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"--batch-size is {batch_size}; it must be 1 or more.")
+    if workers < 0:
+        raise UsageError(f"--workers is {workers}; it must be 0 or more.")
+
+
+def _load(encoder: str, device: str | None) -> Encoder:
+    import torch
+
+    from ..hub.pretrained import from_pretrained
+
+    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):  # torch built without CUDA asserts
+        raise UsageError(f"--device {name} is not to be had here; give cpu, or leave it out.") from None
+    return from_pretrained(encoder, device=name)
+
+
+def _metrics_table(report: Report) -> RichTable:
+    from rich.table import Table
+
+    table = Table(
+        "metric", "value", "95 % interval", title=f"{report.task}: {report.encoder.name} on {report.dataset['name']}"
+    )
+    for name, value in report.metrics.items():
+        if not name.endswith(("_low", "_high")):
+            low, high = report.metrics.get(f"{name}_low"), report.metrics.get(f"{name}_high")
+            interval = f"{low:.1f} to {high:.1f}" if low is not None and high is not None else ""
+            table.add_row(f"{name} *" if name == report.primary else name, f"{value:.2f}", interval)
+    table.caption = f"* {report.protocol['metric']}, the one that comparisons sort by"
+    return table
+
+
+def _comparison_table(table: Table) -> RichTable:
+    from rich.table import Table as RichTable
+
+    from .compare_files import cells, headings
+
+    drawn = RichTable(title=table.title)
+    for number, heading in enumerate(headings(table)):
+        drawn.add_column(heading, justify="right" if 0 < number < len(headings(table)) - 1 else "left")
+    for row in table.rows:
+        drawn.add_row(*cells(table, row))
+    return drawn

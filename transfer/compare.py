@@ -1,0 +1,225 @@
+"""Reports of several encoders -> one table for each protocol. Numbers measured in different ways never meet in a
+column.
+
+Two reports belong to one table when task, protocol, data (by digest) and engine are equal. In a table, runs of one
+encoder that differ in their seed become a mean with a 95 % t interval over the runs; a single run keeps the interval
+over test images that its task computed. Random initialisations of one architecture (`random:resnet50@0`, `@1`, …)
+count as seeds of one encoder.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..hub.errors import DataError, UsageError
+from ..hub.report import Report, load_report
+from .compare_rows import Row, Run, base_name, encoder_key, row_of, seed_matters
+
+
+@dataclass(frozen=True)
+class Table:
+    """The encoders measured by one protocol on one data set with one engine, best first."""
+
+    task: str
+    dataset: dict[str, Any]
+    engine: str
+    protocol: dict[str, Any]
+    primary: str
+    higher_is_better: bool
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        return _title(self.task, self.dataset)
+
+    @property
+    def metric(self) -> str:
+        """The primary metric in words."""
+        return str(self.protocol.get("metric", self.primary))
+
+    @property
+    def others(self) -> list[str]:
+        """The further metrics that every row has, in the order of the reports."""
+        names = [name for name in self.rows[0].values if name != self.primary]
+        return [name for name in names if all(name in row.values for row in self.rows)]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Tables, and in `notes` a sentence for everything the reader should know about how reports were put into them."""
+
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+    baseline: str | None = None
+
+
+def read_runs(places: Iterable[Path]) -> list[Run]:
+    """Reports from RUN folders, report.json files, and encoder folders with reports/*.json.
+
+    Raises:
+        DataError: a place holds no report, or its report is not ours or lacks its primary metric.
+    """
+    return [_read(file) for place in places for file in _report_files(place)]
+
+
+def compare(runs: Sequence[Run], *, baseline: str | None = None) -> Comparison:
+    """Sorts runs into tables, averages over seeds, and takes the difference to `baseline` (an encoder's name) where
+    it was measured.
+
+    Raises:
+        DataError: there is no run.
+        UsageError: no encoder is called `baseline`.
+    """
+    if not runs:
+        raise DataError("There is no report to compare; give the RUN folders that `goodviews transfer` wrote.")
+    groups = defaultdict(list)
+    for run in runs:
+        groups[_protocol_key(run.report)].append(run)
+    notes: list[str] = []
+    tables = [_table(group, notes) for group in groups.values()]
+    tables.sort(key=lambda table: table.title)
+    if len(tables) > 1:
+        notes[:0] = _why_separate(tables)
+    if baseline is not None:
+        tables = _against(tables, base_name(baseline), notes)
+    return Comparison(tuple(tables), tuple(notes), baseline)
+
+
+def _report_files(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]  # load_report says what is wrong with it
+    if (place / "report.json").is_file():
+        return [place / "report.json"]
+    files = sorted((place / "reports").glob("*.json"))
+    if not files:
+        raise DataError(
+            f"{place} holds no report: neither report.json nor reports/*.json. "
+            "Give a RUN folder of `goodviews transfer`."
+        )
+    return files
+
+
+def _read(file: Path) -> Run:
+    report = load_report(file)
+    good = isinstance(report.metrics, dict) and all(
+        isinstance(value, int | float) and math.isfinite(value) for value in report.metrics.values()
+    )
+    if not good or report.primary not in report.metrics:
+        raise DataError(
+            f"{file} is not a complete report: its metrics must be numbers and hold {report.primary}; measure again."
+        )
+    return Run(f"{file.resolve().parent.name}/{file.name}", report)
+
+
+def _protocol_key(report: Report) -> str:
+    """Equal for reports whose numbers may share a column. The data's name does not count where its digest is known."""
+    data = {name: value for name, value in report.dataset.items() if name != "name" or "digest" not in report.dataset}
+    return json.dumps(
+        [report.task, report.protocol, data, _library(report.engine), report.primary, report.higher_is_better],
+        sort_keys=True,
+    )
+
+
+def _library(engine: str) -> str:
+    return engine.partition(" ")[0]
+
+
+def _title(task: str, dataset: dict[str, Any]) -> str:
+    return f"{task} on {dataset.get('name', 'unnamed data')}"
+
+
+def _table(runs: Sequence[Run], notes: list[str]) -> Table:
+    first = runs[0].report
+    title = _title(first.task, first.dataset)
+    groups = defaultdict(list)
+    for run in _once(runs, title, notes):
+        groups[encoder_key(run.report)].append(run)
+    notes.extend(
+        f"{title}: the seed does not change the result of {group[0].report.encoder.name}; "
+        f"its {len(group)} runs count as one."
+        for group in groups.values()
+        if len(group) > 1 and not seed_matters(group)
+    )
+    rows = [row_of(group) for group in groups.values()]
+    rows.sort(key=lambda row: row.values[first.primary].mean, reverse=first.higher_is_better)
+    return Table(
+        task=first.task,
+        dataset=first.dataset,
+        engine=first.engine,
+        protocol=first.protocol,
+        primary=first.primary,
+        higher_is_better=first.higher_is_better,
+        rows=tuple(_told_apart(rows)),
+    )
+
+
+def _once(runs: Sequence[Run], title: str, notes: list[str]) -> list[Run]:
+    """The runs without repetitions: of one set of weights and one seed the first counts, and a note says so."""
+    kept: dict[tuple[str, str, int], Run] = {}
+    for run in runs:
+        encoder = run.report.encoder
+        first = kept.setdefault((encoder.name, encoder.weights_sha256, run.report.seed), run)
+        if first is not run:
+            notes.append(
+                f"{title}: {encoder.name} was measured twice with seed {run.report.seed}; {first.source} "
+                f"({first.value:.2f}) counts, {run.source} ({run.value:.2f}) does not."
+            )
+    return list(kept.values())
+
+
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Encoders with one name but other weights get the beginning of their checksum behind it."""
+    names = [row.encoder for row in rows]
+    return [
+        replace(row, encoder=f"{row.encoder} ({row.runs[0].report.encoder.weights_sha256[:8]})")
+        if names.count(row.encoder) > 1
+        else row
+        for row in rows
+    ]
+
+
+def _why_separate(tables: Sequence[Table]) -> list[str]:
+    firsts: dict[str, Table] = {}
+    sentences = []
+    for table in tables:
+        first = firsts.setdefault(table.title, table)
+        if first is not table:
+            sentences.append(f"Two tables are called {table.title}, for they differ in {_what_differs(first, table)}.")
+    titles = "; ".join(firsts)
+    return [
+        f"The reports were measured in {len(tables)} ways that cannot be compared; each has its own table: {titles}.",
+        *sentences,
+    ]
+
+
+def _what_differs(one: Table, other: Table) -> str:
+    said = [
+        {**table.protocol, **{f"data: {name}": value for name, value in table.dataset.items()}, "engine": table.engine}
+        for table in (one, other)
+    ]
+    names = [name for name in {**said[0], **said[1]} if said[0].get(name) != said[1].get(name)]
+    return ", ".join(f"{name} ({said[0].get(name)} / {said[1].get(name)})" for name in names)
+
+
+def _against(tables: Sequence[Table], baseline: str, notes: list[str]) -> list[Table]:
+    known = sorted({row.encoder for table in tables for row in table.rows})
+    if baseline not in known:
+        raise UsageError(f"No encoder in these reports is called {baseline}; there are {', '.join(known)}.")
+    notes.extend(
+        f"{table.title}: the baseline {baseline} was not measured, so there are no differences."
+        for table in tables
+        if all(row.encoder != baseline for row in table.rows)
+    )
+    return [_with_differences(table, baseline) for table in tables]
+
+
+def _with_differences(table: Table, baseline: str) -> Table:
+    means = {row.encoder: row.values[table.primary].mean for row in table.rows}
+    if baseline not in means:
+        return table
+    rows = (replace(row, difference=means[row.encoder] - means[baseline]) for row in table.rows)
+    return replace(table, rows=tuple(rows))

@@ -1,0 +1,128 @@
+"""A comparison as files: comparison.json (everything), .csv (tidy), .md, .html (self-contained), plot.png."""
+
+import base64
+import csv
+import io
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from ..hub.atomic import new_folder, write_json, write_text
+from ..hub.provenance import command, version
+from .compare import Comparison, Table
+from .compare_plot import draw
+from .compare_rows import Row, Value
+
+FORMAT = 1
+CSV_COLUMNS = (
+    *("table", "task", "dataset", "engine", "encoder", "architecture", "runs"),
+    *("metric", "value", "low", "high", "interval", "difference"),
+)
+
+
+def write(comparison: Comparison, out: Path, *, overwrite: bool = False) -> Path:
+    """Makes the folder `out`, whole or not at all.
+
+    Raises:
+        OutputExists: `out` exists and `overwrite` is not set.
+    """
+    with new_folder(out, overwrite) as folder:
+        draw(comparison, folder / "plot.png")
+        write_json(folder / "comparison.json", {"format": FORMAT, "version": version(), **asdict(comparison)})
+        write_text(folder / "comparison.csv", csv_text(comparison))
+        write_text(folder / "comparison.md", markdown(comparison))
+        write_text(folder / "comparison.html", html(comparison, (folder / "plot.png").read_bytes()))
+    return out
+
+
+def csv_text(comparison: Comparison) -> str:
+    """One line a number, with task and data beside it, so that no column mixes protocols unnoticed."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(CSV_COLUMNS)
+    for number, held in enumerate(comparison.tables, start=1):
+        about = (number, held.task, held.dataset.get("name"), held.engine)
+        for row in held.rows:
+            of_encoder = (*about, row.encoder, row.architecture, len(row.runs))
+            for metric, value in row.values.items():
+                difference = row.difference if metric == held.primary else None
+                table.writerow([*of_encoder, metric, value.mean, value.low, value.high, row.interval, difference])
+    return text.getvalue()
+
+
+def markdown(comparison: Comparison) -> str:
+    """A section for each table, then the notes."""
+    sections = [_markdown_table(table) for table in comparison.tables]
+    notes = ["".join(f"- {note}\n" for note in comparison.notes)] if comparison.notes else []
+    return "\n".join(sections + notes)
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [
+        headings(table),
+        ["---"] + ["---:"] * (len(headings(table)) - 2) + ["---"],
+        *(cells(table, row) for row in table.rows),
+    ]
+    body = "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+    return f"## {table.title}\n\n{describe_data(table)}\n\n{body}"
+
+
+def headings(table: Table) -> list[str]:
+    """Of the columns that `cells` fills."""
+    return ["encoder", table.metric, *_difference_heading(table), *table.others, "runs", "interval"]
+
+
+def cells(table: Table, row: Row) -> list[str]:
+    """A row as text: primary metric with its interval, difference if there is a baseline, other metrics, runs, interval."""
+    difference = [f"{row.difference:+.1f}"] if row.difference is not None else []
+    others = [f"{row.values[name].mean:.1f}" for name in table.others]
+    return [
+        row.encoder,
+        with_interval(row.values[table.primary]),
+        *difference,
+        *others,
+        str(len(row.runs)),
+        row.interval,
+    ]
+
+
+def with_interval(value: Value) -> str:
+    """ "72.4 [69.5, 75.1]" or, without an interval, "72.4"."""
+    ends = f" [{value.low:.1f}, {value.high:.1f}]" if value.low is not None and value.high is not None else ""
+    return f"{value.mean:.1f}{ends}"
+
+
+def describe_data(table: Table) -> str:
+    """The data set in a line: its counts as the reports give them."""
+    facts = [
+        f"{name.replace('_', ' ')} {value}" for name, value in table.dataset.items() if name not in {"name", "digest"}
+    ]
+    return f"Data: {table.dataset.get('name', 'unnamed')} ({', '.join(facts)}). Engine: {table.engine}."
+
+
+def _difference_heading(table: Table) -> list[str]:
+    return ["to baseline"] if table.rows[0].difference is not None else []
+
+
+def html(comparison: Comparison, plot_png: bytes) -> str:
+    """One page that needs no other file and no network."""
+    return _page().render(
+        comparison=comparison,
+        plot=base64.b64encode(plot_png).decode(),
+        headings=headings,
+        cells=cells,
+        describe_data=describe_data,
+        command=command(),
+        version=version(),
+    )
+
+
+@cache
+def _page() -> Template:
+    source = files("goodviews.transfer").joinpath("compare.html.j2").read_text()
+    return Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        source
+    )
