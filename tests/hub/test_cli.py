@@ -1,0 +1,54 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from goodviews.hub import from_pretrained, save
+from goodviews.hub.cli import main
+
+
+def exit_status(argv: list[str]) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    return int(stopped.value.code or 0)
+
+
+def test_help_answers_in_half_a_second():
+    """The best of five: the machine may be busy, the command is not."""
+    took = []
+    for _ in range(5):
+        begin = time.monotonic()
+        result = subprocess.run(
+            [sys.executable, "-m", "goodviews.hub", "--help"], capture_output=True, text=True, timeout=60
+        )
+        took.append(time.monotonic() - begin)
+        assert "pretrain" in result.stdout
+    assert min(took) < 0.5
+
+
+def test_info_says_what_an_encoder_is(capsys):
+    main(["hub", "info", "random:resnet18"])
+    assert "512 features, 11.2 M parameters" in capsys.readouterr().out
+
+
+def test_check_passes_a_sound_folder_and_fails_a_changed_one(tmp_path, capsys):
+    folder = save(from_pretrained("random:resnet18"), tmp_path / "encoder")
+    main(["hub", "check", str(folder)])
+    assert "is sound" in capsys.readouterr().out
+    (folder / "preprocessor_config.json").unlink()
+    assert exit_status(["hub", "check", str(folder)]) == 1
+    assert "preprocessor_config.json is missing" in capsys.readouterr().err
+
+
+def test_expected_failures_are_one_sentence_and_status_1(capsys, tmp_path):
+    assert exit_status(["hub", "check", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+
+
+def test_unknown_commands_and_options_are_usage_errors(capsys):
+    assert exit_status(["nonsense"]) == 2
+    assert exit_status(["hub", "info"]) == 2
+    assert exit_status(["hub", "info", "x", "--colour", "red"]) == 2
