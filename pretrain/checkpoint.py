@@ -1,0 +1,103 @@
+"""The state of a run, written whole: what must be known to go on as if nothing had happened.
+
+One file, replaced in one step, so a run killed at any moment finds the last complete one. Random numbers are not in it:
+every one of them comes from (seed, step) or (seed, epoch, sample, view).
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..hub.errors import ArtifactError, GoodviewsError
+from .momentum import KeyQueue, MomentumPair
+
+FORMAT = 1
+FILE = "checkpoint.pt"
+
+
+@dataclass
+class RunState:
+    """All that changes while training; `step` counts the steps done, `monitor` is its own sums since the last line."""
+
+    pair: MomentumPair
+    queue: KeyQueue
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None
+    step: int = 0
+
+
+def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
+    """Write FOLDER/checkpoint.pt, replacing the previous one only when the new one is complete.
+
+    Raises:
+        GoodviewsError: the disk refuses; the previous checkpoint is untouched.
+    """
+    content = {
+        "format": FORMAT,
+        "step": state.step,
+        "query": state.pair.query.state_dict(),
+        "key": state.pair.key.state_dict(),
+        "queue": {"rows": state.queue.rows, "pointer": state.queue.pointer},
+        "optimizer": state.optimizer.state_dict(),
+        "scaler": state.scaler.state_dict() if state.scaler is not None else None,
+        "monitor": monitor,
+    }
+    path, partial = folder / FILE, folder / f"{FILE}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(content, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
+        partial.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        kept = f"the checkpoint of before is kept in {path}" if path.exists() else "there is no earlier one"
+        raise GoodviewsError(
+            f"The checkpoint of step {state.step} could not be written to {folder} ({reason}); {kept}. "
+            "Free some space, then continue with --resume."
+        ) from error
+    return path
+
+
+def load(state: RunState, folder: Path) -> dict[str, Any] | None:
+    """Put a checkpoint back into `state` and return the monitor's part; None, with nothing changed, if there is none.
+
+    Raises:
+        ArtifactError: the file is damaged or does not fit the recipe.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        content = torch.load(path, map_location=state.queue.rows.device, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise ArtifactError(f"{path} cannot be read ({type(error).__name__}); start again with --overwrite.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ArtifactError(f"{path} is not a checkpoint of this goodviews; start again with --overwrite.")
+    _put_back(state.pair.query, content["query"], path)
+    _put_back(state.pair.key, content["key"], path)
+    state.queue.rows.copy_(content["queue"]["rows"])
+    state.queue.pointer = content["queue"]["pointer"]
+    state.optimizer.load_state_dict(content["optimizer"])
+    if state.scaler is not None and content["scaler"] is not None:
+        state.scaler.load_state_dict(content["scaler"])
+    state.step = content["step"]
+    return content["monitor"]
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as stream:
+        torch.save(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _put_back(module: nn.Module, weights: dict[str, Any], path: Path) -> None:
+    try:
+        module.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ArtifactError(f"{path} does not fit this recipe: {reason}") from error

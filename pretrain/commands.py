@@ -1,0 +1,149 @@
+"""The commands of pretraining: `goodviews pretrain`, `recipes` and `views`. Nothing else in this component prints."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from .monitor import Progress
+    from .recipe import Recipe
+
+
+def pretrain(
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    set: Sequence[str] = (),
+    workers: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    seed: int = 0,
+    save_every: int | None = None,
+    knn_every: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Pretrain an encoder on a folder of images.
+
+    Several processes: torchrun --nproc-per-node 8 -m goodviews.pretrain RECIPE --data DIR --out RUN
+
+    Args:
+        recipe: a name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
+        data: folder of images; of a folder with train/ and val/ the train part is learned from.
+        out: the RUN folder to make; the encoder goes to RUN/encoder.
+        epochs: instead of the recipe's.
+        batch_size: images a step over all processes, instead of the recipe's; the learning rate is not scaled.
+        set: change a field of the recipe, e.g. optimizer.lr=0.06; may be repeated.
+        workers: processes that load images; by default one a core, at most 16.
+        device: auto takes the GPU when there is one.
+        precision: auto takes bf16 where the hardware multiplies it.
+        seed: decides the initial weights, the order of the images and everything drawn.
+        save_every: steps between checkpoints; by default some ten minutes.
+        knn_every: epochs between online kNN scores of a labelled folder, 0 for none; by default ten in a run.
+        resume: continue the run in RUN from its last checkpoint.
+        overwrite: start anew where RUN exists.
+    """
+    from .choose import choose
+    from .loop import pretrain as train
+    from .recipe import describe
+
+    changes = [*set]
+    changes += [f"epochs={epochs}"] if epochs is not None else []
+    changes += [f"batch_size={batch_size}"] if batch_size is not None else []
+    resolved, published = choose(recipe, changes), choose(recipe)
+    is_first = os.environ.get("RANK", "0") == "0"
+    console = Console(quiet=not is_first)
+    console.print_json(data=describe(resolved))
+    console.print(_about_learning_rate(resolved, published))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with _ProgressBar(console) as bar:
+        encoder = train(
+            resolved,
+            data,
+            out,
+            seed=seed,
+            workers=min(cores, 16) if workers is None else workers,
+            device=device,
+            precision=precision,
+            resume=resume,
+            overwrite=overwrite,
+            save_every=save_every,
+            knn_every=knn_every,
+            observe=bar.show,
+        )
+    console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}")
+    if (out / "skipped.txt").exists():
+        console.print(f"Images that could not be read: {out / 'skipped.txt'}")
+
+
+def recipes() -> None:
+    """List the pretraining recipes."""
+    from rich.table import Table
+
+    from .choose import RECIPES
+
+    table = Table("recipe", "backbone", "views", "epochs", "batch", "lr", "what it is")
+    for name, make in RECIPES.items():
+        recipe = make()
+        px = "+".join(str(view.crop.px) for view in recipe.views)
+        about = (make.__doc__ or "").splitlines()[0]
+        numbers = (str(recipe.epochs), str(recipe.batch_size), f"{recipe.optimizer.lr:g}")
+        table.add_row(name, recipe.architecture, px, *numbers, about)
+    Console().print(table)
+
+
+def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4, overwrite: bool = False) -> None:
+    """Draw what the network sees of a photo: several draws of every view of a recipe.
+
+    Args:
+        recipe: a name from `goodviews recipes`, or FILE.py:FUNCTION.
+        image: the photo.
+        out: the picture to write, .png or .jpg.
+        seed: decides what is drawn.
+        count: draws of each view.
+        overwrite: replace OUT if it exists.
+    """
+    from .choose import choose
+    from .contact_sheet import draw
+
+    draw(choose(recipe).views, image, out, seed=seed, count=count, overwrite=overwrite)
+    Console().print(f"Views: {out}")
+
+
+def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:
+    """The learning rate is for one batch size; a changed batch is pointed out, never answered by scaling."""
+    lr, batch = resolved.optimizer.lr, resolved.batch_size
+    said = f"Learning rate {lr:g} for a batch of {batch}, not scaled."
+    if batch != published.batch_size and lr == published.optimizer.lr:
+        linear = lr * batch / published.batch_size
+        said += f" The recipe's is for {published.batch_size}; in proportion: --set optimizer.lr={linear:g}."
+    return said
+
+
+class _ProgressBar:
+    """Steps done, images a second, the share of time spent waiting for images, and the time left."""
+
+    def __init__(self, console: Console):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, disable=console.quiet or not console.is_terminal)
+        self.task = self.bar.add_task("starting", total=None)
+
+    def __enter__(self) -> "_ProgressBar":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def show(self, now: "Progress") -> None:
+        text = f"loss {now.loss:.3f}  {now.images_per_s:.0f} img/s  wait {100 * now.data_wait:.0f} %"
+        text += "" if now.knn_top1 is None else f"  knn {now.knn_top1:.1f} %"
+        self.bar.update(self.task, description=text, completed=now.step, total=now.steps)

@@ -1,0 +1,293 @@
+"""The one training loop. Objectives, views and networks are handed in; everything that changes, changes here.
+
+A run repeats itself and continues bit for bit: its random numbers come from (seed, step) and (seed, epoch, sample, view),
+never from a generator's history, and its state is written whole (see checkpoint). The promise holds for the same machine,
+number of processes and threads, and libraries.
+"""
+
+import copy
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from ..hub import artifact
+from ..hub.encoder import Encoder, Origin
+from ..hub.errors import GoodviewsError
+from ..hub.folders import training_folder
+from ..hub.preprocessing import Preprocessing
+from ..hub.provenance import commit
+from . import checkpoint, run_folder
+from .checkpoint import RunState
+from .data import Batch, ViewLoader, open_images
+from .momentum import KeyQueue, MomentumPair
+from .monitor import Monitor, Progress
+from .networks import build_network
+from .objective import Networks, Step, draw_orders, step_seed
+from .online_knn import OnlineKnn, online_knn
+from .precision import Device, Precision, resolve_device, resolve_precision
+from .recipe import Recipe, describe, validate
+from .schedule import Moment
+from .stop import StopRequest, stop_request
+
+log = logging.getLogger(__name__)
+
+SAVE_AFTER_S = 600.0
+
+
+def pretrain(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    workers: int = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    save_every: int | None = None,
+    knn_every: int | None = None,
+    observe: Callable[[Progress], None] = lambda progress: None,
+) -> Path:
+    """Train an encoder on a folder of images and write it to OUT/encoder.
+
+    Under torchrun every process calls this with the same arguments; the first one writes.
+
+    Args:
+        recipe: what to learn.
+        data: flat, labelled or train/val folder; labels are used by the online kNN only.
+        out: the RUN folder (see run_folder).
+        seed: decides the initial weights, the order of the images and everything drawn.
+        workers: processes that load images; 0 loads in this one. Does not change the result.
+        resume: go on from OUT's checkpoint; recipe, data and seed must be as before.
+        overwrite: start anew in a folder that holds a run.
+        save_every: steps between checkpoints; None: some ten minutes.
+        knn_every: epochs between online kNN scores, 0 for none; None: ten of them in a run.
+        observe: called with the newest figures.
+
+    Returns:
+        OUT/encoder.
+
+    Raises:
+        UsageError, OutputExists, DataError: the request cannot be met; nothing was written.
+        GoodviewsError: the loss is not a number, the disk is full, or the run was asked to stop.
+    """
+    run = _prepare(recipe, data, out, seed, workers, device, precision, resume, overwrite, save_every, observe)
+    if knn_every != 0 and run.accelerator.is_main_process:
+        knn = online_knn(data, _encoder(run))
+        run.gauge = None if knn is None else (knn, knn_every or max(1, recipe.epochs // 10))
+    with stop_request() as stop:
+        _learn(run, stop)
+    return out / "encoder"
+
+
+@dataclass
+class _Run:
+    """A run in memory: what was asked for, and the parts that work on it."""
+
+    recipe: Recipe
+    out: Path
+    seed: int
+    save_every: int | None
+    data: dict
+    accelerator: Accelerator
+    loader: ViewLoader
+    networks: Networks
+    optimizer: torch.optim.Optimizer
+    state: RunState
+    monitor: Monitor
+    gauge: tuple[OnlineKnn, int] | None = None
+    saved_at: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.epochs * self.loader.steps_per_epoch
+
+    @property
+    def epoch(self) -> float:
+        """Epochs done, with the share of the one under way."""
+        return self.state.step / self.loader.steps_per_epoch
+
+
+def _learn(run: _Run, stop: StopRequest) -> None:
+    """From the current step to the last; evaluation and checkpoints come between two steps."""
+    if run.state.step == 0:
+        _evaluate(run)
+    run.saved_at = time.monotonic()
+    while run.state.step < run.steps:
+        epoch, start = divmod(run.state.step, run.loader.steps_per_epoch)
+        for batch in run.loader.epoch(epoch, start):
+            lr = _set_learning_rate(run)
+            step = _step(run, batch)
+            values = {"loss": step.loss, **step.losses, **step.metrics}
+            images = run.recipe.batch_size
+            run.monitor.record(run.state.step, run.epoch, values, lr=lr, images=images, wait_s=batch.wait_s)
+            if run.state.step % run.loader.steps_per_epoch == 0:
+                _evaluate(run)
+            must_stop, must_save = _agree(run, bool(stop), _is_time_to_save(run))
+            if must_stop and run.state.step < run.steps:
+                _save(run)
+                raise GoodviewsError(
+                    f"Stopped by {stop.signal or 'another process'} after step {run.state.step} of {run.steps}; "
+                    f"everything is saved in {run.out}. Give the same command with --resume to go on."
+                )
+            if must_save:
+                _save(run)
+    _save(run)
+
+
+def _step(run: _Run, batch: Batch) -> Step:
+    """One step of training: all that changes, in its order."""
+    recipe, state, accelerator = run.recipe, run.state, run.accelerator
+    rank, world = accelerator.process_index, accelerator.num_processes
+    torch.manual_seed(step_seed(run.seed, state.step, rank))  # for backbones that draw, e.g. drop path
+    orders = draw_orders(
+        run.seed, state.step, batch=recipe.batch_size, patches=recipe.objective.patches, rank=rank, world=world
+    )
+    step = recipe.objective(run.networks, state.queue.rows, batch.views, orders)
+    run.optimizer.zero_grad()
+    accelerator.backward(step.loss)
+    run.optimizer.step()
+    state.pair.update()
+    state.queue.enqueue(step.keys)
+    state.step += 1
+    return step
+
+
+def _set_learning_rate(run: _Run) -> float:
+    epoch, step = divmod(run.state.step, run.loader.steps_per_epoch)
+    at = Moment(epoch, step, run.loader.steps_per_epoch, run.recipe.epochs, run.recipe.batch_size)
+    lr = run.recipe.schedule(run.recipe.optimizer.lr, at)
+    for group in run.state.optimizer.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+def _evaluate(run: _Run) -> None:
+    """The online kNN, when this epoch's end, the start or the end of the run asks for it."""
+    if run.gauge is None or not run.accelerator.is_main_process:
+        return
+    knn, every = run.gauge
+    if round(run.epoch) % every == 0 or run.state.step == run.steps:
+        run.monitor.knn(run.state.step, run.epoch, knn(_encoder(run)))
+
+
+def _is_time_to_save(run: _Run) -> bool:
+    if run.save_every is not None:
+        return run.state.step % run.save_every == 0
+    return time.monotonic() - run.saved_at > SAVE_AFTER_S
+
+
+def _agree(run: _Run, stop: bool, save: bool) -> tuple[bool, bool]:
+    """What any process wants, all do: a signal may reach one of them only, and clocks differ."""
+    if run.accelerator.num_processes == 1:
+        return stop, save
+    wishes = run.accelerator.reduce(torch.tensor([stop, save], device=run.accelerator.device).float(), "sum")
+    return bool(wishes[0] > 0), bool(wishes[1] > 0)
+
+
+def _save(run: _Run) -> None:
+    """The checkpoint, then the encoder as it is now; by the first process, and never with weights that are not numbers."""
+    run.monitor.require_finite(run.state.step)
+    if run.accelerator.is_main_process:
+        checkpoint.save(run.state, run.monitor.state(), run.out / "state")
+        artifact.save(_encoder(run), run.out / "encoder", overwrite=True)
+        if len(run.loader.skipped):
+            run.loader.skipped.write(run.out / "skipped.txt")
+    run.saved_at = time.monotonic()
+
+
+def _encoder(run: _Run) -> Encoder:
+    """The query network's backbone as it is now, copied, so that nothing done with it reaches training."""
+    backbone = copy.deepcopy(run.state.pair.query.backbone)
+    knn = {} if run.monitor.knn_top1 is None else {"online_knn_top1": run.monitor.knn_top1}
+    origin = Origin(
+        name=run.recipe.name,
+        recipe=describe(run.recipe),
+        dataset=run.data,
+        epochs=round(run.epoch, 4),
+        commit=commit(),
+        metrics=knn,
+    )
+    return Encoder(backbone, Preprocessing(input_px=run.recipe.input_px), origin)
+
+
+def _prepare(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    seed: int,
+    workers: int,
+    device: Device,
+    precision: Precision,
+    resume: bool,
+    overwrite: bool,
+    save_every: int | None,
+    observe: Callable[[Progress], None],
+) -> _Run:
+    """Check everything, then claim the RUN folder, then build the parts and put a checkpoint back into them."""
+    device = resolve_device(device)
+    arithmetic = resolve_precision(precision, device)
+    accelerator = _accelerator(device, arithmetic)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    source = open_images(data)
+    description = run_folder.describe_data(training_folder(data))
+    validate(recipe, images=len(source), world=world)
+    if recipe.queue >= len(source) and accelerator.is_main_process:
+        log.warning(
+            "the queue (%d keys) is not smaller than the data (%d images): images meet their own old keys as negatives",
+            recipe.queue,
+            len(source),
+        )
+    identity = run_folder.Identity(describe(recipe), description, seed, arithmetic)
+    run_folder.check(out, identity, resume=resume, overwrite=overwrite)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process and not resume:
+        run_folder.begin(out, identity)
+
+    network = build_network(
+        recipe.architecture, head=recipe.head, dim=recipe.dim, patches=recipe.objective.patches, seed=seed
+    ).to(accelerator.device)
+    pair = MomentumPair(network, momentum=recipe.key_momentum, group=recipe.key_group)
+    sgd = torch.optim.SGD(network.parameters(), **vars(recipe.optimizer))
+    query, optimizer = accelerator.prepare(network, sgd)
+    query.train()
+    keys = partial(pair.keys, rank=rank, gather=accelerator.gather, autocast=accelerator.autocast)
+    state = RunState(
+        pair, KeyQueue(recipe.queue, recipe.dim, seed=seed, device=accelerator.device), sgd, accelerator.scaler
+    )
+    loader = ViewLoader(
+        source,
+        recipe.views,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        workers=workers,
+        rank=rank,
+        world=world,
+        device=accelerator.device,
+    )
+    monitor = Monitor(
+        out if accelerator.is_main_process else None,
+        steps=recipe.epochs * loader.steps_per_epoch,
+        reduce=partial(accelerator.reduce, reduction="mean"),
+        observe=observe,
+    )
+    if resume:
+        monitor.restore(checkpoint.load(state, out / "state"), state.step, accelerator.device)
+    return _Run(
+        recipe, out, seed, save_every, description, accelerator, loader, Networks(query, keys), optimizer, state, monitor
+    )
+
+
+def _accelerator(device: str, arithmetic: str) -> Accelerator:
+    """Accelerate keeps its settings for the whole process; a second run in it may want others."""
+    AcceleratorState._reset_state()
+    torch.backends.cudnn.deterministic = True
+    return Accelerator(cpu=device == "cpu", mixed_precision={"fp32": "no"}.get(arithmetic, arithmetic))

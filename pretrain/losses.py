@@ -1,0 +1,38 @@
+"""Losses: functions of tensors, computed in float32 whatever precision the networks run in."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def info_nce(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: float) -> Tensor:
+    """Cross-entropy of finding each query's own key among the negatives.
+
+    Args:
+        query: (N, D), unit rows; the gradient flows here.
+        key: (N, D), unit rows; row i belongs to query i; treated as constant.
+        negatives: (K, D), unit rows; treated as constant.
+        temperature: what similarities are divided by.
+
+    Returns:
+        Scalar, mean over N, in nats. Chance is log(K + 1).
+
+    Source: He et al. 2020 (arXiv:1911.05722), eq. 1.
+    """
+    logits = queue_logits(query, key, negatives, temperature=temperature)
+    return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
+
+
+def queue_logits(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: float) -> Tensor:
+    """(N, 1 + K) similarities over temperature; the positive is column 0."""
+    query, key, negatives = query.float(), key.detach().float(), negatives.detach().float()
+    positive = (query * key).sum(dim=1, keepdim=True)
+    return torch.cat([positive, query @ negatives.T], dim=1) / temperature
+
+
+@torch.no_grad()
+def key_rank_accuracy(query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
+    """Share of queries whose own key is nearer than every negative, 0-1: how easy the task is for the network."""
+    query = query.detach().float()
+    positive = (query * key.float()).sum(dim=1)
+    return (positive > (query @ negatives.float().T).amax(dim=1)).float().mean()

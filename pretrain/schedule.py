@@ -1,0 +1,80 @@
+"""Learning-rate schedules: functions of where in the run a step is, so nothing has to be stored to continue one."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a step is: `epoch` and `step` (within the epoch) count from 0."""
+
+    epoch: int
+    step: int
+    steps_per_epoch: int
+    epochs: int
+    batch_size: int
+
+
+class Schedule(Protocol):
+    """Anything that gives the learning rate of a step from the recipe's base rate."""
+
+    def __call__(self, base_lr: float, at: Moment) -> float: ...
+
+
+@dataclass(frozen=True)
+class PyContrastCosine:
+    """A cosine step an epoch, epochs counted from 1, with a floor; InfoMin's schedule.
+
+    The first epoch is therefore already slightly below the base rate and the last runs exactly at the floor,
+    `base_lr * floor`. A batch larger than `warmup_above_batch` starts at `warmup_from` and climbs linearly, a step at a
+    time, to the cosine's value at the last warm-up epoch: 5 epochs, or 10 in runs of more than 500.
+
+    Source: HobbitLong/PyContrast, learning/base_trainer.py (floor = lr * 0.1 ** 3) and options/train_options.py.
+    """
+
+    floor: float = 1e-3
+    warmup_above_batch: int = 256
+    warmup_from: float = 0.01
+
+    def __call__(self, base_lr: float, at: Moment) -> float:
+        if at.batch_size > self.warmup_above_batch:
+            warmup_epochs = 10 if at.epochs > 500 else 5
+            if at.epoch < warmup_epochs:
+                target = self._cosine(base_lr, warmup_epochs, at.epochs)
+                return _climb(self.warmup_from, target, at, warmup_epochs)
+        return self._cosine(base_lr, at.epoch + 1, at.epochs)
+
+    def _cosine(self, base_lr: float, epoch: int, epochs: int) -> float:
+        floor = base_lr * self.floor
+        return floor + (base_lr - floor) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+@dataclass(frozen=True)
+class MocoCosine:
+    """A cosine step an epoch, epochs counted from 0, no floor and no warm-up; MoCo v2's and CLSA's schedule.
+
+    Source: facebookresearch/moco, main_moco.py.
+    """
+
+    def __call__(self, base_lr: float, at: Moment) -> float:
+        return base_lr * (1 + math.cos(math.pi * at.epoch / at.epochs)) / 2
+
+
+@dataclass(frozen=True)
+class PyContrastSteps:
+    """The rate falls by `factor` after each milestone, epochs counted from 1; PyContrast's default, not InfoMin's.
+
+    Source: HobbitLong/PyContrast, learning/base_trainer.py.
+    """
+
+    milestones: tuple[int, ...] = (120, 160)
+    factor: float = 0.1
+
+    def __call__(self, base_lr: float, at: Moment) -> float:
+        return base_lr * self.factor ** sum(at.epoch + 1 > milestone for milestone in self.milestones)
+
+
+def _climb(start: float, target: float, at: Moment, epochs: int) -> float:
+    done = (at.step + at.epoch * at.steps_per_epoch) / (epochs * at.steps_per_epoch)
+    return start + done * (target - start)
