@@ -1,0 +1,110 @@
+"""A picture of a search: the query at the left, its neighbours beside it, similarity and name under each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from ..hub.atomic import refuse_existing, write_bytes
+from ..hub.errors import DataError, UsageError
+from ..hub.images import read_image
+
+TILE_PX = 240
+GAP_PX = 16
+CAPTION_PX = 46
+COLUMNS = 5
+PAPER, INK, FAINT, ACCENT = "#ffffff", "#1b1f24", "#6a737d", "#1f6feb"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One image of the picture; None for an image that is gone or cannot be read any more."""
+
+    image: Image.Image | None
+    title: str
+    name: str
+
+
+def draw_neighbours(
+    query: Path, neighbours: Sequence[tuple[Path, float]], out: Path, *, overwrite: bool = False
+) -> Path:
+    """Write the picture; its format follows the name of `out`.
+
+    Args:
+        query: the photo that was looked up.
+        neighbours: path and cosine similarity, the most similar first.
+        out: .png or .jpg to write.
+        overwrite: replace a file that exists.
+
+    Raises:
+        OutputExists: `out` exists and `overwrite` is off.
+        UsageError: `out` is neither .png nor .jpg.
+    """
+    suffix = check_picture_name(out, overwrite)
+    tiles = [
+        Tile(_read(path), f"{rank}.   {similarity:.3f}", path.name)
+        for rank, (path, similarity) in enumerate(neighbours, 1)
+    ]
+    buffer = BytesIO()
+    lay_out(Tile(_read(query), "query", query.name), tiles).save(
+        buffer, "JPEG" if suffix != ".png" else "PNG", quality=92
+    )
+    return write_bytes(out, buffer.getvalue())
+
+
+def check_picture_name(out: Path, overwrite: bool) -> str:
+    """The suffix of a picture that may be written, so that a command can refuse before it works."""
+    if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise UsageError(f"{out} is no picture name; let it end in .png or .jpg.")
+    refuse_existing(out, overwrite)
+    return out.suffix.lower()
+
+
+def lay_out(query: Tile, neighbours: Sequence[Tile]) -> Image.Image:
+    """The tiles on white: the query in a frame of its own, the others in rows of COLUMNS."""
+    columns = min(COLUMNS, len(neighbours))
+    rows = -(-len(neighbours) // COLUMNS)
+    pitch, row_px = TILE_PX + GAP_PX, TILE_PX + CAPTION_PX + GAP_PX
+    start = pitch + 2 * GAP_PX
+    sheet = Image.new("RGB", (start + columns * pitch + GAP_PX, rows * row_px + 2 * GAP_PX), PAPER)
+    _put(sheet, query, GAP_PX, GAP_PX, ACCENT)
+    line_x = start - GAP_PX // 2
+    ImageDraw.Draw(sheet).line([(line_x, GAP_PX), (line_x, sheet.height - GAP_PX)], fill="#d0d7de")
+    for position, tile in enumerate(neighbours):
+        row, column = divmod(position, COLUMNS)
+        _put(sheet, tile, start + GAP_PX // 2 + column * pitch, GAP_PX + row * row_px, INK)
+    return sheet
+
+
+def _put(sheet: Image.Image, tile: Tile, x: int, y: int, colour: str) -> None:
+    draw = ImageDraw.Draw(sheet)
+    if tile.image is None:
+        draw.rectangle([x, y, x + TILE_PX, y + TILE_PX], outline="#d0d7de")
+        draw.text((x + TILE_PX // 2, y + TILE_PX // 2), "not there any more", FAINT, _font(14), anchor="mm")
+    else:
+        fitted = ImageOps.contain(tile.image, (TILE_PX, TILE_PX))
+        sheet.paste(fitted, (x + (TILE_PX - fitted.width) // 2, y + (TILE_PX - fitted.height) // 2))
+    draw.text((x, y + TILE_PX + 6), tile.title, colour, _font(17))
+    draw.text((x, y + TILE_PX + 28), _shorten(tile.name, draw), FAINT, _font(13))
+
+
+def _shorten(name: str, draw: ImageDraw.ImageDraw) -> str:
+    """The name, its middle replaced by an ellipsis where it is wider than a tile."""
+    shown, keep = name, len(name)
+    while draw.textlength(shown, _font(13)) > TILE_PX and keep > 2:
+        keep -= 1
+        shown = name[: keep - keep // 2] + "…" + name[-(keep // 2) :]
+    return shown
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _read(path: Path) -> Image.Image | None:
+    try:
+        return read_image(path)
+    except DataError:
+        return None
