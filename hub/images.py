@@ -30,14 +30,25 @@ def read_image(path: Path | str) -> Image.Image:
     Raises:
         DataError: the file is missing, not an image, damaged, or too large to be decoded safely.
     """
+    with opened(path) as image:
+        image.load()
+        return to_rgb(image)
+
+
+@contextlib.contextmanager
+def opened(path: Path | str) -> Iterator[Image.Image]:
+    """An opened image file, not yet decoded; what goes wrong with the file inside the block becomes one DataError.
+
+    Raises:
+        DataError: as `read_image`.
+    """
     path = Path(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata of files that read well
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                image.load()
-                return to_rgb(image)
+                yield image
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; check the path.") from None
     except IsADirectoryError:

@@ -1,0 +1,224 @@
+"""Photos to batches of views: which images a step sees, decoded and cropped by workers, then the views' programs.
+
+Nothing depends on how many workers or processes there are: the order of an epoch comes from (seed, epoch), every other
+number from (seed, epoch, sample, view). An unreadable image is replaced by the next readable one and listed.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..hub.errors import DataError, UsageError
+from ..hub.folders import training_folder
+from ..hub.images import SkippedImages
+from .decode import decoder, read_crops
+from .randomness import epoch_order, uniforms
+from .views import View
+
+_PREFETCH = 4  # batches each worker prepares ahead
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The images to learn from; `labels` (positions in `classes`) are there when the folder is labelled."""
+
+    name: str
+    paths: tuple[Path, ...]
+    labels: tuple[int, ...] | None
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def describe(self) -> dict[str, object]:
+        """What may be published of the data: the folder's own name, not where it lies."""
+        return {"name": self.name, "images": len(self), "classes": list(self.classes)}
+
+
+def open_images(path: Path) -> ImageSource:
+    """The images below a folder: all of a flat or labelled one, the `train` part of a split one.
+
+    Raises:
+        DataError: the folder is missing or holds no image.
+    """
+    folder = training_folder(path)
+    return ImageSource(Path(path).resolve().name, folder.paths, folder.labels, folder.classes)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's images.
+
+    Args:
+        samples: (N,), int64, positions in the source of the images shown (where one was unreadable, of its replacement).
+        views: by name, (N, 3, px, px) or (N, 9, 3, px, px), float32, as the view's program leaves them, on the device.
+        wait_s: seconds this step waited for its images.
+    """
+
+    samples: Tensor
+    views: dict[str, Tensor]
+    wait_s: float
+
+
+class ViewLoader:
+    """Batches of views of a source, the same for any number of workers and processes.
+
+    Args:
+        batch_size: images a step over all `world` processes; process `rank` gets its consecutive share of them.
+        workers: processes that decode; 0 decodes in this one.
+        device: where views end up. Anything but a CPU also runs the views' programs; on a CPU the workers do.
+
+    Raises:
+        UsageError: the batch cannot be shared out evenly.
+        DataError: there are fewer images than a batch needs.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        views: Sequence[View],
+        *,
+        batch_size: int,
+        seed: int,
+        workers: int,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+    ):
+        if batch_size < 1 or batch_size % world:
+            raise UsageError(
+                f"A batch of {batch_size} images cannot be shared by {world} processes; choose a multiple."
+            )
+        if len(source) < batch_size:
+            raise DataError(
+                f"{source.name} holds {len(source)} images, fewer than one batch of {batch_size}; "
+                "give more images or a smaller batch size."
+            )
+        self.source, self.views, self.device = source, tuple(views), torch.device(device)
+        self.steps_per_epoch = len(source) // batch_size
+        self.skipped = SkippedImages()
+        self.decoder = decoder()
+        self._places = _Places(len(source), batch_size, seed, rank, world)
+        self._loader: DataLoader | None = DataLoader(
+            _Photos(source, self.views, seed, renders=self.device.type == "cpu"),
+            batch_sampler=self._places,
+            collate_fn=_same,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=_PREFETCH if workers else None,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # the global one belongs to the training loop
+        )
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch (an incomplete last one is left out), from a step on; what is before is not decoded.
+
+        One epoch at a time: starting another ends this one.
+
+        Raises:
+            DataError: no image of the source can be read.
+        """
+        if self._loader is None:
+            raise RuntimeError("this ViewLoader was closed")
+        self._places.epoch, self._places.start_step = epoch, start_step
+        loaded_batches = iter(self._loader)
+        while True:
+            begun = time.perf_counter()
+            loaded = next(loaded_batches, None)
+            if loaded is None:
+                return
+            yield self._batch(loaded, time.perf_counter() - begun)
+
+    def close(self) -> None:
+        """End the workers; without it they end with the loader."""
+        self._loader = None
+
+    def _batch(self, loaded: "_Loaded", wait_s: float) -> Batch:
+        for path, reason in loaded.unreadable:
+            if path not in {known for known, _ in self.skipped}:
+                self.skipped.add(path, reason)
+        if not loaded.images:
+            raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
+        images = {name: image.to(self.device, non_blocking=True) for name, image in loaded.images.items()}
+        if loaded.uniforms:
+            images = {view.name: view.render(images[view.name], loaded.uniforms[view.name]) for view in self.views}
+        return Batch(loaded.samples, images, wait_s)
+
+
+class _Places:
+    """Which samples each step of an epoch shows to one process, as (epoch, sample)."""
+
+    def __init__(self, samples: int, batch_size: int, seed: int, rank: int, world: int):
+        self.samples, self.batch_size, self.seed, self.rank, self.world = samples, batch_size, seed, rank, world
+        self.epoch = self.start_step = 0
+
+    def __len__(self) -> int:
+        return self.samples // self.batch_size - self.start_step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = epoch_order(self.seed, self.epoch, self.samples)
+        share = self.batch_size // self.world
+        firsts = range(
+            self.start_step * self.batch_size, (self.samples // self.batch_size) * self.batch_size, self.batch_size
+        )
+        mine = (order[first + self.rank * share :][:share] for first in firsts)
+        epoch = self.epoch
+        return ([(epoch, int(sample)) for sample in samples] for samples in mine)
+
+
+class _Loaded(NamedTuple):
+    """What a worker hands over: views, or where the device renders them, crops and the numbers for their programs."""
+
+    samples: Tensor
+    images: dict[str, Tensor]
+    uniforms: dict[str, Tensor]
+    unreadable: list[tuple[str, str]]
+
+
+_Found = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample, crop and uniform numbers of each view
+
+
+class _Photos(Dataset[_Loaded]):
+    """Decodes and crops; on behalf of a CPU also runs the programs. Lives in the workers."""
+
+    def __init__(self, source: ImageSource, views: tuple[View, ...], seed: int, *, renders: bool):
+        self.source, self.views, self.seed, self.renders = source, views, seed, renders
+
+    def __getitems__(self, places: list[tuple[int, int]]) -> _Loaded:
+        unreadable: dict[str, str] = {}
+        readable = [self._read(epoch, sample, unreadable) for epoch, sample in places]
+        found = [one for one in readable if one is not None]
+        if len(found) < len(places):
+            return _Loaded(torch.empty(0), {}, {}, list(unreadable.items()))
+        samples, crops, numbers = zip(*found, strict=True)
+        images = {view.name: torch.stack(crop) for view, crop in zip(self.views, zip(*crops, strict=True), strict=True)}
+        rows = {view.name: torch.from_numpy(np.stack(row)) for view, row in zip(self.views, zip(*numbers, strict=True))}
+        if self.renders:
+            images = {view.name: view.render(images[view.name], rows[view.name]) for view in self.views}
+            rows = {}
+        return _Loaded(torch.tensor(samples), images, rows, list(unreadable.items()))
+
+    def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Found | None:
+        """The sample, or the next in path order that can be read, with that one's own numbers; None if none can."""
+        for distance in range(len(self.source)):
+            place = (sample + distance) % len(self.source)
+            path = self.source.paths[place]
+            numbers = [uniforms(self.seed, epoch, place, i, view.width) for i, view in enumerate(self.views)]
+            try:
+                return place, read_crops(path, [view.crop for view in self.views], numbers), numbers
+            except DataError as error:
+                unreadable[str(path)] = str(error)
+        return None
+
+
+def _same(loaded: _Loaded) -> _Loaded:
+    """Collating is done already."""
+    return loaded

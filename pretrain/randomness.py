@@ -1,0 +1,27 @@
+"""Random numbers that belong to an image, not to whoever happens to draw them.
+
+Every number comes from (seed, epoch, sample, view) through the counter-based generator Philox: any worker, in any order
+and in any number of processes, draws the same ones, and a stopped run finds its place without drawing what came before.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_VIEWS, _ORDER = 1, 2  # separate streams: what a view draws says nothing of the order of the images
+
+
+def uniforms(seed: int, epoch: int, sample: int, view: int, count: int) -> NDArray[np.float64]:
+    """`count` numbers in [0, 1) for one view (by its position in the recipe) of one image in one epoch."""
+    return _stream(seed, _VIEWS, (0, view, sample, epoch), count)
+
+
+def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int64]:
+    """The order, a permutation of `samples` images, in which an epoch goes through the data."""
+    return np.argsort(_stream(seed, _ORDER, (0, 0, 0, epoch), samples), kind="stable")
+
+
+def _stream(seed: int, purpose: int, start: tuple[int, int, int, int], count: int) -> NDArray[np.float64]:
+    # The raw words are part of NumPy's stability promise; its Generator methods are not. 53 bits make a double.
+    key = np.array([seed % 2**64, purpose], dtype=np.uint64)
+    words = np.random.Philox(key=key, counter=np.array(start, dtype=np.uint64)).random_raw(count)
+    return (words >> np.uint64(11)) * 2.0**-53

@@ -1,0 +1,119 @@
+"""What a view is: a random crop of the photo, then a program of image operations on whole batches.
+
+The crop is made where the photo is decoded. The program runs wherever the batch lies, with parameters drawn for each
+sample from its own row of uniform numbers, so a batch may be cut, merged or moved without changing any image in it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+Interpolation = Literal["bilinear", "bicubic"]
+Box = tuple[int, int, int, int]
+
+_ROWS_AT_ONCE = 8  # on a CPU: as many images as keep an operation's temporaries in the cache
+
+
+@runtime_checkable
+class Operation(Protocol):
+    """A step of a program: a frozen dataclass whose fields say what it does.
+
+    Images are RGB, uint8, (N, 3, H, W), before and after every operation as in the PIL pipelines this reproduces,
+    except after `CutJigsaw` (N, 9, 3, h, w) and `Normalize` (float32). The input is never changed.
+    """
+
+    @property
+    def width(self) -> int:
+        """How many uniform numbers one sample needs."""
+        ...
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        """Apply to a batch; `uniforms` is (N, width), float64 in [0, 1), on the CPU whatever the batch's device.
+
+        Parameters are worked out on the CPU so that the device never waits for the choice of which images to change.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """A part of the photo of random area and shape, resized to a square.
+
+    Args:
+        px: side of the result.
+        scale: range of the part's share of the photo's area, drawn uniformly.
+        ratio: range of width over height, drawn log-uniformly.
+
+    Source: Szegedy et al. 2015 (arXiv:1409.4842); drawn as torchvision's RandomResizedCrop does.
+    """
+
+    px: int
+    scale: tuple[float, float]
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    interpolation: Interpolation = "bilinear"
+
+    _attempts: ClassVar[int] = 10
+    width: ClassVar[int] = 4 * _attempts
+
+    def box(self, photo_width: int, photo_height: int, uniforms: Sequence[float]) -> Box:
+        """Left, top, right, bottom in whole pixels of the photo, from `width` uniform numbers."""
+        for first in range(0, self.width, 4):
+            area, shape, across, down = uniforms[first : first + 4]
+            target = photo_width * photo_height * _between(self.scale, area)
+            aspect = math.exp(_between((math.log(self.ratio[0]), math.log(self.ratio[1])), shape))
+            w, h = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))
+            if 0 < w <= photo_width and 0 < h <= photo_height:
+                left, top = int(across * (photo_width - w + 1)), int(down * (photo_height - h + 1))
+                return left, top, left + w, top + h
+        return self._largest_centred(photo_width, photo_height)
+
+    def _largest_centred(self, photo_width: int, photo_height: int) -> Box:
+        """What very long or very high photos get when no drawn part fits."""
+        w, h = photo_width, photo_height
+        if w / h < self.ratio[0]:
+            h = min(h, round(w / self.ratio[0]))
+        elif w / h > self.ratio[1]:
+            w = round(h * self.ratio[1])
+        left, top = (photo_width - w) // 2, (photo_height - h) // 2
+        return left, top, left + w, top + h
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of looking at an image; a recipe names several and its objective says what they are for."""
+
+    name: str
+    crop: RandomResizedCrop
+    program: tuple[Operation, ...]
+
+    @property
+    def width(self) -> int:
+        """Uniform numbers a sample needs: those of the crop, then those of each operation in turn."""
+        return self.crop.width + sum(operation.width for operation in self.program)
+
+    def render(self, crops: Tensor, uniforms: Tensor) -> Tensor:
+        """The view of every crop.
+
+        Args:
+            crops: (N, 3, px, px), RGB, uint8, any device and memory layout.
+            uniforms: (N, width), float64 on the CPU; the crop's numbers lead each row and are passed over.
+        """
+        if crops.device.type != "cpu":
+            return self._run(crops.contiguous(), uniforms)
+        parts = zip(crops.split(_ROWS_AT_ONCE), uniforms.split(_ROWS_AT_ONCE), strict=True)
+        return torch.cat([self._run(part.contiguous(), numbers) for part, numbers in parts])
+
+    def _run(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        first = self.crop.width
+        for operation in self.program:
+            batch = operation(batch, uniforms[:, first : first + operation.width])
+            first += operation.width
+        return batch
+
+
+def _between(limits: tuple[float, float], uniform: float) -> float:
+    return limits[0] + (limits[1] - limits[0]) * uniform
