@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-
-import numpy as np
 
 from ..hub.atomic import refuse_existing
 from ..hub.errors import DataError
@@ -47,11 +46,9 @@ def build(
     refuse_existing(out, overwrite)
     paths = find_images(images)
     index = empty(About(encoder.identity, encoder.source, encoder.backend, images.resolve()))
-    items = [_item(position, path, index) for position, path in enumerate(paths)]
-    readable, vectors, skipped = _encode(encoder, paths, items, batch_size, progress)
-    if not readable:
+    skipped = _embed(index, encoder, paths, batch_size, progress)
+    if not len(index):
         raise DataError(f"None of the {len(paths)} images in {images} can be read; the first: {skipped.items[0][1]}")
-    index.insert(readable, vectors, encoder=encoder.identity)
     index.save(out, overwrite=overwrite)
     if skipped:
         skipped.write(out / SKIPPED_FILE)
@@ -68,28 +65,19 @@ def add(
         DataError: the folder has no image.
     """
     index.refuse_other(encoder.identity)
+    if not images.exists():
+        raise DataError(f"{images} does not exist; give a folder of images or an image.")
     paths = find_images(images) if images.is_dir() else [images]
-    known = {item.path: item for item in index.items}
-    wanted: list[tuple[Path, Item]] = []
-    next_id = index.next_id
-    for path in paths:
-        _must_exist(path)
-        item = _item(next_id, path, index)
-        old = known.get(item.path)
-        if old is None:
-            next_id += 1
-        elif old.metadata == item.metadata:
-            continue
-        wanted.append((path, item if old is None else Item(old.id, item.path, item.metadata)))
-    items = [item for _, item in wanted]
-    done, vectors, skipped = _encode(encoder, [path for path, _ in wanted], items, batch_size, progress)
-    if done:
-        index.insert(done, vectors, encoder=encoder.identity)
+    known = {item.path: item.metadata for item in index.items}
+    wanted = [path for path in paths if known.get(_name(path, index)) != _metadata(path)]
+    before = len(index)
+    skipped = _embed(index, encoder, wanted, batch_size, progress)
+    if len(wanted) > len(skipped):
         index.write()
     if skipped:
         skipped.write(index.folder / SKIPPED_FILE)
-    changed = sum(item.path in known for item in done)
-    return Added(len(done) - changed, changed, len(paths) - len(wanted), skipped)
+    new = len(index) - before
+    return Added(new, len(wanted) - len(skipped) - new, len(paths) - len(wanted), skipped)
 
 
 def remove(index: ImageIndex, names: Sequence[str]) -> list[Item]:
@@ -102,7 +90,7 @@ def remove(index: ImageIndex, names: Sequence[str]) -> list[Item]:
     by_id = {str(item.id): item for item in index.items}
     found = []
     for name in names:
-        item = by_id.get(name) or by_path.get(name) or by_path.get(_relative(Path(name), index.about.root))
+        item = by_id.get(name) or by_path.get(name) or by_path.get(_name(Path(name), index))
         if item is None:
             raise DataError(
                 f"{index.folder} has no image {name}; nothing was removed. Give ids or paths as it lists them."
@@ -124,26 +112,30 @@ def search(index: ImageIndex, encoder: EncodesPhotos, image: ImageLike, k: int) 
     return index.search(encoder.encode([image]), k, encoder=encoder.identity)[0]
 
 
-def _encode(
-    encoder: EncodesPhotos, paths: Sequence[Path], items: Sequence[Item], batch_size: int, progress: bool
-) -> tuple[list[Item], np.ndarray, SkippedImages]:
+def _embed(
+    index: ImageIndex, encoder: EncodesPhotos, paths: Sequence[Path], batch_size: int, progress: bool
+) -> SkippedImages:
+    """Insert what can be read: under its old id where the index knows the path, else under the next free one."""
     skipped = SkippedImages()
     vectors = encoder.encode(paths, batch_size=batch_size, progress=progress, skipped=skipped)
     left_out = set(skipped.positions)
-    return [item for position, item in enumerate(items) if position not in left_out], vectors, skipped
+    old = {item.path: item.id for item in index.items}
+    free = count(index.next_id)
+    items = []
+    for path in (path for position, path in enumerate(paths) if position not in left_out):
+        name = _name(path, index)
+        items.append(Item(old[name] if name in old else next(free), name, _metadata(path)))
+    if items:
+        index.insert(items, vectors, encoder=encoder.identity)
+    return skipped
 
 
-def _item(key: int, path: Path, index: ImageIndex) -> Item:
+def _name(path: Path, index: ImageIndex) -> str:
+    """Path in the index: relative to its root where it lies inside. A link to a file keeps its own name."""
+    path = path.parent.resolve() / path.name
+    return (path.relative_to(index.about.root) if path.is_relative_to(index.about.root) else path).as_posix()
+
+
+def _metadata(path: Path) -> dict[str, int]:
     status = path.stat()
-    metadata = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
-    return Item(key, _relative(path, index.about.root), metadata)
-
-
-def _relative(path: Path, root: Path) -> str:
-    path = path.parent.resolve() / path.name  # a link to a file stays itself, so that its name is the one people see
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-
-
-def _must_exist(path: Path) -> None:
-    if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of images or an image.")
+    return {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from ..hub.atomic import new_folder, write_bytes, write_json
+from ..hub.atomic import new_folder, refuse_existing, write_bytes, write_json
 from ..hub.encoder import Encoder
 from ..hub.errors import DataError, GoodviewsError, MissingExtra
 from ..hub.provenance import version
@@ -79,6 +79,7 @@ def export(
         OutputExists: `out` exists and `overwrite` is off.
         MissingExtra: onnx or onnxscript is not installed.
     """
+    refuse_existing(out, overwrite)
     photos = trial_photos() if photos is None else photos
     if len(photos) < 2:
         raise DataError(

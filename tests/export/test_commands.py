@@ -1,0 +1,123 @@
+"""The commands as a user types them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from goodviews.export import onnx_file
+from goodviews.export.onnx_file import Exported
+from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError
+from goodviews.hub.cli import run
+
+
+@pytest.fixture
+def photos(tmp_path: Path, gallery: list[Path]) -> Path:
+    root = tmp_path / "photos"
+    root.mkdir()
+    for path in gallery[:5]:
+        shutil.copy(path, root)
+    (root / "broken.jpg").write_bytes(b"no image")
+    return root
+
+
+@pytest.fixture
+def index(photos: Path, exported: Exported, tmp_path: Path) -> Path:
+    out = tmp_path / "index"
+    run(["index", "build", "--encoder", str(exported.folder), "--images", str(photos), "--out", str(out)])
+    return out
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def test_export_says_what_it_wrote_and_how_far_it_is_from_pytorch(
+    encoder_folder: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    import onnx
+
+    traced = {"image": "model.onnx", "pixels": "model_pixels.onnx"}  # tracing again would take most of the suite's time
+    monkeypatch.setattr(onnx_file, "_trace", lambda _, kind, px: onnx.load(exported.folder / traced[kind]))
+    run(["export", str(encoder_folder), "--out", str(tmp_path / "onnx")])
+    text = said(capsys)
+    assert "model.onnx: 44.7 MB, cosine distance to PyTorch at most" in text
+    assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == sorted(["export.json", *traced.values()])
+
+
+def test_build_counts_images_and_names_what_it_skipped(index: Path, photos: Path, exported: Exported, capsys):
+    run(["index", "build", "--encoder", str(exported.folder), "--images", str(photos), "--out", f"{index}-again"])
+    text = said(capsys)
+    assert "5 images, 512 dimensions, encoded by spread-0 (onnx)" in text
+    assert "1 image could not be read" in text
+    assert "broken.jpg" in (index / "skipped.txt").read_text()
+
+
+def test_search_prints_ids_similarities_and_paths_and_draws_them(index: Path, photos: Path, tmp_path: Path, capsys):
+    said(capsys)
+    query = sorted(photos.glob("raccoon*"))[2]
+    run(["search", str(index), str(query), "-k", "3", "--out", str(tmp_path / "found.png")])
+    text = said(capsys)
+    assert "1.0000" in text
+    assert query.name in text
+    assert (tmp_path / "found.png").is_file()
+
+
+def test_search_by_an_encoder_that_moved(index: Path, encoder_folder: Path, photos: Path, capsys):
+    query = sorted(photos.glob("raccoon*"))[0]
+    content = (index / "index.json").read_text()
+    (index / "index.json").write_text(content.replace('"source": "', '"source": "/gone'))
+    with pytest.raises(ArtifactError, match="--encoder"):
+        run(["search", str(index), str(query)])
+    run(["search", str(index), str(query), "--encoder", str(encoder_folder)])
+    assert query.name in said(capsys)
+
+
+def test_add_remove_and_info_count(index: Path, gallery: list[Path], photos: Path, capsys):
+    said(capsys)
+    shutil.copy(gallery[9], photos)
+    run(["index", "add", str(index), "--images", str(photos)])
+    assert "1 added, 0 changed, 5 there already; 6 images" in said(capsys)
+    run(["index", "remove", str(index), "0", gallery[9].name])
+    assert "2 removed; 4 images" in said(capsys)
+    run(["index", "info", str(index)])
+    text = said(capsys)
+    assert "images   4 in" in text
+    assert "spread-0 (resnet18)" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["search", "INDEX", "PHOTO", "-k", "0"], UsageError),
+        (["search", "INDEX", "PHOTO", "-k", "99"], UsageError),
+        (["search", "INDEX", "PHOTO", "--out", "picture.txt"], UsageError),
+        (["search", "INDEX", "PHOTO", "--out", "PHOTO"], OutputExists),
+        (["search", "INDEX", "absent.jpg"], DataError),
+        (["search", "PHOTOS", "PHOTO"], ArtifactError),
+        (["index", "build", "--encoder", "EXPORTED", "--images", "PHOTOS", "--out", "INDEX"], OutputExists),
+        (["index", "build", "--encoder", "EXPORTED", "--images", "EXPORTED", "--out", "new"], DataError),
+        (["index", "build", "--encoder", "absent", "--images", "PHOTOS", "--out", "new"], ArtifactError),
+        (["index", "build", "--encoder", "INDEX", "--images", "PHOTOS", "--out", "new"], ArtifactError),
+        (["index", "add", "INDEX", "--images", "absent"], DataError),
+        (["index", "remove", "INDEX", "99"], DataError),
+        (["index", "info", "absent"], ArtifactError),
+        (["export", "absent", "--out", "new"], ArtifactError),
+        (["export", "absent", "--out", "INDEX"], OutputExists),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
+    index: Path, photos: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words, error
+):
+    monkeypatch.chdir(tmp_path)
+    names = {
+        "INDEX": index,
+        "PHOTO": sorted(photos.glob("raccoon*"))[0],
+        "PHOTOS": photos,
+        "EXPORTED": exported.folder,
+    }
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(error) as refused:
+        run([str(names.get(word, word)) for word in words])
+    assert "\n" not in str(refused.value)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
