@@ -135,11 +135,11 @@ def _load(encoder: str, device: str | None) -> Encoder:
 
 
 def _metrics_table(report: Report) -> RichTable:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(
-        "metric", "value", "95 % interval", title=f"{report.task}: {report.encoder.name} on {report.dataset['name']}"
-    )
+    title = escape(f"{report.task}: {report.encoder.name} on {report.dataset['name']}")
+    table = Table("metric", "value", "95 % interval", title=title)
     for name, value in report.metrics.items():
         if not name.endswith(("_low", "_high")):
             low, high = report.metrics.get(f"{name}_low"), report.metrics.get(f"{name}_high")
@@ -150,13 +150,14 @@ def _metrics_table(report: Report) -> RichTable:
 
 
 def _comparison_table(table: Table) -> RichTable:
+    from rich.markup import escape
     from rich.table import Table as RichTable
 
     from .compare_files import cells, headings
 
-    drawn = RichTable(title=table.title)
+    drawn = RichTable(title=escape(table.title))
     for number, heading in enumerate(headings(table)):
         drawn.add_column(heading, justify="right" if 0 < number < len(headings(table)) - 1 else "left")
     for row in table.rows:
-        drawn.add_row(*cells(table, row))
+        drawn.add_row(*map(escape, cells(table, row)))
     return drawn

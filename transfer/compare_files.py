@@ -76,7 +76,7 @@ def headings(table: Table) -> list[str]:
 
 
 def cells(table: Table, row: Row) -> list[str]:
-    """A row as text: primary metric with its interval, difference if there is a baseline, other metrics, runs, interval."""
+    """A row as text: primary metric with interval, difference if there is a baseline, other metrics, runs, kind."""
     difference = [f"{row.difference:+.1f}"] if row.difference is not None else []
     others = [f"{row.values[name].mean:.1f}" for name in table.others]
     return [

@@ -1,0 +1,61 @@
+import pytest
+
+from goodviews.hub.artifact import save
+from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageError
+from goodviews.hub.report import load_report
+from goodviews.transfer import commands
+
+
+@pytest.fixture
+def encoder_folder(encoder, tmp_path):
+    return str(save(encoder, tmp_path / "encoder"))
+
+
+def test_transfer_then_compare_says_where_the_results_are(encoder_folder, colours, tmp_path, capsys):
+    for task in ("knn", "linear"):
+        commands.transfer(task, encoder=encoder_folder, data=colours, out=tmp_path / task, device="cpu")
+    assert "100.00" in capsys.readouterr().out
+    assert load_report(tmp_path / "knn" / "report.json").encoder.architecture == "resnet18"
+    commands.compare([tmp_path / "knn", tmp_path / "linear"], out=tmp_path / "both", baseline="random:resnet18@0")
+    printed = capsys.readouterr().out
+    assert "cannot be compared" in " ".join(printed.split())
+    assert "comparison.html" in printed
+    assert (tmp_path / "both" / "comparison.html").is_file()
+
+
+def test_every_task_describes_itself(capsys):
+    commands.tasks()
+    printed = capsys.readouterr().out
+    for name, make in commands.TASKS.items():
+        assert name in printed
+        assert make().describe()["metric"] == make().metric
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"task": "k-nn"}, UsageError, "There is no task k-nn; there are knn, linear"),
+        ({"encoder": "nowhere/encoder"}, ArtifactError, "nowhere/encoder"),
+        ({"data": "nowhere/data"}, DataError, "nowhere/data is not a folder"),
+        ({"batch_size": 0}, UsageError, "--batch-size is 0"),
+        ({"workers": -1}, UsageError, "--workers is -1"),
+        ({"device": "abacus"}, UsageError, "--device abacus"),
+    ],
+    ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
+)
+def test_bad_requests_end_in_a_sentence_and_write_nothing(changes, error, message, encoder_folder, colours, tmp_path):
+    request = {"task": "knn", "encoder": encoder_folder, "data": colours, "device": "cpu", **changes}
+    request["data"] = type(tmp_path)(request["data"])
+    with pytest.raises(error, match=message):
+        commands.transfer(request.pop("task"), out=tmp_path / "out" / "run", **request)
+    assert not (tmp_path / "out" / "run").exists()
+
+
+def test_existing_outputs_are_refused_before_any_work(encoder_folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+    with pytest.raises(OutputExists):
+        commands.transfer("knn", encoder="nowhere", data=tmp_path / "nowhere", out=out)
+    with pytest.raises(OutputExists):
+        commands.compare([tmp_path / "nowhere"], out=out)
