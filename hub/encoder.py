@@ -49,6 +49,8 @@ class Encoder(nn.Module):
         UsageError: the backbone is not a timm model or still has a classifier.
     """
 
+    backbone: Any  # timm's nn.Module, which types do not describe: pretrained_cfg, num_features, forward_intermediates
+
     def __init__(self, backbone: nn.Module, preprocessing: Preprocessing, origin: Origin):
         super().__init__()
         if not hasattr(backbone, "pretrained_cfg") or not hasattr(backbone, "num_features"):
@@ -209,5 +211,6 @@ def build_backbone(architecture: str) -> nn.Module:
     if not timm.is_model(architecture):
         near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
         raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
-    is_resnet = architecture in timm.list_models(module="resnet")
-    return timm.create_model(architecture, num_classes=0, **({"zero_init_last": False} if is_resnet else {}))
+    if architecture in timm.list_models(module="resnet"):
+        return timm.create_model(architecture, num_classes=0, zero_init_last=False)
+    return timm.create_model(architecture, num_classes=0)

