@@ -26,6 +26,7 @@ from .images import read_image
 from .report import Report, load_report
 
 SMOOTHED_OVER = 9  # steps
+CURVES = {"contrast": "whole photo", "jigsaw": "shuffled patches"}  # losses in metrics.jsonl: what is matched
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Learning:
-    """The pretraining run: its last line of metrics.jsonl, its curves, and what guessing would score."""
+    """The pretraining run: its curves from the step after `filled` on, and what guessing would score."""
 
     recipe: dict[str, Any]
-    origin: dict[str, Any]
-    last: dict[str, Any]
     steps: int
+    seconds: float
+    filled: int
     chart: LineChart
     chance: float
 
@@ -112,17 +113,13 @@ def _learning(run: Path) -> Learning:
         raise DataError(
             f"{run / 'metrics.jsonl'} has no line with a loss; the pretraining step of the demo is incomplete."
         )
-    origin = _read_json(run / "encoder" / "config.json")["goodviews"]
-    recipe = origin["recipe"]
-    weight = recipe["objective"]["jigsaw_weight"]
-    curves = {
-        "whole photo": [line["contrast"] / (1 - weight) for line in steps],
-        "shuffled patches": [line["jigsaw"] / weight for line in steps],
-    }
-    smooth = {name: running_mean(curve, SMOOTHED_OVER) for name, curve in curves.items()}
+    recipe = _read_json(run / "encoder" / "config.json")["goodviews"]["recipe"]
+    filled = math.ceil(recipe["queue"] / recipe["batch_size"])  # until then the queue holds noise, easily told apart
+    drawn = [line for line in steps if line["step"] > filled]
+    curves = {CURVES[name]: running_mean([line[name] for line in drawn], SMOOTHED_OVER) for name in CURVES}
     chance = math.log(recipe["queue"] + 1)
-    chart = line_chart([line["step"] for line in steps], smooth, level=chance)
-    return Learning(recipe, origin, lines[-1], steps[-1]["step"], chart, chance)
+    chart = line_chart([line["step"] for line in drawn], curves, level=chance)
+    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance)
 
 
 def _scores(out: Path, task: str) -> Scores:
@@ -181,9 +178,10 @@ def _credits(table: Path) -> list[dict[str, str]]:
 
 
 def _spread(folder: ImageFolder, count: int) -> list[Path]:
-    """About `count` photos, evenly spaced over the classes' files."""
+    """About `count` photos, from every class its share."""
     step = max(1, len(folder) // count)
-    return list(folder.paths[step // 2 :: step][:count])
+    chosen = list(folder.paths[step // 2 :: step][:count])
+    return sorted(chosen, key=lambda path: path.stem[::-1])  # classes mixed, the same on every machine
 
 
 def _thumbnail(path: Path, side_px: int = 132) -> Picture:

@@ -181,12 +181,11 @@ def finished(tmp_path):
 
 
 def _pretrained(run):
-    losses = [{"step": i, "contrast": 2.1 - i / 90, "jigsaw": 2.2 - i / 120, "time_s": i / 2} for i in range(1, 91)]
+    losses = [{"step": i, "contrast": 4.1 - i / 45, "jigsaw": 4.3 - i / 60, "time_s": i / 2} for i in range(1, 91)]
     lines = [*losses[:30], {"step": 30, "epoch": 10.0, "knn_top1": 55.0}, *losses[30:]]
     (run / "encoder").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     recipe = {"name": "infomin_demo", "architecture": "resnet18", "batch_size": 32, "queue": 64}
-    recipe["objective"] = {"jigsaw_weight": 0.5}
     write_json(run / "encoder" / "config.json", {"goodviews": {"recipe": recipe}})
     (run / "encoder" / "model.safetensors").write_bytes(bytes(440_000))
 
