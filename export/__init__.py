@@ -17,7 +17,7 @@ _HOMES = {
     "IndexMismatch": "index",
     "Match": "index",
     "EncoderIdentity": "identity",
-    "open_encoder": "identity",
+    "open_encoder": "backends",
     "draw_neighbours": "neighbours",
 }
 __all__ = list(_HOMES)

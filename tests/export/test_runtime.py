@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import goodviews.export
 import numpy as np
 import onnx
 import pytest
@@ -18,6 +19,13 @@ from goodviews.hub import ArtifactError, DataError, Encoder, MissingExtra, Prepr
 from goodviews.hub.images import read_image
 
 FILES = ("model.onnx", "model_pixels.onnx")
+
+
+def test_every_public_name_leads_somewhere():
+    for name in goodviews.export.__all__:
+        assert callable(getattr(goodviews.export, name))
+    with pytest.raises(AttributeError):
+        goodviews.export.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
