@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 QUERY_ROWS = 1024
-BANK_ROWS = 65_536  # a block of similarities is at most 1024 x 65536 float32, 256 MiB
+BANK_ROWS = 8_192  # a block of similarities is at most 1024 x 8192 float32, 32 MiB
 
 
 def weighted_knn(
@@ -49,16 +49,17 @@ def nearest(
         Cosine similarities (N, k) and row numbers of `bank` (N, k).
     """
     assert 1 <= k <= len(bank), f"k {k} of {len(bank)} rows"
-    bank = F.normalize(bank, dim=1)
-    found = [_nearest_of_few(F.normalize(few, dim=1), bank, k, bank_rows) for few in query.split(query_rows)]
+    # Dividing similarities by the lengths, not the bank by them, spares a second copy of the bank.
+    lengths = torch.linalg.vector_norm(bank, dim=1).clamp_min(1e-12)
+    found = [_nearest_of_few(F.normalize(few, dim=1), bank, lengths, k, bank_rows) for few in query.split(query_rows)]
     return torch.cat([similarity for similarity, _ in found]), torch.cat([row for _, row in found])
 
 
-def _nearest_of_few(query: Tensor, bank: Tensor, k: int, bank_rows: int) -> tuple[Tensor, Tensor]:
+def _nearest_of_few(query: Tensor, bank: Tensor, lengths: Tensor, k: int, bank_rows: int) -> tuple[Tensor, Tensor]:
     best = query.new_empty(len(query), 0)
     rows = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
     for start in range(0, len(bank), bank_rows):
-        block = query @ bank[start : start + bank_rows].T
+        block = (query @ bank[start : start + bank_rows].T).div_(lengths[start : start + bank_rows])
         similarity, column = block.topk(min(k, block.shape[1]), dim=1)
         best, rows = torch.cat([best, similarity], dim=1), torch.cat([rows, column + start], dim=1)
         best, order = best.topk(min(k, best.shape[1]), dim=1)
