@@ -24,11 +24,11 @@ PHOTOS = Path(__file__).parent / "photos"
 RECIPE = "infomin_demo"
 RANDOM = "random:resnet18"  # RECIPE's architecture, untrained: what every score is compared with
 DETECTION = "voc-detection-smoke"
-SEEN = "val/raccoon/raccoon-34.jpg"  # the photo whose views are drawn
+SEEN = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
 QUERIES = {  # what is searched for; none of these photos is in the index
     "raccoon": "val/raccoon/raccoon-69.jpg",
-    "blood": "val/blood/blood-00083.jpg",
-    "kitchen": "val/places/coco-30213.jpg",
+    "blood": "val/blood/blood-00356.jpg",
+    "kitchen": "val/indoors/coco-30213.jpg",
 }
 
 

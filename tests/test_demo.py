@@ -19,7 +19,7 @@ from goodviews.hub.folders import train_and_test
 from goodviews.hub.report import EncoderId, Evidence, Report, save_report
 
 TOP1 = {"knn-pretrained": 71.7, "knn-random": 65.2, "linear-pretrained": 80.4, "linear-random": 73.9}
-REDISTRIBUTABLE = {"MIT", "CC-BY-2.0", "CC-BY-SA-2.0"}
+REDISTRIBUTABLE = {"MIT", "CC-BY-2.0", "CC-BY-SA-2.0", "No known copyright restrictions"}
 
 
 # ---------------------------------------------------------------- photos
