@@ -6,23 +6,25 @@ import torch
 from torch import Tensor
 
 
-def change(batch: Tensor, rows: Tensor, operation: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """Write `operation(batch[rows], rows)` over the rows of a batch that the caller owns.
+def change(batch: Tensor, condition: Tensor, operation: Callable[..., Tensor], *parameters: Tensor) -> None:
+    """Apply an operation to the images for which a condition holds, in place: the caller owns the batch.
 
     Args:
-        rows: (n,), row numbers, on the CPU; none at all costs nothing.
-        operation: takes the n images and their row numbers (to look parameters up) and keeps the images' shape.
+        condition: (N,), bool, on the CPU; where it holds nowhere, this costs nothing.
+        operation: takes the chosen images, and the parameters chosen alike, and keeps the images' shape.
+        parameters: each (N,), on the CPU.
     """
-    if len(rows) == len(batch):
-        batch.copy_(operation(batch, rows))
-    elif len(rows):
-        there = rows.to(batch.device)
-        batch[there] = operation(batch[there], rows)
-
-
-def rows_where(condition: Tensor) -> Tensor:
-    """Row numbers at which a (N,) condition holds."""
-    return condition.nonzero()[:, 0]
+    rows = condition.nonzero()[:, 0]
+    if len(rows) == 0:
+        return
+    chosen = [parameter[rows] for parameter in parameters]
+    there = rows.to(batch.device)
+    changed = operation(batch.index_select(0, there), *chosen)
+    if batch.device.type == "cpu":
+        for row, image in zip(rows.tolist(), changed):  # ten times as fast there as indexing with a tensor
+            batch[row] = image
+    else:
+        batch[there] = changed
 
 
 def per_image(values: Tensor, images: Tensor) -> Tensor:

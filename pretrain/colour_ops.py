@@ -56,13 +56,12 @@ def invert(images: Tensor) -> Tensor:
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
     """Pixels at or above the threshold (0-256) inverted; 256 changes nothing."""
-    return torch.where(images >= per_image(threshold, images), 255 - images, images)
+    return images ^ (images >= per_image(threshold, images)).to(torch.uint8).mul_(255)
 
 
 def solarize_add(images: Tensor, amount: Tensor) -> Tensor:
     """Pixels below 128 raised by a whole amount, up to 255."""
-    raised = (images + per_image(amount, images)).clamp_(max=255).to(torch.uint8)
-    return torch.where(images < 128, raised, images)
+    return _to_uint8(images + (images < 128) * per_image(amount, images))
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
@@ -75,7 +74,7 @@ def autocontrast(images: Tensor) -> Tensor:
     """Each channel stretched so that its darkest pixel is 0 and its brightest 255, as `ImageOps.autocontrast`."""
     low = images.amin(dim=(2, 3)).double()[:, :, None]
     span = images.amax(dim=(2, 3)).double()[:, :, None] - low
-    scale = 255.0 / span
+    scale = torch.full_like(span, 255.0) / span  # a scalar over a tensor would be a rounded reciprocal
     values = torch.arange(256, dtype=torch.float64, device=images.device)
     table = (values * scale + -low * scale).clamp(0, 255).trunc()
     return _look_up(torch.where(span > 0, table, values).to(torch.uint8), images)
@@ -95,37 +94,46 @@ def equalize(images: Tensor) -> Tensor:
 def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
     """Hue moved by a share of a full turn (-0.5 to 0.5) on Pillow's 8-bit HSV, as torchvision's `adjust_hue`."""
     hue, saturation, value = _to_hsv(images)
-    return _from_hsv((hue + per_image((turn * 255).trunc(), images)) % 256, saturation, value)
+    hue += per_image((turn * 255).trunc(), images)
+    return _from_hsv(_wrapped(hue, 256), saturation, value)
 
 
 def _to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue, saturation, value, each (n, 1, H, W), float32, whole numbers 0-255."""
+    """Hue, saturation, value, each (n, 1, H, W), float32, whole numbers 0-255: Pillow's for all 2**24 colours.
+
+    Choices are made by multiplying with signs: several times as fast on a CPU as `torch.where` on a photo.
+    """
     red, green, blue = images.float().split(1, dim=1)
     value = torch.maximum(torch.maximum(red, green), blue)
     least = torch.minimum(torch.minimum(red, green), blue)
     spread = value - least
-    divisor = spread.clamp(min=1)
-    # How far the middle channel lies below the largest one. With it each sixth of the colour wheel needs a single
-    # rounded sum, which makes float32 agree with Pillow's mixture of float and double for all 2**24 colours.
-    middle = (value - (red + green + blue - value - least)) / divisor
-    of_red = torch.where(blue < green, 1 - middle, middle - 1)
-    of_green = torch.where(blue < red, 1 + middle, 3 - middle)
-    of_blue = torch.where(red < green, 3 + middle, 5 - middle)
-    sixth = torch.where(red == value, of_red, torch.where(green == value, of_green, of_blue))
-    hue = ((sixth / 6) % 1.0).mul_(255).floor_()
-    return hue.mul_(spread > 0), (spread / value.clamp(min=1)).mul_(255).floor_(), value
+    # How far the middle channel lies below the largest. With it each sixth of the colour wheel takes a single rounded
+    # sum, where float32 agrees with Pillow's mixture of float and double.
+    middle = (value - (red + green + blue - value - least)).div_(spread.clamp(min=1))
+    not_red, not_green = (value - red).sign_(), (value - green).sign_()
+    of_rest = torch.lerp((red - blue).sign_(), (green - red).sign_(), not_green)
+    side = torch.lerp((blue - green).sign_(), of_rest, not_red)
+    corner = not_red * (2 + 2 * not_green)  # 0, 2, 4 where red, green, blue is the largest
+    sixth = (corner - side).add_(side.mul_(middle))
+    hue = _wrapped(sixth.div_(6), 1).mul_(255).floor_()
+    return hue, (spread / value.clamp(min=1)).mul_(255).floor_(), value
 
 
 def _from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     """Back to RGB (n, 3, H, W), uint8: channel c is v · (1 − s · k) with k a trapezoid of the hue."""
     sixth = hue * (6 / 255)
-    chroma = value * saturation / 255
-    channels = []
-    for offset in (5.0, 3.0, 1.0):
-        place = (sixth + offset) % 6
+    chroma = (value * saturation).div_(255)
+    rgb = torch.empty(len(hue), 3, *hue.shape[2:], dtype=torch.uint8, device=hue.device)
+    for channel, offset in enumerate((5.0, 3.0, 1.0)):
+        place = _wrapped(sixth + offset, 6)
         away = torch.minimum(place, 4 - place).clamp_(0, 1)
-        channels.append((value - chroma * away).add_(0.5))
-    return torch.cat(channels, dim=1).to(torch.uint8)
+        rgb[:, channel : channel + 1] = (value - away.mul_(chroma)).add_(0.5)
+    return rgb
+
+
+def _wrapped(values: Tensor, period: int) -> Tensor:
+    """Values modulo the period, in place; much quicker than `%` on a CPU."""
+    return values.sub_((values / period).floor_().mul_(period))
 
 
 def _look_up(table: Tensor, images: Tensor) -> Tensor:

@@ -8,20 +8,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ..hub.errors import DataError, UsageError
 from ..hub.folders import training_folder
 from ..hub.images import SkippedImages
-from .decode import decoder, read_crops
-from .randomness import epoch_order, uniforms
+from .decode import decoder
+from .randomness import epoch_order
 from .views import View
+from .worker import Loaded, Photos
 
 _PREFETCH = 4  # batches each worker prepares ahead
 
@@ -58,7 +57,7 @@ class Batch:
     """One step's images.
 
     Args:
-        samples: (N,), int64, positions in the source of the images shown (where one was unreadable, of its replacement).
+        samples: (N,), int64, positions in the source of the images shown (of replacements, where one was unreadable).
         views: by name, (N, 3, px, px) or (N, 9, 3, px, px), float32, as the view's program leaves them, on the device.
         wait_s: seconds this step waited for its images.
     """
@@ -108,7 +107,7 @@ class ViewLoader:
         self.decoder = decoder()
         self._places = _Places(len(source), batch_size, seed, rank, world)
         self._loader: DataLoader | None = DataLoader(
-            _Photos(source, self.views, seed, renders=self.device.type == "cpu"),
+            Photos(source.paths, self.views, seed, renders=self.device.type == "cpu"),
             batch_sampler=self._places,
             collate_fn=_same,
             num_workers=workers,
@@ -141,15 +140,15 @@ class ViewLoader:
         """End the workers; without it they end with the loader."""
         self._loader = None
 
-    def _batch(self, loaded: "_Loaded", wait_s: float) -> Batch:
+    def _batch(self, loaded: Loaded, wait_s: float) -> Batch:
         for path, reason in loaded.unreadable:
             if path not in {known for known, _ in self.skipped}:
                 self.skipped.add(path, reason)
         if not loaded.images:
             raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
         images = {name: image.to(self.device, non_blocking=True) for name, image in loaded.images.items()}
-        if loaded.uniforms:
-            images = {view.name: view.render(images[view.name], loaded.uniforms[view.name]) for view in self.views}
+        if loaded.numbers:
+            images = {view.name: view.render(images[view.name], loaded.numbers[view.name]) for view in self.views}
         return Batch(loaded.samples, images, wait_s)
 
 
@@ -174,51 +173,6 @@ class _Places:
         return ([(epoch, int(sample)) for sample in samples] for samples in mine)
 
 
-class _Loaded(NamedTuple):
-    """What a worker hands over: views, or where the device renders them, crops and the numbers for their programs."""
-
-    samples: Tensor
-    images: dict[str, Tensor]
-    uniforms: dict[str, Tensor]
-    unreadable: list[tuple[str, str]]
-
-
-_Found = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample, crop and uniform numbers of each view
-
-
-class _Photos(Dataset[_Loaded]):
-    """Decodes and crops; on behalf of a CPU also runs the programs. Lives in the workers."""
-
-    def __init__(self, source: ImageSource, views: tuple[View, ...], seed: int, *, renders: bool):
-        self.source, self.views, self.seed, self.renders = source, views, seed, renders
-
-    def __getitems__(self, places: list[tuple[int, int]]) -> _Loaded:
-        unreadable: dict[str, str] = {}
-        readable = [self._read(epoch, sample, unreadable) for epoch, sample in places]
-        found = [one for one in readable if one is not None]
-        if len(found) < len(places):
-            return _Loaded(torch.empty(0), {}, {}, list(unreadable.items()))
-        samples, crops, numbers = zip(*found, strict=True)
-        images = {view.name: torch.stack(crop) for view, crop in zip(self.views, zip(*crops, strict=True), strict=True)}
-        rows = {view.name: torch.from_numpy(np.stack(row)) for view, row in zip(self.views, zip(*numbers, strict=True))}
-        if self.renders:
-            images = {view.name: view.render(images[view.name], rows[view.name]) for view in self.views}
-            rows = {}
-        return _Loaded(torch.tensor(samples), images, rows, list(unreadable.items()))
-
-    def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Found | None:
-        """The sample, or the next in path order that can be read, with that one's own numbers; None if none can."""
-        for distance in range(len(self.source)):
-            place = (sample + distance) % len(self.source)
-            path = self.source.paths[place]
-            numbers = [uniforms(self.seed, epoch, place, i, view.width) for i, view in enumerate(self.views)]
-            try:
-                return place, read_crops(path, [view.crop for view in self.views], numbers), numbers
-            except DataError as error:
-                unreadable[str(path)] = str(error)
-        return None
-
-
-def _same(loaded: _Loaded) -> _Loaded:
+def _same(loaded: Any) -> Loaded:
     """Collating is done already."""
     return loaded

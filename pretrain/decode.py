@@ -13,6 +13,7 @@ import numpy as np
 import PIL
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image, features
 from torch import Tensor
 
@@ -28,7 +29,7 @@ def decoder() -> str:
     return f"Pillow {PIL.__version__}, libjpeg-turbo {jpeg}, torch {torch.__version__} resize"
 
 
-def read_crops(path: Path, crops: Sequence[RandomResizedCrop], uniforms: Sequence[Sequence[float]]) -> list[Tensor]:
+def read_crops(path: Path, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
     """Every crop of one image, each (3, px, px), RGB, uint8, drawn from its own row of uniform numbers.
 
     Raises:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import blur_ops, colour_ops
-from .batching import between, change, rows_where
+from .batching import between, change
 from .rand_augment import RandAugment
 
 __all__ = [
@@ -45,7 +45,7 @@ class Flip:
 
     def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
         batch = batch.clone()
-        change(batch, rows_where(uniforms[:, 0] < self.p), lambda images, rows: images.flip(-1))
+        change(batch, uniforms[:, 0] < self.p, lambda images: images.flip(-1))
         return batch
 
 
@@ -74,8 +74,7 @@ class ColorJitter:
         steps = self._steps(uniforms[:, 2:])
         for place in range(4):
             for kind, (step, amount) in steps.items():
-                rows = rows_where(order[:, place] == kind)
-                change(batch, rows, lambda images, rows, f=step, a=amount: f(images, a[rows]))
+                change(batch, order[:, place] == kind, step, amount)
         return batch
 
     def _steps(self, uniforms: Tensor) -> dict[int, tuple[Callable[[Tensor, Tensor], Tensor], Tensor]]:
@@ -100,7 +99,7 @@ class Grayscale:
 
     def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
         batch = batch.clone()
-        change(batch, rows_where(uniforms[:, 0] < self.p), lambda images, rows: colour_ops.grayscale(images))
+        change(batch, uniforms[:, 0] < self.p, colour_ops.grayscale)
         return batch
 
 
@@ -121,7 +120,7 @@ class GaussianBlur:
     def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
         batch = batch.clone()
         sigma = between(*self.sigma, uniforms[:, 1])
-        change(batch, rows_where(uniforms[:, 0] < self.p), lambda images, rows: self._blur(images, sigma[rows]))
+        change(batch, uniforms[:, 0] < self.p, self._blur, sigma)
         return batch
 
     def _blur(self, images: Tensor, sigma: Tensor) -> Tensor:
@@ -141,8 +140,7 @@ class Solarize:
     def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
         batch = batch.clone()
         threshold = torch.full((len(batch),), float(self.threshold))
-        rows = rows_where(uniforms[:, 0] < self.p)
-        change(batch, rows, lambda images, rows: colour_ops.solarize(images, threshold[rows]))
+        change(batch, uniforms[:, 0] < self.p, colour_ops.solarize, threshold)
         return batch
 
 
@@ -177,7 +175,7 @@ class CutJigsaw:
 
 @dataclass(frozen=True)
 class Normalize:
-    """uint8 to float32: value / 255, minus the mean, over the standard deviation of its channel (third axis from last)."""
+    """uint8 to float32: value / 255, minus the mean, over the standard deviation; channels third from last."""
 
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD

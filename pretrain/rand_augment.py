@@ -7,12 +7,13 @@ Source: Cubuk et al. 2019 (arXiv:1909.13719) in the variant of PyContrast, itsel
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from . import blur_ops, colour_ops, geometry_ops
-from .batching import change, rows_where
+from .batching import change
 
 _PER_DRAW = 5  # uniform numbers: which operation, applied or not, magnitude, sign, interpolation
 
@@ -30,7 +31,7 @@ COLOUR_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "sharpness": lambda images, m: blur_ops.sharpness(images, _enhancement(m)),
 }
 # Here m carries a random sign, and the interpolation is drawn.
-GEOMETRY_OPERATIONS: dict[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
+GEOMETRY_OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "rotate": lambda images, m, bicubic: geometry_ops.rotate(images, 30 * m, bicubic=bicubic),
     "shear_x": lambda images, m, bicubic: geometry_ops.shear(images, 0.3 * m, axis=3, bicubic=bicubic),
     "shear_y": lambda images, m, bicubic: geometry_ops.shear(images, 0.3 * m, axis=2, bicubic=bicubic),
@@ -70,12 +71,12 @@ class RandAugment:
         kinds = torch.where(applied < self.p, kinds, -1)
         m = (self.magnitude + self.mstd * torch.special.ndtri(strength)).clamp(0, 10) / 10
         for kind, recolour in enumerate(COLOUR_OPERATIONS.values()):
-            change(batch, rows_where(kinds == kind), lambda images, rows, f=recolour: f(images, m[rows]))
+            change(batch, kinds == kind, recolour, m)
         signed = torch.where(sign < 0.5, -m, m)
         for kind, move in enumerate(GEOMETRY_OPERATIONS.values(), start=len(COLOUR_OPERATIONS)):
             for bicubic in (False, True):
-                rows = rows_where((kinds == kind) & ((cubic >= 0.5) == bicubic))
-                change(batch, rows, lambda images, rows, f=move, b=bicubic: f(images, signed[rows], b))
+                chosen = (kinds == kind) & ((cubic >= 0.5) == bicubic)
+                change(batch, chosen, partial(move, bicubic=bicubic), signed)
 
 
 def _enhancement(m: Tensor) -> Tensor:

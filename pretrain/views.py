@@ -5,11 +5,12 @@ sample from its own row of uniform numbers, so a batch may be cut, merged or mov
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -59,10 +60,10 @@ class RandomResizedCrop:
     _attempts: ClassVar[int] = 10
     width: ClassVar[int] = 4 * _attempts
 
-    def box(self, photo_width: int, photo_height: int, uniforms: Sequence[float]) -> Box:
+    def box(self, photo_width: int, photo_height: int, uniforms: NDArray[np.float64]) -> Box:
         """Left, top, right, bottom in whole pixels of the photo, from `width` uniform numbers."""
         for first in range(0, self.width, 4):
-            area, shape, across, down = uniforms[first : first + 4]
+            area, shape, across, down = uniforms[first : first + 4].tolist()
             target = photo_width * photo_height * _between(self.scale, area)
             aspect = math.exp(_between((math.log(self.ratio[0]), math.log(self.ratio[1])), shape))
             w, h = round(math.sqrt(target * aspect)), round(math.sqrt(target / aspect))

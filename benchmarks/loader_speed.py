@@ -1,0 +1,135 @@
+"""How many images a second one core turns into InfoMin's views: as published, and ours.
+
+    python benchmarks/loader_speed.py [--images DIR] [--rounds 5] [--out speed.json]
+
+Four ways through the same photos, in turns, on one thread, timed in CPU seconds of this process; each rate is the
+median of the rounds and each ratio the median of the ratios within a round:
+
+published     PIL and torchvision operations, one image at a time (published_infomin.py)
+decode_crop   of that only decoding and the three random resized crops
+worker_share  ours, what a loader worker does when a GPU renders the views: decode, crop, draw the random numbers
+all_on_cpu    ours, with the views' programs on the CPU as well
+"""
+
+import argparse
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+from published_infomin import published_views
+from torchvision import transforms
+
+from goodviews.hub.provenance import commit, hardware
+from goodviews.pretrain.data import ImageSource, open_images
+from goodviews.pretrain.decode import decoder
+from goodviews.pretrain.image_ops import ColorJitter, CutJigsaw, Flip, GaussianBlur, Grayscale, Normalize, RandAugment
+from goodviews.pretrain.views import RandomResizedCrop, View
+from goodviews.pretrain.worker import Photos
+
+PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
+
+
+def main() -> None:
+    """Measure, print a table and, if asked, write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, default=PHOTOS, help="a folder of photos (default: those of the tests)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--per-round", type=int, default=64, help="images each way takes in a round")
+    parser.add_argument("--out", type=Path, help="write the figures here as JSON")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    figures = measure(open_images(arguments.images), rounds=arguments.rounds, per_round=arguments.per_round)
+    for name, rate in figures["images_per_cpu_second"].items():
+        print(f"{name:13s}{rate:8.1f} images/s{figures['ratio_to_published'][name]:8.2f} x published")
+    if arguments.out:
+        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+        print(f"figures: {arguments.out}")
+
+
+def infomin_views() -> tuple[View, ...]:
+    """The three views of InfoMin as published."""
+    program = (
+        Flip(),
+        ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8),
+        GaussianBlur(p=0.5, kind="conv23"),
+        RandAugment(),
+        Grayscale(0.2),
+        Normalize(),
+    )
+    crop = RandomResizedCrop(224, (0.2, 1.0))
+    jigsaw = View("jigsaw", RandomResizedCrop(255, (0.6, 1.0)), (Flip(), CutJigsaw(), Normalize()))
+    return View("query", crop, program), View("key", crop, program), jigsaw
+
+
+def measure(source: ImageSource, *, rounds: int, per_round: int) -> dict:
+    """Rates and ratios of the four ways, and what they depend on."""
+    ways = _ways(source)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        samples = [(turn * per_round + i) % len(source) for i in range(per_round)]
+        for name, way in ways.items():
+            begun = time.process_time()
+            way(samples)
+            if turn:  # the first one warms up
+                seconds[name].append(time.process_time() - begun)
+    return {
+        "images_per_cpu_second": {name: per_round / statistics.median(taken) for name, taken in seconds.items()},
+        "ratio_to_published": {
+            name: statistics.median(theirs / ours for theirs, ours in zip(seconds["published"], taken, strict=True))
+            for name, taken in seconds.items()
+        },
+        "seconds": seconds,
+        "rounds": rounds,
+        "images_per_round": per_round,
+        "source": source.describe(),
+        "median_pixels": statistics.median(w * h for w, h in (_plain_rgb(path).size for path in source.paths)),
+        "decoder": decoder(),
+        "hardware": hardware(),
+        "commit": commit(),
+    }
+
+
+def _ways(source: ImageSource) -> dict[str, Callable[[list[int]], None]]:
+    random.seed(0)
+    torch.manual_seed(0)
+    published, views = published_views(), infomin_views()
+    crops = [
+        transforms.RandomResizedCrop(px, scale) for px, scale in ((224, (0.2, 1)), (224, (0.2, 1)), (255, (0.6, 1)))
+    ]
+
+    def as_published(samples: list[int]) -> None:
+        for sample in samples:
+            published(_plain_rgb(source.paths[sample]))
+
+    def decode_crop(samples: list[int]) -> None:
+        for sample in samples:
+            photo = _plain_rgb(source.paths[sample])
+            for crop in crops:
+                crop(photo)
+
+    def worker_share(samples: list[int]) -> None:
+        Photos(source.paths, views, 0, renders=False).__getitems__([(0, sample) for sample in samples])
+
+    def all_on_cpu(samples: list[int]) -> None:
+        Photos(source.paths, views, 0, renders=True).__getitems__([(0, sample) for sample in samples])
+
+    return {
+        "published": as_published,
+        "decode_crop": decode_crop,
+        "worker_share": worker_share,
+        "all_on_cpu": all_on_cpu,
+    }
+
+
+def _plain_rgb(path: Path) -> Image.Image:
+    with Image.open(path) as photo:
+        return photo.convert("RGB")
+
+
+if __name__ == "__main__":
+    main()
