@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..hub.encoder import Encoder
     from .features import FrozenData
 
-LAYOUT = "train/<class>/*.jpg and val/<class>/*.jpg (or test)"
+LAYOUT = "DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg (or test)"
 
 
 def knn() -> Task:

@@ -31,6 +31,7 @@ class Table:
     primary: str
     higher_is_better: bool
     rows: tuple[Row, ...]
+    baseline: str | None = None  # the encoder that the differences are taken to, if it is in this table
 
     @property
     def title(self) -> str:
@@ -54,7 +55,6 @@ class Comparison:
 
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
-    baseline: str | None = None
 
 
 def read_runs(places: Iterable[Path]) -> list[Run]:
@@ -86,7 +86,7 @@ def compare(runs: Sequence[Run], *, baseline: str | None = None) -> Comparison:
         notes[:0] = _why_separate(tables)
     if baseline is not None:
         tables = _against(tables, base_name(baseline), notes)
-    return Comparison(tuple(tables), tuple(notes), baseline)
+    return Comparison(tuple(tables), tuple(notes))
 
 
 def _report_files(place: Path) -> list[Path]:
@@ -222,4 +222,4 @@ def _with_differences(table: Table, baseline: str) -> Table:
     if baseline not in means:
         return table
     rows = (replace(row, difference=means[row.encoder] - means[baseline]) for row in table.rows)
-    return replace(table, rows=tuple(rows))
+    return replace(table, rows=tuple(rows), baseline=baseline)

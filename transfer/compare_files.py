@@ -17,6 +17,7 @@ from .compare_plot import draw
 from .compare_rows import Row, Value
 
 FORMAT = 1
+TEXT_COLUMNS = ("encoder", "interval")  # all others are numbers and align right
 CSV_COLUMNS = (
     *("table", "task", "dataset", "engine", "encoder", "architecture", "runs"),
     *("metric", "value", "low", "high", "interval", "difference"),
@@ -49,7 +50,8 @@ def csv_text(comparison: Comparison) -> str:
             of_encoder = (*about, row.encoder, row.architecture, len(row.runs))
             for metric, value in row.values.items():
                 difference = row.difference if metric == held.primary else None
-                table.writerow([*of_encoder, metric, value.mean, value.low, value.high, row.interval, difference])
+                kind = row.interval if value.low is not None else None
+                table.writerow([*of_encoder, metric, value.mean, value.low, value.high, kind, difference])
     return text.getvalue()
 
 
@@ -61,32 +63,25 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    lines = [
-        headings(table),
-        ["---"] + ["---:"] * (len(headings(table)) - 2) + ["---"],
-        *(cells(table, row) for row in table.rows),
-    ]
+    names = headings(table)
+    ruler = ["---" if name in TEXT_COLUMNS else "---:" for name in names]
+    lines = [names, ruler, *(cells(table, row) for row in table.rows)]
     body = "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
     return f"## {table.title}\n\n{describe_data(table)}\n\n{body}"
 
 
 def headings(table: Table) -> list[str]:
     """Of the columns that `cells` fills."""
-    return ["encoder", table.metric, *_difference_heading(table), *table.others, "runs", "interval"]
+    difference = [f"against {table.baseline}"] if table.baseline else []
+    return ["encoder", table.metric, "interval", *difference, "runs", *table.others]
 
 
 def cells(table: Table, row: Row) -> list[str]:
-    """A row as text: primary metric with interval, difference if there is a baseline, other metrics, runs, kind."""
+    """A row as text: the primary metric, its interval's kind, the difference to a baseline, the runs, other metrics."""
     difference = [f"{row.difference:+.1f}"] if row.difference is not None else []
     others = [f"{row.values[name].mean:.1f}" for name in table.others]
-    return [
-        row.encoder,
-        with_interval(row.values[table.primary]),
-        *difference,
-        *others,
-        str(len(row.runs)),
-        row.interval,
-    ]
+    primary = with_interval(row.values[table.primary])
+    return [row.encoder, primary, row.interval, *difference, str(len(row.runs)), *others]
 
 
 def with_interval(value: Value) -> str:
@@ -101,10 +96,6 @@ def describe_data(table: Table) -> str:
         f"{name.replace('_', ' ')} {value}" for name, value in table.dataset.items() if name not in {"name", "digest"}
     ]
     return f"Data: {table.dataset.get('name', 'unnamed')} ({', '.join(facts)}). Engine: {table.engine}."
-
-
-def _difference_heading(table: Table) -> list[str]:
-    return ["to baseline"] if table.rows[0].difference is not None else []
 
 
 def html(comparison: Comparison, plot_png: bytes) -> str:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .compare import Comparison, Table
-from .compare_rows import Row, base_name
+from .compare_rows import Row
 
 OURS, RANDOM, INK, FAINT = "#1f6f8b", "#9aa0a6", "#202124", "#dadce0"
 
@@ -14,18 +15,18 @@ OURS, RANDOM, INK, FAINT = "#1f6f8b", "#9aa0a6", "#202124", "#dadce0"
 def draw(comparison: Comparison, path: Path) -> None:
     """Writes the picture; the best encoder of each panel is on top."""
     heights = [1.5 + 0.42 * len(table.rows) for table in comparison.tables]
-    figure = Figure(figsize=(8.2, sum(heights)), layout="constrained")
+    figure = Figure(figsize=(8.2, sum(heights)), layout=ConstrainedLayoutEngine(h_pad=0.12))
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, table in zip(panels, comparison.tables):
-        _draw_table(axes, table, comparison.baseline)
+        _draw_table(axes, table)
     figure.savefig(path, dpi=150)
 
 
-def _draw_table(axes: Axes, table: Table, baseline: str | None) -> None:
+def _draw_table(axes: Axes, table: Table) -> None:
     for place, row in enumerate(table.rows):
         _draw_row(axes, place, row, table.primary)
     for row in table.rows:
-        if baseline is not None and row.encoder == base_name(baseline):
+        if row.encoder == table.baseline:
             axes.axvline(row.values[table.primary].mean, color=RANDOM, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     axes.set_yticks(range(len(table.rows)), [row.encoder for row in table.rows])
     axes.set_ylim(len(table.rows) - 0.4, -0.6)  # the first row on top
@@ -54,6 +55,7 @@ def _draw_row(axes: Axes, place: int, row: Row, primary: str) -> None:
         ha="center",
         fontsize=9,
         color=INK,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
     )
 
 
