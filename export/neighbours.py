@@ -85,7 +85,7 @@ def _put(sheet: Image.Image, tile: Tile, x: int, y: int, colour: str) -> None:
         draw.text((x + TILE_PX // 2, y + TILE_PX // 2), "not there any more", FAINT, _font(14), anchor="mm")
     else:
         fitted = ImageOps.contain(tile.image, (TILE_PX, TILE_PX))
-        sheet.paste(fitted, (x + (TILE_PX - fitted.width) // 2, y + (TILE_PX - fitted.height) // 2))
+        sheet.paste(fitted, (x, y + TILE_PX - fitted.height))  # standing on its caption
     draw.text((x, y + TILE_PX + 6), tile.title, colour, _font(17))
     draw.text((x, y + TILE_PX + 28), _shorten(tile.name, draw), FAINT, _font(13))
 
