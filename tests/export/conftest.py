@@ -14,7 +14,7 @@ from goodviews.hub.encoder import build_backbone
 
 @pytest.fixture(scope="session")
 def gallery() -> list[Path]:
-    """Eighteen real photos of several sizes."""
+    """Real photos of several sizes and shapes."""
     return sorted((Path(str(files("goodviews.hub"))) / "photos" / "val" / "raccoon").glob("*.jpg"))
 
 

@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import goodviews.export
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
+import goodviews.export
 from goodviews.export import OnnxEncoder
 from goodviews.export.onnx_file import Exported
 from goodviews.export.prepare import prepare_pixels
