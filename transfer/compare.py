@@ -105,12 +105,16 @@ def _report_files(place: Path) -> list[Path]:
 
 def _read(file: Path) -> Run:
     report = load_report(file)
-    good = isinstance(report.metrics, dict) and all(
-        isinstance(value, int | float) and math.isfinite(value) for value in report.metrics.values()
-    )
-    if not good or report.primary not in report.metrics:
+    if not all(isinstance(part, dict) for part in (report.metrics, report.dataset, report.protocol)):
         raise DataError(
-            f"{file} is not a complete report: its metrics must be numbers and hold {report.primary}; measure again."
+            f"{file} is not a complete report: metrics, dataset and protocol must be objects; measure again."
+        )
+    numbers = report.metrics.values()
+    if report.primary not in report.metrics or not all(
+        isinstance(x, int | float) and math.isfinite(x) for x in numbers
+    ):
+        raise DataError(
+            f"{file} is not a complete report: metrics must be numbers and hold {report.primary}; measure again."
         )
     return Run(f"{file.resolve().parent.name}/{file.name}", report)
 

@@ -147,5 +147,8 @@ def test_bad_reports_are_refused(make_report, tmp_path):
     save_report(make_report(metrics={"top5": 1.0}), tmp_path / "lacking.json")
     with pytest.raises(DataError, match="must be numbers and hold top1"):
         read_runs([tmp_path / "lacking.json"])
+    save_report(make_report(dataset=["flowers"]), tmp_path / "list.json")
+    with pytest.raises(DataError, match="must be objects"):
+        read_runs([tmp_path / "list.json"])
     with pytest.raises(DataError, match="no report to compare"):
         compare([])
