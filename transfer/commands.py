@@ -67,12 +67,15 @@ def transfer(
 def tasks() -> None:
     """List the tasks: what is fine-tuned, what is measured, and the data that each reads."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("task", "protocol", "fine-tuned", "measured", "--data")
+    table = Table("task", "what is fine-tuned, measured, and read", show_lines=True)
+    table.columns[0].no_wrap = True
     for name, make in TASKS.items():
         task = make()
-        table.add_row(name, task.name, task.fine_tuned, task.metric, task.layout)
+        protocol = f" (protocol {task.name})" if task.name != name else ""
+        table.add_row(name, escape(f"{task.fine_tuned}; {task.metric}{protocol}\n{task.layout}"))
     Console().print(table)
 
 
@@ -155,9 +158,11 @@ def _comparison_table(table: Table) -> RichTable:
 
     from .compare_files import cells, headings
 
+    # Further metrics are in the files: a terminal is too narrow for them.
+    kept = [place for place, heading in enumerate(headings(table)) if heading not in table.others]
     drawn = RichTable(title=escape(table.title))
-    for number, heading in enumerate(headings(table)):
-        drawn.add_column(heading, justify="right" if 0 < number < len(headings(table)) - 1 else "left")
+    for place in kept:
+        drawn.add_column(escape(headings(table)[place]), overflow="fold")
     for row in table.rows:
-        drawn.add_row(*map(escape, cells(table, row)))
+        drawn.add_row(*(escape(cells(table, row)[place]) for place in kept))
     return drawn
