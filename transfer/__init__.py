@@ -13,6 +13,9 @@ _HOMES = {
     "TASKS": "commands",
     "knn": "classification",
     "linear": "classification",
+    "read_voc": "voc",
+    "voc_scores": "voc_evaluation",
+    "load_detector": "trained_detector",
 }
 __all__ = list(_HOMES)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..hub.errors import UsageError
 from .classification import knn, linear
 from .task import Task
+from .voc_detection import voc_07_12_c4_24k, voc_detection_smoke, voc_detection_tenth
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from ..hub.report import Report
     from .compare import Table
 
-TASKS: dict[str, Callable[[], Task]] = {"knn": knn, "linear": linear}
+TASKS: dict[str, Callable[[], Task]] = {
+    "knn": knn,
+    "linear": linear,
+    "voc-detection": voc_07_12_c4_24k,
+    "voc-detection-tenth": voc_detection_tenth,
+    "voc-detection-smoke": voc_detection_smoke,
+}
 
 
 def transfer(
@@ -44,7 +51,8 @@ def transfer(
         batch_size: Images in a batch; by default the task's own.
         workers: Processes that decode images.
         device: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
-        cache: Folder that keeps frozen features, so that knn and linear compute them once.
+        cache: Folder that keeps frozen features, which knn and linear then compute once, and the state of a long
+            fine-tuning, which continues from there when it was stopped.
         overwrite: Replace OUT if it exists.
     """
     from rich.console import Console

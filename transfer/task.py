@@ -43,7 +43,7 @@ class Setup:
     seed: int = 0
     batch_size: int | None = None  # images in a batch; None: the task's own
     workers: int = 0
-    cache: Path | None = None  # folder for frozen features; None: nothing is kept
+    cache: Path | None = None  # folder for frozen features and the state of long runs; None: nothing is kept
     progress: bool = False  # show a bar
 
 

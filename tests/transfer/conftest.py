@@ -59,3 +59,34 @@ def make_report() -> Callable[..., Report]:
         return replace(plain, **changes)
 
     return make
+
+
+@pytest.fixture
+def devkit(tmp_path: Path) -> Path:
+    """A folder with VOC2007: 6 trainval and 3 test photos of 96 x 72, each with a red and a blue square."""
+    root = tmp_path / "squares"
+    for split, count in (("trainval", 6), ("test", 3)):
+        names = [f"{split}{number}" for number in range(count)]
+        for number, name in enumerate(names):
+            add_photo(
+                root / "VOC2007", name, {"red": (5 + number, 9, 34 + number, 38), "blue": (50, 20, 89, 59 + number)}
+            )
+        listing = root / "VOC2007" / "ImageSets" / "Main" / f"{split}.txt"
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_text("".join(f"{name}\n" for name in names))
+    return root
+
+
+def add_photo(year: Path, name: str, corners: dict[str, tuple[int, int, int, int]]) -> None:
+    """Grey noise with a square of each named colour at VOC's corners, which are 1-based and inclusive."""
+    pixels = np.random.default_rng(len(name)).integers(90, 160, (72, 96, 3)).astype(np.uint8)
+    objects = ""
+    for colour, (xmin, ymin, xmax, ymax) in corners.items():
+        pixels[ymin - 1 : ymax, xmin - 1 : xmax] = COLOURS[colour]
+        edges = f"<xmin>{xmin}</xmin><ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax>"
+        objects += f"<object><name>{colour}</name><difficult>0</difficult><bndbox>{edges}</bndbox></object>"
+    for folder in ("JPEGImages", "Annotations"):
+        (year / folder).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(year / "JPEGImages" / f"{name}.jpg", quality=95)
+    size = "<size><width>96</width><height>72</height></size>"
+    (year / "Annotations" / f"{name}.xml").write_text(f"<annotation>{size}{objects}</annotation>")

@@ -1,0 +1,279 @@
+"""The detector is the encoder plus what the protocol says, and training it is a function of its inputs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
+from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
+from goodviews.transfer import torchvision_engine as engine
+from goodviews.transfer.detection import DetectionSettings, scale_to_batch
+from goodviews.transfer.photo_batches import batches, resized
+from goodviews.transfer.task import Setup, Task
+from goodviews.transfer.torchvision_detector import (
+    _ExactAnchors,
+    _HalfPixelRoIAlign,
+    _L1Proposals,
+    _region_losses,
+    c4_detector,
+)
+from goodviews.transfer.trained_detector import load_detector
+from goodviews.transfer.voc import read_photo, read_voc
+from goodviews.transfer.voc_detection import VocDetection, voc_07_12_c4_24k, voc_detection_smoke
+from goodviews.transfer.voc_evaluation import as_written
+
+PUBLISHED = DetectionSettings()
+TINY = replace(
+    voc_detection_smoke().measure,
+    iterations=4,
+    lr_steps=(3,),
+    warmup_iterations=2,
+    batch_size=2,
+    precise_bn_iterations=2,
+    short_sides_px=(48, 64),
+    test_short_side_px=64,
+)
+
+
+@pytest.fixture(scope="module")
+def small() -> Encoder:
+    """timm's ResNet for tests: four stages of one block, 32 to 96 channels."""
+    torch.manual_seed(0)
+    return Encoder(build_backbone("test_resnet"), Preprocessing(), Origin("random:test_resnet@0"))
+
+
+def tiny_task() -> Task:
+    return replace(voc_detection_smoke(), name="tiny", measure=TINY)
+
+
+def weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def tiny_detector(encoder: Encoder) -> nn.Module:
+    torch.manual_seed(0)
+    return c4_detector(encoder.backbone, encoder.preprocessing, 2, TINY)
+
+
+# The network
+
+
+def test_trunk_is_the_encoder_to_the_last_bit(encoder: Encoder):
+    photo = torch.rand(1, 3, 64, 96)
+    trunk = c4_detector(encoder.backbone, encoder.preprocessing, 3, PUBLISHED).eval().backbone
+    assert torch.equal(trunk(photo), encoder.feature_maps(photo)["res4"])
+
+
+def test_resnet50_has_the_published_tensors():
+    network = c4_detector(build_backbone("resnet50"), Preprocessing(), 20, PUBLISHED)
+    decayed, norms = engine.parameter_groups(network, PUBLISHED)
+    assert (len(decayed["params"]), decayed["weight_decay"]) == (63, 1e-4)
+    assert (len(norms["params"]), norms["weight_decay"]) == (108, 0.0)
+    assert network.roi_heads.box_head.norm.num_features == 2048
+    predictor = network.roi_heads.box_predictor
+    assert predictor.cls_score.weight.std().item() == pytest.approx(0.01, rel=0.05)
+    assert predictor.bbox_pred.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert all(value.requires_grad for value in network.parameters())
+
+
+def test_networks_without_a_c4_trunk_are_refused():
+    plain = Preprocessing()
+    with pytest.raises(UsageError, match="ResNet encoders, such as resnet18 or resnet50; this one is convnext_atto"):
+        c4_detector(build_backbone("convnext_atto"), plain, 2, TINY)
+    small = build_backbone("resnet18")
+    small.maxpool = nn.Identity()
+    with pytest.raises(UsageError, match="stride 16"):
+        c4_detector(small, plain, 2, TINY)
+
+
+def test_anchors_are_exact_and_lie_on_the_trunks_grid():
+    make = _ExactAnchors(((32, 64),), ((0.5, 1.0, 2.0),))
+    cells = make.cell_anchors[0]
+    sides = cells[:, 2:] - cells[:, :2]
+    torch.testing.assert_close(sides.prod(1).sqrt(), torch.tensor([32.0, 64.0]).repeat(3))
+    torch.testing.assert_close(sides[:, 1] / sides[:, 0], torch.tensor([0.5, 0.5, 1.0, 1.0, 2.0, 2.0]))
+    odd = [torch.tensor(15), torch.tensor(15)]  # 481 px give 31 cells, and 481 // 31 is 15
+    centres = make.grid_anchors([[2, 2]], [odd])[0].reshape(4, 6, 2, 2).mean(dim=2)[:, 0]
+    assert centres.tolist() == [[0, 0], [16, 0], [0, 16], [16, 16]]
+
+
+def test_regions_are_pooled_with_the_half_pixel_correction():
+    ramp = torch.arange(20.0).expand(1, 1, 20, 20)  # the feature of column k is that of pixel 16 k + 8
+    pooled = _HalfPixelRoIAlign(["0"], output_size=1, sampling_ratio=0)(
+        {"0": ramp}, [torch.tensor([[96.0, 96.0, 160.0, 160.0]])], [(320, 320)]
+    )
+    assert pooled.item() == pytest.approx(128 / 16 - 0.5)
+
+
+def test_region_losses_by_hand():
+    logits, labels = torch.zeros(2, 3), torch.tensor([0, 2])
+    deltas = torch.zeros(2, 12)
+    deltas[1, 8:] = torch.tensor([1.0, 0.0, -2.0, 0.0])  # class 2 of the second region
+    deltas[1, 4:8] = 9.0  # another class: must not count
+    losses = _region_losses(logits, deltas, labels, torch.zeros(2, 4))
+    assert losses["loss_box_reg"].item() == pytest.approx(3 / 2)
+    assert losses["loss_classifier"].item() == pytest.approx(np.log(3))
+
+
+def test_proposal_losses_are_sums_over_samples_times_photos():
+    rpn = _L1Proposals(_ExactAnchors(((32,),), ((1.0,),)), nn.Identity(), 0.7, 0.3, 8, 0.5, {}, {}, 0.7)
+    labels = [torch.tensor([1.0, 0.0, -1.0])]  # an object, background, ignored
+    deltas, targets = torch.zeros(3, 4), [torch.tensor([[0.5, 0, 0, 0.25]] * 3)]
+    objectness, boxes = rpn.compute_loss(torch.zeros(3, 1), deltas, labels, targets)
+    assert boxes.item() == pytest.approx(0.75 / 8)
+    assert objectness.item() == pytest.approx(2 * np.log(2) / 8)
+
+
+# The schedule
+
+
+def test_learning_rate_warms_up_and_falls_as_published():
+    rates = [PUBLISHED.learning_rate(i) for i in (0, 50, 100, 17_999, 18_000, 22_000)]
+    assert rates == pytest.approx([0.00002, 0.01001, 0.02, 0.02, 0.002, 0.0002])
+
+
+@pytest.mark.parametrize(
+    ("batch", "lr", "steps", "iterations", "warmup"),
+    [(8, 0.01, (36_000, 44_000), 48_000, 200), (2, 0.0025, (144_000, 176_000), 192_000, 800)],
+)
+def test_other_batch_sizes_scale_the_schedule_linearly(batch, lr, steps, iterations, warmup):
+    changed = scale_to_batch(PUBLISHED, batch)
+    assert changed["lr"] == pytest.approx(lr)
+    assert (changed["lr_steps"], changed["iterations"], changed["warmup_iterations"]) == (steps, iterations, warmup)
+
+
+# The photos
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((500, 375), (1067, 800)), ((375, 500), (800, 1067)), ((2000, 500), (1333, 333))]
+)
+def test_photos_are_resized_as_detectron2_does(size, expected):
+    assert resized(Image.new("RGB", size), 800, 1333).size == expected
+
+
+def test_boxes_follow_their_photo_through_resizing_and_flipping(devkit: Path):
+    settings = replace(TINY, short_sides_px=(144,), flip=1.0)
+    photo, target = next(batches(read_voc(devkit).train, ("blue", "red"), settings, seed=0, stop=1))[0]
+    x1, y1, x2, y2 = (int(edge) for edge in target["boxes"][0])
+    inside, outside = photo[:, y1 + 4 : y2 - 4, x1 + 4 : x2 - 4].mean((1, 2)), photo[:, y1, max(x1 - 12, 0)]
+    assert target["labels"].tolist() == [2, 1]
+    assert inside[0] > 0.7  # red
+    assert inside[1] < 0.25
+    assert outside[1] > 0.3  # grey
+
+
+def test_a_batch_is_the_same_wherever_reading_starts(devkit: Path):
+    voc = read_voc(devkit)
+    whole = list(batches(voc.train, voc.classes, TINY, seed=3, stop=5))
+    rest = list(batches(voc.train, voc.classes, TINY, seed=3, start=3, stop=5))
+    assert len(whole) == 5
+    for one, other in zip(whole[3:], rest, strict=True):
+        assert all(torch.equal(a[0], b[0]) and torch.equal(a[1]["boxes"], b[1]["boxes"]) for a, b in zip(one, other))
+
+
+# Training
+
+
+def test_training_changes_everything_and_leaves_the_encoder_alone(small: Encoder, devkit: Path):
+    voc, before = read_voc(devkit), weights(small.backbone)
+    network = tiny_detector(small)
+    start = weights(network)
+    rows = engine.fine_tune(network, voc.train, voc.classes, TINY, seed=0)
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4]
+    assert rows[0]["loss"] == pytest.approx(sum(rows[0][name] for name in rows[0] if name.startswith("loss_")))
+    trained = {name for name, value in network.named_parameters() if not torch.equal(value, start[name])}
+    assert trained == {name for name, _ in network.named_parameters()}
+    assert all(torch.equal(value, before[name]) for name, value in small.backbone.state_dict().items())
+    assert network.backbone.bn1.num_batches_tracked == TINY.precise_bn_iterations
+    assert network.backbone.bn1.momentum == 0.1
+
+
+def test_a_stopped_run_continues_as_if_it_had_not_stopped(small: Encoder, devkit: Path, tmp_path: Path, monkeypatch):
+    voc, state = read_voc(devkit), tmp_path / "state.pt"
+    unbroken = tiny_detector(small)
+    engine.fine_tune(unbroken, voc.train, voc.classes, TINY, seed=0)
+
+    step, calls = engine._step, []
+
+    def stops_at_the_third(*given):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return step(*given)
+
+    monkeypatch.setattr(engine, "_step", stops_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        engine.fine_tune(tiny_detector(small), voc.train, voc.classes, TINY, seed=0, state=state, state_every_s=0)
+    torch.manual_seed(99)
+    continued = c4_detector(small.backbone, small.preprocessing, 2, TINY)
+    rows = engine.fine_tune(continued, voc.train, voc.classes, TINY, seed=0, state=state)
+    assert len(calls) == 5  # 3 before, 2 after
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4]
+    assert all(torch.equal(value, unbroken.state_dict()[name]) for name, value in continued.state_dict().items())
+    state.write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match="cannot be continued from"):
+        engine.fine_tune(continued, voc.train, voc.classes, TINY, seed=0, state=state)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(small: Encoder, devkit: Path):
+    network = tiny_detector(small)
+    nn.init.constant_(network.roi_heads.box_predictor.bbox_pred.bias, float("inf"))
+    with pytest.raises(GoodviewsError, match="training diverged"):
+        engine.fine_tune(network, read_voc(devkit).train, ("blue", "red"), TINY, seed=0)
+
+
+# The task
+
+
+def test_the_task_leaves_a_report_and_a_detector_that_finds_the_same_boxes(small: Encoder, devkit: Path, tmp_path):
+    out = tmp_path / "run"
+    report = tiny_task().run(small, devkit, out, setup=Setup(seed=1))
+    names = ["detector.json", "detector.safetensors", "metrics.jsonl", "predictions.json", "report.json", "samples.png"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    assert list(report.metrics) == ["AP50", "AP", "AP75"]
+    assert report.dataset["train_images"] == 6
+    assert report.dataset["test_objects"] == 6
+    assert len((out / "metrics.jsonl").read_text().splitlines()) == 4
+    detector = load_detector(out)
+    for photo, entry in zip(read_voc(devkit).test, json.loads((out / "predictions.json").read_text()), strict=True):
+        boxes, scores = as_written(detector.detect(read_photo(photo)))
+        assert entry["photo"] == photo.id
+        assert (boxes, scores) == (entry["boxes"], entry["scores"])
+
+
+def test_squares_are_learned(small: Encoder, devkit: Path, tmp_path):
+    settings = replace(TINY, iterations=40, lr_steps=(32,), warmup_iterations=4, lr=0.02, precise_bn_iterations=4)
+    report = replace(tiny_task(), measure=settings).run(small, devkit, tmp_path / "run")
+    assert report.metrics["AP50"] > 60
+
+
+def test_a_report_says_how_it_differs_from_the_published_protocol(small: Encoder, devkit: Path, tmp_path):
+    assert voc_07_12_c4_24k().name == "voc07+12-c4-24k"
+    assert voc_07_12_c4_24k().measure == VocDetection()
+    report = tiny_task().run(small, devkit, tmp_path / "run", setup=Setup(batch_size=1))
+    assert report.engine.startswith("torchvision ")
+    assert (report.protocol["batch_size"], report.protocol["iterations"]) == (1, 8)
+    assert "iterations 8, published 24000" in report.protocol["differs_from_published"]
+    assert any("background class" in line for line in report.protocol["differs_from_published"])
+
+
+def test_wrong_data_leaves_nothing_behind(small: Encoder, devkit: Path, tmp_path):
+    (devkit / "VOC2007" / "JPEGImages" / "test0.jpg").unlink()
+    with pytest.raises(DataError, match=r"test0\.jpg is missing"):
+        tiny_task().run(small, devkit, tmp_path / "runs" / "run")
+    assert not any((tmp_path / "runs").iterdir())
+
+
+def test_folders_without_a_detector_are_refused(tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"detector\.json is missing; give the folder of a finished detection run"):
+        load_detector(tmp_path)
+    (tmp_path / "detector.json").write_text("[]")
+    with pytest.raises(ArtifactError, match="was not written by this goodviews"):
+        load_detector(tmp_path)

@@ -1,0 +1,104 @@
+"""Training batches of photos with boxes, in an order and with changes that depend on the seed alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .detection import DetectionSettings
+from .voc import VocPhoto, read_photo
+
+Sample = tuple[Tensor, dict[str, Tensor]]  # (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1}
+
+
+def batches(
+    photos: Sequence[VocPhoto],
+    classes: Sequence[str],
+    settings: DetectionSettings,
+    *,
+    seed: int,
+    start: int = 0,
+    stop: int,
+    workers: int = 0,
+) -> Iterator[list[Sample]]:
+    """Batches `start` to `stop`, the same whatever the start and the workers; every photo must have an object."""
+    assert photos, "without photos the first batch would be waited for forever"
+    order = _Order(photos, settings.batch_size, seed, start, stop)
+    data = _TrainingPhotos(photos, classes, settings, seed)
+    yield from DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=list)
+
+
+def resized(image: Image.Image, short_side_px: int, long_side_px: int) -> Image.Image:
+    """The shorter side at `short_side_px`, or less so that the longer one fits; antialiased bilinear."""
+    scale = short_side_px / min(image.size)
+    if max(image.size) * scale > long_side_px:
+        scale = long_side_px / max(image.size)
+    width, height = (max(1, int(side * scale + 0.5)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """(3, H, W) float in 0-1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float() / 255
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Batches of (position, photo): photos shuffled anew each pass, wide and tall ones apart so that little is padded.
+
+    A batch is given out as soon as one of the two groups has filled it, as detectron2 does it.
+    """
+
+    photos: Sequence[VocPhoto]
+    batch_size: int
+    seed: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        waiting: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+        given = 0
+        for position, index in enumerate(self._photos_forever()):
+            if given == self.stop:
+                return
+            group = waiting[self.photos[index].width > self.photos[index].height]
+            group.append((position, index))
+            if len(group) == self.batch_size:
+                if given >= self.start:
+                    yield group.copy()
+                group.clear()
+                given += 1
+
+    def _photos_forever(self) -> Iterator[int]:
+        random = np.random.default_rng((self.seed, 0))
+        while True:
+            yield from random.permutation(len(self.photos)).tolist()
+
+
+class _TrainingPhotos(Dataset):
+    """By (position, photo): the photo at a drawn size, perhaps flipped, both drawn from (seed, position)."""
+
+    def __init__(self, photos: Sequence[VocPhoto], classes: Sequence[str], settings: DetectionSettings, seed: int):
+        self.photos, self.settings, self.seed = photos, settings, seed
+        self.label = {name: number for number, name in enumerate(classes, start=1)}
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        position, index = key
+        photo, random = self.photos[index], np.random.default_rng((self.seed, 1, position))
+        image = resized(read_photo(photo), int(random.choice(self.settings.short_sides_px)), self.settings.long_side_px)
+        boxes = torch.tensor([thing.box for thing in photo.objects], dtype=torch.float32)
+        boxes *= torch.tensor([image.width / photo.width, image.height / photo.height]).repeat(2)
+        if random.random() < self.settings.flip:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            boxes = torch.stack([image.width - boxes[:, 2], boxes[:, 1], image.width - boxes[:, 0], boxes[:, 3]], dim=1)
+        return as_tensor(image), {
+            "boxes": boxes,
+            "labels": torch.tensor([self.label[thing.name] for thing in photo.objects]),
+        }

@@ -1,0 +1,241 @@
+"""Photos with boxes, laid out as the PASCAL VOC devkit.
+
+    DIR/VOC2007/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/{trainval,test}.txt}
+    DIR/VOC2012/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/trainval.txt}      (optional)
+
+DIR/VOCdevkit may stand between. Training takes trainval of both years ("07+12"), testing the test split of 2007. Class
+names are those of the data, so any photos labelled in this layout will do. Torch-free.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..hub.errors import DataError
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """One labelled object.
+
+    `box` is (xmin, ymin, xmax, ymax) in pixels of the stored photo with 0-based edges: the XML's 1-based inclusive
+    corners with 1 taken from xmin and ymin, so that xmax - xmin is the width.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    is_difficult: bool = False
+
+
+@dataclass(frozen=True)
+class VocPhoto:
+    """One photo and what is labelled in it."""
+
+    id: str  # the name in the split file
+    path: Path
+    width: int
+    height: int
+    objects: tuple[VocObject, ...]
+
+
+@dataclass(frozen=True)
+class VocData:
+    """What a detector is trained on and what it is tested on."""
+
+    root: Path  # the folder that holds VOC2007
+    classes: tuple[str, ...]  # every class with an object in training, in alphabetical order
+    train: tuple[VocPhoto, ...]
+    test: tuple[VocPhoto, ...]
+    train_splits: tuple[str, ...]  # ("VOC2007 trainval", "VOC2012 trainval")
+
+    @property
+    def name(self) -> str:
+        """The data folder's own name, e.g. "raccoon" for raccoon/VOCdevkit."""
+        return self.root.parent.name if self.root.name == "VOCdevkit" else self.root.name
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that was read."""
+        photos = [photo.path for photo in (*self.train, *self.test)]
+        return [*photos, *(_annotation_of(path) for path in photos)]
+
+
+def read_voc(folder: Path) -> VocData:
+    """All photos and boxes below `folder`, checked.
+
+    Objects marked difficult are kept, in training as in testing: whoever trains or scores decides about them.
+
+    Raises:
+        DataError: a folder, split, annotation or photo is missing or damaged, a size or box does not fit its photo, or
+            the test split has a class that training lacks. The message gives the first problem; `validate` lists them
+            all.
+    """
+    data, problems = _read(folder)
+    if problems:
+        more = f" More to correct: {len(problems) - 1}." if len(problems) > 1 else ""
+        raise DataError(f"{problems[0]}{more}")
+    return data
+
+
+def validate(folder: Path) -> list[str]:
+    """Every problem of the data as a sentence; empty when it can be used. Decodes each photo once, at reduced size
+    where JPEG allows.
+
+    Raises:
+        DataError: `folder` is not in the VOC layout at all.
+    """
+    data, problems = _read(folder)
+    return problems + [problem for photo in (*data.train, *data.test) if (problem := _decoding_problem(photo.path))]
+
+
+def read_photo(photo: VocPhoto) -> Image.Image:
+    """The photo as RGB with the pixels as stored: boxes are in that frame, so an EXIF rotation is not applied.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        with Image.open(photo.path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{photo.path} is damaged ({error}); replace it, or take it out of the split file.") from None
+
+
+def find_devkit(folder: Path) -> Path:
+    """The folder that holds VOC2007: `folder` or `folder`/VOCdevkit.
+
+    Raises:
+        DataError: neither does.
+    """
+    for root in (folder, folder / "VOCdevkit"):
+        if (root / "VOC2007").is_dir():
+            return root
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder that contains VOC2007.")
+    raise DataError(
+        f"{folder} contains no VOC2007 folder, nor does {folder / 'VOCdevkit'}; give the folder that contains VOC2007."
+    )
+
+
+def _read(folder: Path) -> tuple[VocData, list[str]]:
+    root = find_devkit(folder)
+    problems: list[str] = []
+    years = [year for year in ("VOC2007", "VOC2012") if (root / year).is_dir()]
+    train = [photo for year in years for photo in _read_split(root / year, "trainval", problems)]
+    test = _read_split(root / "VOC2007", "test", problems)
+    classes = tuple(sorted({thing.name for photo in train for thing in photo.objects}))
+    if not problems:
+        problems += _problems_between(root, classes, train, test)
+    data = VocData(root, classes, tuple(train), tuple(test), tuple(f"{year} trainval" for year in years))
+    return data, problems
+
+
+def _problems_between(
+    root: Path, classes: tuple[str, ...], train: list[VocPhoto], test: list[VocPhoto]
+) -> Iterable[str]:
+    """What is wrong with the splits taken together."""
+    if not classes:
+        yield f"No photo of the trainval split in {root} has an object; nothing can be learned from it."
+    if not any(not thing.is_difficult for photo in test for thing in photo.objects):
+        yield f"No photo of the test split in {root} has an object that counts; nothing can be measured on it."
+    for photo in test:
+        for name in sorted({thing.name for thing in photo.objects} - set(classes)):
+            known = ", ".join(classes[:20])
+            where = _annotation_of(photo.path)
+            yield f"{where} has the class {name!r}, which no training photo has (they have: {known}); correct it."
+    trained_on = {photo.path for photo in train}
+    for photo in test:
+        if photo.path in trained_on:
+            yield f"{photo.id} is in both trainval.txt and test.txt of {root / 'VOC2007'}; take it out of one."
+
+
+def _read_split(year: Path, split: str, problems: list[str]) -> list[VocPhoto]:
+    """The photos a split file names; what cannot be used goes into `problems`."""
+    listing = year / "ImageSets" / "Main" / f"{split}.txt"
+    try:
+        ids = [line.split()[0] for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        problems.append(f"{listing} is missing; it must list the {split} photos, one name a line.")
+        return []
+    except UnicodeDecodeError:
+        problems.append(f"{listing} is not a text file; it must list the {split} photos, one name a line.")
+        return []
+    if not ids:
+        problems.append(f"{listing} is empty; it must list the {split} photos, one name a line.")
+    photos = []
+    for photo_id in ids:
+        try:
+            photos.append(_read_annotation(year, photo_id))
+        except DataError as error:
+            problems.append(str(error))
+    return photos
+
+
+def _read_annotation(year: Path, photo_id: str) -> VocPhoto:
+    path = year / "JPEGImages" / f"{photo_id}.jpg"
+    annotation = _annotation_of(path)
+    try:
+        tree = ElementTree.parse(annotation).getroot()
+    except FileNotFoundError:
+        raise DataError(f"{annotation} is missing, though a split file names {photo_id}.") from None
+    except ElementTree.ParseError as error:
+        raise DataError(f"{annotation} is not readable as XML ({error}).") from None
+    width, height = (_number(tree, f"size/{side}", annotation) for side in ("width", "height"))
+    _check_size(path, (int(width), int(height)), annotation)
+    objects = tuple(_read_object(item, width, height, annotation) for item in tree.findall("object"))
+    return VocPhoto(photo_id, path, int(width), int(height), objects)
+
+
+def _read_object(item: ElementTree.Element, width: float, height: float, annotation: Path) -> VocObject:
+    name = (item.findtext("name") or "").strip()
+    if not name:
+        raise DataError(f"{annotation} has an object without a name.")
+    xmin, ymin, xmax, ymax = (_number(item, f"bndbox/{edge}", annotation) for edge in ("xmin", "ymin", "xmax", "ymax"))
+    if not (1 <= xmin <= xmax <= width and 1 <= ymin <= ymax <= height):
+        raise DataError(
+            f"{annotation} has a {name!r} box ({xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}) that does not lie within "
+            f"its photo of {width:g} x {height:g}; corners are 1-based and inclusive."
+        )
+    is_difficult = (item.findtext("difficult") or "0").strip() == "1"
+    return VocObject(name, (xmin - 1, ymin - 1, xmax, ymax), is_difficult)
+
+
+def _number(element: ElementTree.Element, path: str, annotation: Path) -> float:
+    text = element.findtext(path)
+    try:
+        return float(text or "")
+    except ValueError:
+        found = "nothing" if text is None else repr(text)
+        raise DataError(f"{annotation} has {found} where {path.replace('/', ' > ')} must be a number.") from None
+
+
+def _check_size(path: Path, size: tuple[int, int], annotation: Path) -> None:
+    try:
+        with Image.open(path) as image:
+            found = image.size
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing, though a split file names it.") from None
+    except (OSError, SyntaxError, ValueError):
+        raise DataError(f"{path} is not an image that Pillow can read.") from None
+    if found != size:
+        turned = " (a photo that is turned by its EXIF tag must be labelled as stored)" if found == size[::-1] else ""
+        raise DataError(
+            f"{path} is {found[0]} x {found[1]} pixels, but {annotation.name} says {size[0]} x {size[1]}{turned}."
+        )
+
+
+def _decoding_problem(path: Path) -> str | None:
+    try:
+        with Image.open(path) as image:
+            image.draft(image.mode, (1, 1))
+            image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        return f"{path} is damaged ({error}); replace it, or take it out of the split file."
+    return None
+
+
+def _annotation_of(path: Path) -> Path:
+    return path.parent.parent / "Annotations" / f"{path.stem}.xml"

@@ -1,0 +1,166 @@
+"""How well boxes were found: AP, AP50 and AP75 by the rules of PASCAL VOC 2007.
+
+The rules, as every published VOC transfer number uses them:
+
+- corners are 1-based and inclusive, so a width is xmax - xmin + 1; detections are scored as written to a text file,
+  with scores at three decimals and coordinates at one;
+- class by class, detections in order of falling score each take the object of their photo that they overlap most, found
+  before or not; with an overlap strictly above the threshold it is a hit, a miss if that object was found before, and
+  neither if it is difficult;
+- AP at a threshold is the mean, over recall 0, 0.1, ..., 1, of the best precision at that recall or beyond; a class
+  without an object to find scores 0;
+- AP50 and AP75 are means over classes at 0.50 and 0.75, AP the mean over 0.50, 0.55, ..., 0.95. Percent.
+
+Source: Everingham et al. 2010, "The PASCAL Visual Object Classes (VOC) Challenge"; He et al. 2020 (arXiv:1911.05722)
+for the thresholds.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .voc import VocPhoto
+
+THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
+TO_ONE_BASED = np.array([1, 1, 0, 0])
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found in one photo, n boxes of one class each."""
+
+    photo_id: str
+    boxes: np.ndarray  # (n, 4) xmin, ymin, xmax, ymax in pixels of the photo, 0-based edges
+    scores: np.ndarray  # (n,) 0-1
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VocScores:
+    """Percent. `per_class` gives (AP, AP50, AP75) for each class."""
+
+    ap: float
+    ap50: float
+    ap75: float
+    per_class: dict[str, tuple[float, float, float]]
+
+
+def voc_scores(detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str]) -> VocScores:
+    """Scores detections in `photos`; the means are over `classes`, so leave out a class that has no object to find.
+
+    Args:
+        detections: at most one entry a photo; a photo without an entry has no detections.
+        photos: all photos tested on.
+        classes: not empty.
+    """
+    found = _by_class(detections)
+    table = np.array([_class_precisions(found[name], _objects_of(name, photos)) for name in classes])
+    means = 100 * np.stack([table.mean(1), table[:, 0], table[:, THRESHOLDS.index(0.75)]], axis=1)  # (classes, 3)
+    ap, ap50, ap75 = means.mean(0)
+    per_class = {name: (float(a), float(b), float(c)) for name, (a, b, c) in zip(classes, means)}
+    return VocScores(float(ap), float(ap50), float(ap75), per_class)
+
+
+def classes_to_find(photos: Sequence[VocPhoto]) -> tuple[str, ...]:
+    """The classes that have an object which counts, in alphabetical order."""
+    return tuple(sorted({thing.name for photo in photos for thing in photo.objects if not thing.is_difficult}))
+
+
+def as_written(found: Detections) -> tuple[list[list[float]], list[float]]:
+    """Boxes and scores as in a VOC results file: 1-based inclusive corners with one decimal, scores with three."""
+    corners = found.boxes.astype(np.float64) + TO_ONE_BASED
+    boxes = [[round(edge, 1) for edge in box] for box in corners.tolist()]
+    return boxes, [round(score, 3) for score in found.scores.tolist()]
+
+
+def average_precision(hits: np.ndarray, objects: int) -> float:
+    """Eleven-point average precision, 0-1.
+
+    Args:
+        hits: (n,) bool by falling score, detections of difficult objects left out.
+        objects: how many there were to find.
+    """
+    if not objects or not len(hits):
+        return 0.0
+    found = np.cumsum(hits)
+    recall, precision = found / objects, found / np.arange(1, len(hits) + 1)
+    best = [precision[recall >= level].max(initial=0) for level in np.arange(0, 1.1, 0.1)]
+    return float(np.mean(best))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One detection of the class at hand, as written."""
+
+    photo_id: str
+    score: float
+    box: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Objects:
+    """All objects of one class, numbered through the photos."""
+
+    corners: dict[str, np.ndarray]  # photo -> (n, 4), 1-based inclusive
+    first: dict[str, int]  # photo -> the number of its first object
+    is_difficult: np.ndarray  # by number
+
+
+def _by_class(detections: Sequence[Detections]) -> dict[str, list[_Found]]:
+    found: dict[str, list[_Found]] = defaultdict(list)
+    for entry in detections:
+        for name, box, score in zip(entry.names, *as_written(entry)):
+            found[name].append(_Found(entry.photo_id, score, tuple(box)))
+    return found
+
+
+def _objects_of(name: str, photos: Sequence[VocPhoto]) -> _Objects:
+    corners: dict[str, np.ndarray] = {}
+    first: dict[str, int] = {}
+    difficult: list[bool] = []
+    for photo in photos:
+        things = [thing for thing in photo.objects if thing.name == name]
+        if things:
+            corners[photo.id] = np.array([thing.box for thing in things]) + TO_ONE_BASED
+            first[photo.id] = len(difficult)
+            difficult += [thing.is_difficult for thing in things]
+    return _Objects(corners, first, np.array(difficult, bool))
+
+
+def _class_precisions(found: list[_Found], objects: _Objects) -> list[float]:
+    """Average precision of one class at each threshold."""
+    found = sorted(found, key=lambda one: -one.score)  # a stable sort: equal scores keep their order
+    best = [_best_object(one, objects) for one in found]
+    overlaps, numbers = np.array([overlap for overlap, _ in best]), np.array([number for _, number in best], int)
+    is_difficult = np.append(objects.is_difficult, False)[numbers]  # number -1, no object, is not difficult
+    to_find = int((~objects.is_difficult).sum())
+    return [
+        average_precision(_hits(overlaps > level, numbers)[~(is_difficult & (overlaps > level))], to_find)
+        for level in THRESHOLDS
+    ]
+
+
+def _hits(meets: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Which detections are the first, in order, to meet their object."""
+    rows = np.flatnonzero(meets)
+    hits = np.zeros(len(numbers), bool)
+    hits[rows[np.unique(numbers[rows], return_index=True)[1]]] = True
+    return hits
+
+
+def _best_object(one: _Found, objects: _Objects) -> tuple[float, int]:
+    """The highest overlap with an object of the photo, and that object's number; (0, -1) where there is none."""
+    if one.photo_id not in objects.corners:
+        return 0.0, -1
+    overlaps = _overlaps(np.array(one.box), objects.corners[one.photo_id])
+    best = int(overlaps.argmax())
+    return float(overlaps[best]), objects.first[one.photo_id] + best
+
+
+def _overlaps(box: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    """Intersection over union of one box with (n, 4) objects, corners inclusive."""
+    low, high = np.maximum(objects[:, :2], box[:2]), np.minimum(objects[:, 2:], box[2:])
+    shared = np.clip(high - low + 1, 0, None).prod(1)
+    return shared / ((box[2:] - box[:2] + 1).prod() + (objects[:, 2:] - objects[:, :2] + 1).prod(1) - shared)
