@@ -1,33 +1,13 @@
 """From a photo to the network's input with Pillow and numpy alone, bit for bit as timm's evaluation transform."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ..hub.errors import DataError
-from ..hub.images import read_image, to_rgb
 from ..hub.preprocessing import Preprocessing
 
-ImageLike = str | Path | Image.Image | np.ndarray
-
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-
-
-def open_photo(image: ImageLike) -> Image.Image:
-    """A path, Pillow image or (H, W, 3) uint8 RGB array as an upright RGB image.
-
-    Raises:
-        DataError: it cannot be read, or the array is not an image.
-    """
-    if isinstance(image, Image.Image):
-        return to_rgb(image)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
-        return Image.fromarray(image)
-    return read_image(image)
 
 
 def prepare_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:

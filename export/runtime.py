@@ -17,9 +17,9 @@ from PIL import Image
 from rich.progress import track
 
 from ..hub.errors import ArtifactError, DataError, MissingExtra, UsageError
-from ..hub.images import SkippedImages
+from ..hub.images import ImageLike, SkippedImages, as_photo
 from .identity import EncoderIdentity
-from .prepare import ImageLike, open_photo, prepare_pixels
+from .prepare import prepare_pixels
 
 FORMAT = 1
 IMAGE_FILE = "model.onnx"
@@ -156,7 +156,7 @@ def _read_note(session: Any, path: Path) -> dict[str, Any]:
 def _open_photos(images: Any, skipped: SkippedImages | None) -> Iterator[Image.Image]:
     for position, image in enumerate(images):
         try:
-            photo = open_photo(image)
+            photo = as_photo(image)
         except DataError as error:
             if skipped is None:
                 raise

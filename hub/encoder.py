@@ -17,10 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from .errors import DataError, UsageError
-from .images import SkippedImages, read_image, to_rgb
+from .images import ImageLike, SkippedImages, as_photo
 from .preprocessing import Preprocessing
-
-ImageLike = str | Path | Image.Image | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Encoder(nn.Module):
         Raises:
             DataError: the image cannot be read or is not an image.
         """
-        return self.transform(_as_rgb(image))
+        return self.transform(as_photo(image))
 
     @torch.inference_mode()
     def encode(
@@ -183,20 +181,10 @@ class _Photos(Dataset):
     def __getitem__(self, position: int) -> Tensor | tuple[int, str, str]:
         image = self.images[position]
         try:
-            return self.transform(_as_rgb(image))
+            return self.transform(as_photo(image))
         except DataError as error:
             name = str(image) if isinstance(image, str | Path) else f"image {position}"
             return position, name, str(error)
-
-
-def _as_rgb(image: ImageLike) -> Image.Image:
-    if isinstance(image, Image.Image):
-        return to_rgb(image)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
-        return Image.fromarray(image)
-    return read_image(image)
 
 
 def build_backbone(architecture: str) -> nn.Module:

@@ -15,6 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .atomic import write_text
 from .errors import DataError
 
+_EXIF_ERRORS = (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError)
+ImageLike = str | Path | Image.Image | np.ndarray
+
 IMAGE_SUFFIXES = frozenset(
     "." + suffix
     for suffix in ("jpg jpeg jpe jfif png webp bmp gif tif tiff ppm pgm pbm pnm mpo jp2 avif").split()  # noqa: SIM905
@@ -77,7 +80,8 @@ def opened(path: Path | str) -> Iterator[Image.Image]:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """An opened Pillow image as RGB, 8 bits a channel, upright (EXIF orientation applied)."""
-    with contextlib.suppress(OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
+    with warnings.catch_warnings(), contextlib.suppress(*_EXIF_ERRORS):
+        warnings.simplefilter("ignore")
         image = ImageOps.exif_transpose(image)  # unreadable EXIF says nothing of the orientation; the pixels are fine
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return _deep_gray_to_rgb(image)
@@ -86,6 +90,21 @@ def to_rgb(image: Image.Image) -> Image.Image:
         paper = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(paper, layer).convert("RGB")
     return image.convert("RGB")
+
+
+def as_photo(image: ImageLike) -> Image.Image:
+    """A path, Pillow image or (H, W, 3) uint8 RGB array as an upright RGB image.
+
+    Raises:
+        DataError: it cannot be read, or the array is not an image.
+    """
+    if isinstance(image, Image.Image):
+        return to_rgb(image)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
+        return Image.fromarray(image)
+    return read_image(image)
 
 
 def find_images(folder: Path | str) -> list[Path]:

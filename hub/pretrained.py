@@ -18,7 +18,8 @@ from .preprocessing import Preprocessing
 
 SOURCES = (
     "a folder written by goodviews (RUN/encoder), "
-    "'torchvision:resnet50' (or 'torchvision:resnet50.IMAGENET1K_V1'), 'timm:resnet50.a1_in1k', or 'random:resnet50'"
+    "'torchvision:resnet50' (or 'torchvision:resnet50.IMAGENET1K_V1'), 'timm:resnet50.a1_in1k', "
+    "or 'random:resnet50-224px@0'"
 )
 
 
@@ -26,8 +27,8 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
     """Load an encoder, in evaluation mode.
 
     Args:
-        name: a folder; "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; or "random:ARCHITECTURE[@SEED]",
-            the untrained network that every result should be compared with.
+        name: a folder; "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; or
+            "random:ARCHITECTURE[-SIZEpx][@SEED]", the untrained network that every result should be compared with.
         device: where its weights go.
 
     Raises:
@@ -90,13 +91,15 @@ def _from_timm(name: str) -> Encoder:
 
 
 def _random(name: str) -> Encoder:
-    found = re.fullmatch(r"([^@]+)(?:@(\d+))?", name)
+    """The size belongs to the name: a baseline must see images as large as the encoder it is compared with."""
+    found = re.fullmatch(r"([^@]+?)(?:-(\d+)px)?(?:@(\d+))?", name)
     if found is None:
-        raise UsageError(f"random:{name} is not of the form random:ARCHITECTURE or random:ARCHITECTURE@SEED.")
+        raise UsageError(f"random:{name} is not of the form random:ARCHITECTURE[-SIZEpx][@SEED].")
+    architecture, px, seed = found.groups()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(found[2] or 0))
-        backbone = build_backbone(found[1])
-    return Encoder(backbone, Preprocessing(), Origin(f"random:{name}"))
+        torch.manual_seed(int(seed or 0))
+        backbone = build_backbone(architecture)
+    return Encoder(backbone, Preprocessing(input_px=int(px or 224)), Origin(f"random:{name}"))
 
 
 def _download(name: str, fetch: Any) -> Any:

@@ -15,6 +15,12 @@ def test_a_random_encoder_is_fixed_by_its_seed():
     assert first == again != other
 
 
+def test_a_random_encoder_can_see_images_of_any_size():
+    encoder = from_pretrained("random:resnet18-64px@1")
+    assert encoder.preprocessing.input_px == 64
+    assert weights_sha256(encoder) == weights_sha256(from_pretrained("random:resnet18@1"))
+
+
 def test_loading_a_random_encoder_leaves_the_global_generator_alone():
     torch.manual_seed(1)
     expected = torch.rand(1)
@@ -78,7 +84,7 @@ def test_timm_weights_load_from_a_hub(hub_server):
         ("torchvision:resnet18.NONE", UsageError, "torchvision has no weights"),
         ("timm:resnet18.none", UsageError, "timm has no pretrained weights"),
         ("random:", ArtifactError, "no encoder random:"),
-        ("random:resnet18@x", UsageError, "random:ARCHITECTURE@SEED"),
+        ("random:resnet18@x", UsageError, r"random:ARCHITECTURE\[-SIZEpx\]\[@SEED\]"),
         ("random:resnetten", UsageError, "timm has no model"),
     ],
 )
