@@ -1,8 +1,11 @@
 """An image file to random crops: one decode for all crops of an image, then a fast resize of each.
 
-Crops agree with `torchvision.transforms.RandomResizedCrop` on PIL images within one level of 8 bits (a few pixels
-in a thousand differ), at three to five times the speed. Large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size
-where no crop would have to be enlarged for it: the crop's edges then lie on that coarser grid.
+Crops agree with `torchvision.transforms.RandomResizedCrop` on PIL images: bicubic ones exactly, bilinear ones, resized
+by torch at three to five times Pillow's speed, within two levels of 8 bits (one pixel in twenty differs, by one level).
+
+Large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size where no crop would have to be enlarged for it; the crops'
+edges then lie on that coarser grid. Against the same crop of the full photo, on 198 COCO photos at 64 and 112 px: 39 dB
+PSNR in the median and 29 dB at worst, 1.5 levels of mean difference, mostly in sharpness.
 """
 
 import contextlib
@@ -48,8 +51,12 @@ def read_crops(path: Path, crops: Sequence[RandomResizedCrop], uniforms: Sequenc
 def resized_crop(photo: np.ndarray, box: Box, crop: RandomResizedCrop) -> Tensor:
     """A part of a photo (H, W, 3), uint8, resized with antialiasing to (3, px, px)."""
     left, top, right, bottom = box
-    part = torch.from_numpy(photo[top:bottom, left:right]).permute(2, 0, 1)[None]
-    return F.interpolate(part, size=(crop.px, crop.px), mode=crop.interpolation, antialias=True)[0]
+    part = photo[top:bottom, left:right]
+    if crop.interpolation == "bicubic":  # torch's overshoots at edges in uint8, by up to 14 levels
+        resized = np.array(Image.fromarray(part).resize((crop.px, crop.px), Image.Resampling.BICUBIC))
+        return torch.from_numpy(resized).permute(2, 0, 1)
+    batch = torch.from_numpy(part).permute(2, 0, 1)[None]
+    return F.interpolate(batch, size=(crop.px, crop.px), mode="bilinear", antialias=True)[0]
 
 
 def _decoded(image: Image.Image) -> Image.Image:
