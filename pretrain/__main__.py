@@ -1,4 +1,4 @@
-"""`python -m goodviews.pretrain RECIPE --data DIR --out RUN`: the command `goodviews pretrain`, as torchrun starts it."""
+"""`python -m goodviews.pretrain RECIPE --data DIR --out RUN`: `goodviews pretrain` as torchrun starts it."""
 
 import sys
 

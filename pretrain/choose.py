@@ -54,7 +54,8 @@ def _from_file(name: str) -> Recipe:
     if not path.is_file():
         raise UsageError(f"{path} does not exist; a recipe of your own is given as FILE.py:FUNCTION.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not callable(getattr(module, function, None)):

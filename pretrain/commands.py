@@ -51,7 +51,6 @@ def pretrain(
     """
     from .choose import choose
     from .loop import pretrain as train
-    from .recipe import describe
 
     changes = [*set]
     changes += [f"epochs={epochs}"] if epochs is not None else []
@@ -59,7 +58,8 @@ def pretrain(
     resolved, published = choose(recipe, changes), choose(recipe)
     is_first = os.environ.get("RANK", "0") == "0"
     console = Console(quiet=not is_first)
-    console.print_json(data=describe(resolved))
+    for field, value in vars(resolved).items():
+        console.print(f"{field:>13}  {value}", highlight=False, soft_wrap=True)
     console.print(_about_learning_rate(resolved, published))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _ProgressBar(console) as bar:

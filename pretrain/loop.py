@@ -1,8 +1,8 @@
 """The one training loop. Objectives, views and networks are handed in; everything that changes, changes here.
 
-A run repeats itself and continues bit for bit: its random numbers come from (seed, step) and (seed, epoch, sample, view),
-never from a generator's history, and its state is written whole (see checkpoint). The promise holds for the same machine,
-number of processes and threads, and libraries.
+A run repeats itself and continues bit for bit: its random numbers come from (seed, step) or (seed, epoch, sample,
+view), never from a generator's history, and its state is written whole (see checkpoint). That holds for one machine,
+the same libraries and numbers of processes and threads; the number of loader workers may change.
 """
 
 import copy
@@ -194,7 +194,7 @@ def _agree(run: _Run, stop: bool, save: bool) -> tuple[bool, bool]:
 
 
 def _save(run: _Run) -> None:
-    """The checkpoint, then the encoder as it is now; by the first process, and never with weights that are not numbers."""
+    """The checkpoint, then the encoder as it is now; by the first process, and not once a loss is no number."""
     run.monitor.require_finite(run.state.step)
     if run.accelerator.is_main_process:
         checkpoint.save(run.state, run.monitor.state(), run.out / "state")
@@ -233,9 +233,9 @@ def _prepare(
     observe: Callable[[Progress], None],
 ) -> _Run:
     """Check everything, then claim the RUN folder, then build the parts and put a checkpoint back into them."""
-    device = resolve_device(device)
-    arithmetic = resolve_precision(precision, device)
-    accelerator = _accelerator(device, arithmetic)
+    processor = resolve_device(device)
+    arithmetic = resolve_precision(precision, processor)
+    accelerator = _accelerator(processor, arithmetic)
     rank, world = accelerator.process_index, accelerator.num_processes
     source = open_images(data)
     description = run_folder.describe_data(training_folder(data))
@@ -282,7 +282,17 @@ def _prepare(
     if resume:
         monitor.restore(checkpoint.load(state, out / "state"), state.step, accelerator.device)
     return _Run(
-        recipe, out, seed, save_every, description, accelerator, loader, Networks(query, keys), optimizer, state, monitor
+        recipe,
+        out,
+        seed,
+        save_every,
+        description,
+        accelerator,
+        loader,
+        Networks(query, keys),
+        optimizer,
+        state,
+        monitor,
     )
 
 

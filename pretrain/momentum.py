@@ -34,7 +34,7 @@ class MomentumPair:
         group: images whose keys share batch-norm statistics. The published runs have 32, a GPU's share of 256; on one
             device splitting the shuffled batch into such groups takes the place of shuffling between devices.
 
-    Source: He et al. 2020 (arXiv:1911.05722), sections 3.2 and 3.3; HobbitLong/PyContrast, learning/contrast_trainer.py.
+    Source: He et al. 2020 (arXiv:1911.05722), section 3.2, 3.3; HobbitLong/PyContrast, learning/contrast_trainer.py.
     """
 
     def __init__(self, query: ContrastiveNetwork, *, momentum: float, group: int):
@@ -77,7 +77,7 @@ class MomentumPair:
         """key <- momentum * key + (1 - momentum) * query, for parameters; buffers stay the key network's own."""
         fast = dict(self.query.named_parameters())
         names = [name for name, _ in self.key.named_parameters()]
-        slow = [parameter for _, parameter in self.key.named_parameters()]
+        slow: list[Tensor] = [parameter for _, parameter in self.key.named_parameters()]
         torch._foreach_lerp_(slow, [fast[name].detach() for name in names], 1 - self.momentum)
 
 

@@ -1,4 +1,4 @@
-"""What a run says of itself: a line in the log and in metrics.jsonl an interval, and the figures of the progress bar."""
+"""What a run says of itself: a line an interval in the log and in metrics.jsonl, and the progress bar's figures."""
 
 import json
 import logging
@@ -60,7 +60,9 @@ class Monitor:
         self._started = self._line_started = time.perf_counter()
         self._images, self._wait_s = 0, 0.0
 
-    def record(self, step: int, epoch: float, values: Mapping[str, Tensor], *, lr: float, images: int, wait_s: float) -> None:
+    def record(
+        self, step: int, epoch: float, values: Mapping[str, Tensor], *, lr: float, images: int, wait_s: float
+    ) -> None:
         """Take in one step; writes a line at the end of an interval and of the run.
 
         Raises:

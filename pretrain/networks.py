@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..hub.encoder import build_backbone
 from .heads import HeadKind, JigsawHead, ProjectionHead
+from .small_maps import speed_up_small_maps
 
 
 class ContrastiveNetwork(nn.Module):
@@ -42,8 +43,8 @@ def build_network(architecture: str, *, head: HeadKind, dim: int, patches: int, 
     """A randomly initialised network; equal seeds give equal weights. `patches` 0 leaves the jigsaw head out."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = build_backbone(architecture)
-        features = int(backbone.num_features)
+        backbone = speed_up_small_maps(build_backbone(architecture))
+        features = int(getattr(backbone, "num_features"))
         projection = ProjectionHead(features, dim, head)
         jigsaw = JigsawHead(features, dim, head, patches) if patches else None
     return ContrastiveNetwork(backbone, projection, jigsaw).to(memory_format=torch.channels_last)

@@ -51,7 +51,7 @@ class Networks:
 
 
 class Objective(Protocol):
-    """A frozen dataclass that says which views it needs, how many patches its jigsaw head takes, and what a step costs."""
+    """A frozen dataclass that knows which views it needs, how many patches its jigsaw head takes, and a step's loss."""
 
     view_names: ClassVar[tuple[str, ...]]
     patches: ClassVar[int]

@@ -118,5 +118,3 @@ def _to_bytes(encoder: Encoder, image: Tensor) -> Tensor:
 def _normalised(encoder: Encoder, pixels: Tensor) -> Tensor:
     mean, std = _mean_and_std(encoder, pixels)
     return ((pixels.float() / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
-
-

@@ -53,9 +53,9 @@ class Recipe:
 
 
 def describe(value: Any) -> Any:
-    """A recipe or a part of it as JSON: every dataclass becomes {"kind": its class, **fields}."""
+    """A recipe or a part of it as JSON: every dataclass becomes {"type": its class, **fields}."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {"kind": type(value).__name__} | {f.name: describe(getattr(value, f.name)) for f in fields(value)}
+        return {"type": type(value).__name__} | {f.name: describe(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     if isinstance(value, np.generic):

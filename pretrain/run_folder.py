@@ -1,10 +1,10 @@
 """The RUN folder: what lies where, when it may be written, and what must be equal to continue in it.
 
-    RUN/recipe.json     the resolved recipe, the data's description, seed, precision and the libraries
-    RUN/metrics.jsonl   the losses, the learning rate and the speed; online kNN
-    RUN/state/          the checkpoint, for --resume only
-    RUN/encoder/        what the run has learned, as of its last checkpoint: this is published
-    RUN/skipped.txt     images that could not be read, if any
+RUN/recipe.json     the resolved recipe, the data's description, seed, precision and the libraries
+RUN/metrics.jsonl   the losses, the learning rate and the speed; online kNN
+RUN/state/          the checkpoint, for --resume only
+RUN/encoder/        what the run has learned, as of its last checkpoint: this is published
+RUN/skipped.txt     images that could not be read, if any
 """
 
 import hashlib
@@ -70,7 +70,7 @@ def begin(out: Path, identity: Identity) -> None:
 def _check_same(out: Path, identity: Identity) -> None:
     path = out / "recipe.json"
     if not path.is_file():
-        raise UsageError(f"There is no run to continue in {out}: recipe.json is missing. Leave out --resume to start one.")
+        raise UsageError(f"{out} holds no run to continue: recipe.json is missing. Leave out --resume to start one.")
     try:
         before = json.loads(path.read_text())
     except json.JSONDecodeError:
