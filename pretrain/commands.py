@@ -110,9 +110,9 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
         overwrite: replace OUT if it exists.
     """
     from .choose import choose
-    from .contact_sheet import draw
+    from .contact_sheet import draw, write
 
-    draw(choose(recipe).views, image, out, seed=seed, count=count, overwrite=overwrite)
+    write(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite)
     Console().print(f"Views: {out}")
 
 

@@ -248,13 +248,13 @@ def _prepare(
         )
     identity = run_folder.Identity(describe(recipe), description, seed, arithmetic)
     run_folder.check(out, identity, resume=resume, overwrite=overwrite)
+    network = build_network(
+        recipe.architecture, head=recipe.head, dim=recipe.dim, patches=recipe.objective.patches, seed=seed
+    ).to(accelerator.device)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not resume:
         run_folder.begin(out, identity)
 
-    network = build_network(
-        recipe.architecture, head=recipe.head, dim=recipe.dim, patches=recipe.objective.patches, seed=seed
-    ).to(accelerator.device)
     pair = MomentumPair(network, momentum=recipe.key_momentum, group=recipe.key_group)
     sgd = torch.optim.SGD(network.parameters(), **vars(recipe.optimizer))
     query, optimizer = accelerator.prepare(network, sgd)

@@ -64,7 +64,7 @@ class MomentumPair:
         share = len(images)
         order = order.to(everyone.device)
         mine = everyone[order[rank * share : (rank + 1) * share]]
-        groups = mine.tensor_split(-(-share // self.group))
+        groups = mine.tensor_split(max(1, share // self.group))  # of `group` images or some more, never of one
         with autocast():
             encoded = torch.cat([self.key(group)[0] for group in groups])
         shuffled = gather(encoded.float())

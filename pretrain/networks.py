@@ -44,7 +44,7 @@ def build_network(architecture: str, *, head: HeadKind, dim: int, patches: int, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = speed_up_small_maps(build_backbone(architecture))
-        features = int(getattr(backbone, "num_features"))
+        features = int(backbone.num_features)
         projection = ProjectionHead(features, dim, head)
         jigsaw = JigsawHead(features, dim, head, patches) if patches else None
     return ContrastiveNetwork(backbone, projection, jigsaw).to(memory_format=torch.channels_last)

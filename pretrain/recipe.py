@@ -69,7 +69,7 @@ def validate(recipe: Recipe, *, images: int, world: int) -> None:
     Raises:
         UsageError: a number out of range, a view missing, or a batch larger than the data or not divisible.
     """
-    at_least = {"batch_size": 2, "epochs": 1, "queue": 1, "dim": 1, "key_group": 1}
+    at_least = {"batch_size": 2, "epochs": 1, "queue": 1, "dim": 1, "key_group": 2}
     for name, least in at_least.items():
         if getattr(recipe, name) < least:
             raise UsageError(f"{recipe.name}: {name} is {getattr(recipe, name)}; it must be {least} or more.")

@@ -1,0 +1,87 @@
+"""Recipes by name or file, and fields changed from the command line."""
+
+import pytest
+
+from goodviews.hub.errors import UsageError
+from goodviews.pretrain.choose import RECIPES, choose
+
+
+def test_name_of_a_recipe_is_the_one_it_carries():
+    for name, make in RECIPES.items():
+        assert make().name == {"moco_v2": "moco_v2_200"}.get(name, name)
+
+
+def test_published_settings_are_the_published_ones():
+    infomin, moco = choose("infomin_200"), choose("moco_v2")
+    for recipe in (infomin, moco):
+        assert (recipe.architecture, recipe.batch_size, recipe.queue, recipe.key_momentum) == (
+            "resnet50",
+            256,
+            65536,
+            0.999,
+        )
+        assert (recipe.optimizer.lr, recipe.optimizer.momentum, recipe.optimizer.weight_decay) == (0.03, 0.9, 1e-4)
+        assert (recipe.head, recipe.dim, recipe.epochs) == ("mlp", 128, 200)
+        assert recipe.views[0].crop.scale == (0.2, 1.0)
+    assert (infomin.objective.temperature, infomin.objective.jigsaw_weight) == (0.15, 0.5)
+    assert moco.objective.temperature == 0.2
+    operations = [type(operation).__name__ for operation in infomin.views[0].program]
+    assert operations == ["Flip", "ColorJitter", "GaussianBlur", "RandAugment", "Grayscale", "Normalize"]
+    assert infomin.views[2].crop.px == 255
+    assert infomin.views[2].crop.scale == (0.6, 1.0)
+
+
+def test_fields_are_changed_by_their_path_and_type():
+    recipe = choose(
+        "infomin_200",
+        ["epochs=3", "optimizer.lr=1", "objective.temperature=0.2", "views.1.crop.scale=[0.1, 1]", "head=linear"],
+    )
+    assert (recipe.epochs, recipe.optimizer.lr, recipe.objective.temperature) == (3, 1.0, 0.2)
+    assert recipe.views[1].crop.scale == (0.1, 1.0)
+    assert recipe.views[0].crop.scale == (0.2, 1.0)
+    assert recipe.head == "linear"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("optimizer.rate=1", r"Sgd has no field rate; it has lr, momentum, weight_decay"),
+        ("speed=1", r"Recipe has no field speed; it has name, architecture, views"),
+        ("epochs=many", r"epochs=many: the value must be a whole number"),
+        ("epochs=1.5", r"the value must be a whole number"),
+        ("optimizer.lr=true", r"the value must be a number"),
+        ("head=deep", r"the value must be one of linear, mlp"),
+        ("optimizer=0.1", r"names a part of the recipe, not a field of it; go on with one of lr, momentum"),
+        ("epochs.lr=1", r"epochs is a plain value"),
+        ("views.3.crop.px=1", r"3 is not a position in this list; use 0 to 2"),
+        ("views=1", r"go on with one of 0 to 2"),
+        ("views.0=1", r"names a part of the recipe"),
+        ("views.0.crop.scale=1", r"a list such as"),
+        ("epochs", r"has no value; write --set FIELD=VALUE"),
+    ],
+)
+def test_change_that_makes_no_sense_is_explained(change, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        choose("infomin_200", [change])
+
+
+def test_unknown_recipe_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"no recipe infomax; choose one of infomin_100"):
+        choose("infomax")
+
+
+def test_recipe_of_ones_own_comes_from_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dataclasses import replace\n"
+        "from goodviews.pretrain.infomin import infomin_smoke\n"
+        "def quick(): return replace(infomin_smoke(), name='quick')\n"
+        "def wrong(): return 3\n"
+    )
+    assert choose(f"{file}:quick", ["epochs=7"]).epochs == 7
+    with pytest.raises(UsageError, match=r"has no function slow"):
+        choose(f"{file}:slow")
+    with pytest.raises(UsageError, match=r"returned int; a recipe is a function that returns a Recipe"):
+        choose(f"{file}:wrong")
+    with pytest.raises(UsageError, match=r"does not exist"):
+        choose(f"{tmp_path}/other.py:quick")

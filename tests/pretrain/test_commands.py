@@ -1,0 +1,64 @@
+"""The commands as a user types them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from goodviews.hub import cli
+from goodviews.hub.errors import UsageError
+
+
+def test_pretrain_prints_what_was_resolved_and_where_the_results_are(images, tmp_path, capsys):
+    words = [
+        "pretrain",
+        "infomin_smoke",
+        "--data",
+        images,
+        "--out",
+        tmp_path / "run",
+        "--workers",
+        0,
+        "--batch-size",
+        8,
+    ]
+    words += ["--set", "architecture=test_resnet", "--set", "optimizer.lr=0.05", "--knn-every", 0]
+    cli.run([str(word) for word in words])
+    printed = capsys.readouterr().out
+    assert "Sgd(lr=0.05" in printed
+    assert "Learning rate 0.05 for a batch of 8, not scaled." in printed
+    assert str(tmp_path / "run" / "encoder") in printed.replace("\n", "")
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]["batch_size"] == 8
+
+
+def test_changed_batch_with_an_unchanged_rate_is_pointed_out(images, tmp_path, capsys):
+    words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64]
+    with pytest.raises(UsageError):
+        cli.run([str(word) for word in words])
+    printed = capsys.readouterr().out
+    assert "The recipe's is for 4; in proportion: --set optimizer.lr=0.48" in printed.replace("\n", "")
+
+
+def test_recipes_lists_every_recipe(capsys):
+    cli.run(["recipes"])
+    printed = capsys.readouterr().out
+    assert "infomin_200" in printed
+    assert "moco_v2_800" in printed
+
+
+def test_module_runs_the_command_and_fails_with_one_sentence(tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "goodviews.pretrain",
+        "infomin_smoke",
+        "--data",
+        tmp_path / "none",
+        "--out",
+        tmp_path,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,115 @@
+"""Two processes on a CPU: one gather order, one queue, one set of weights."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from goodviews.pretrain import checkpoint, loop
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from accelerate import PartialState
+from goodviews.pretrain import loop
+from goodviews.pretrain.choose import choose
+
+torch.set_num_threads(1)
+data, out = Path(sys.argv[1]), Path(sys.argv[2])
+met = []
+encode = loop.MomentumPair.keys
+
+def keys(self, images, order, **options):
+    found = encode(self, images, order, **options)
+    met.append((found.own, found.everyone, order, images))
+    return found
+
+if __name__ == "__main__":
+    loop.MomentumPair.keys = keys
+    recipe = replace(choose("infomin_smoke"), architecture="test_resnet", epochs=2)
+    loop._save, save = lambda run: (runs.append(run), save(run)), loop._save
+    runs = []
+    loop.pretrain(recipe, data, out / "run", device="cpu")
+    state = runs[-1].state
+    rank = PartialState().process_index
+    content = {"met": met, "queue": state.queue.rows, "pointer": state.queue.pointer}
+    content |= {"query": dict(state.pair.query.named_parameters()), "key": dict(state.pair.key.named_parameters())}
+    torch.save(content, out / f"rank{rank}.pt")
+"""
+
+
+@pytest.fixture(scope="module")
+def ranks(images, tmp_path_factory):
+    """What each of two processes saw and ended with, after 8 steps of 4 images."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "two.py").write_text(SCRIPT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, folder / "two.py", images, folder],
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in started:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def test_keys_of_everyone_are_the_same_in_both_processes_and_contain_each_ones_own(ranks):
+    _, (first, second) = ranks
+    assert len(first["met"]) == 8
+    for (own_0, all_0, order_0, _), (own_1, all_1, order_1, _) in zip(first["met"], second["met"]):
+        assert torch.equal(all_0, all_1)
+        assert torch.equal(order_0, order_1)
+        assert torch.equal(all_0, torch.cat([own_0, own_1]))
+        torch.testing.assert_close(all_0.norm(dim=1), torch.ones(4))
+
+
+def test_processes_see_different_images(ranks):
+    _, (first, second) = ranks
+    assert all(not torch.equal(a[3], b[3]) for a, b in zip(first["met"], second["met"]))
+
+
+def test_queue_and_weights_end_equal_in_both_processes(ranks):
+    _, (first, second) = ranks
+    assert torch.equal(first["queue"], second["queue"])
+    assert first["pointer"] == second["pointer"] == 8 * 4 % 10
+    for part in ("query", "key"):
+        assert all(torch.equal(weight, second[part][name]) for name, weight in first[part].items())
+
+
+def test_first_keys_are_those_of_one_process_with_the_same_groups(ranks, images, smoke, tmp_path, monkeypatch):
+    """Two processes of two images and one process with groups of two shuffle alike, so they make the same keys."""
+    met = []
+    encode = loop.MomentumPair.keys
+
+    def keys(self, images, order, **options):
+        met.append(encode(self, images, order, **options))
+        return met[-1]
+
+    monkeypatch.setattr(loop.MomentumPair, "keys", keys)
+    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", knn_every=0)
+    _, (first, _) = ranks
+    torch.testing.assert_close(met[0].everyone, first["met"][0][1], rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_first_process_writes(ranks):
+    folder, _ = ranks
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [*range(1, 9)]
+    assert torch.load(folder / "run" / "state" / checkpoint.FILE, weights_only=True)["step"] == 8

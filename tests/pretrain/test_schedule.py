@@ -1,0 +1,30 @@
+"""Learning rates worked out by hand."""
+
+import pytest
+
+from goodviews.pretrain.schedule import MocoCosine, Moment, PyContrastCosine, PyContrastSteps
+
+
+@pytest.mark.parametrize(("epoch", "lr"), [(1, 0.02999815), (100, 0.015015), (150, 0.0044190), (200, 3.0e-5)])
+def test_pycontrast_cosine_counts_from_one_and_ends_at_a_thousandth(epoch, lr):
+    assert PyContrastCosine()(0.03, Moment(epoch - 1, 0, 10, 200, 256)) == pytest.approx(lr, rel=1e-4)
+
+
+def test_a_batch_above_256_climbs_to_the_cosine_of_epoch_5():
+    def lr(epoch, step):
+        return PyContrastCosine()(0.06, Moment(epoch, step, 10, 200, 512))
+
+    assert lr(0, 0) == 0.01
+    assert lr(4, 9) < 0.0599076
+    assert PyContrastCosine()._cosine(0.06, 5, 200) == pytest.approx(0.0599076, abs=1e-7)
+    assert lr(5, 0) == pytest.approx(PyContrastCosine()._cosine(0.06, 6, 200))
+
+
+@pytest.mark.parametrize(("epoch", "lr"), [(0, 0.03), (1, 0.02999815), (100, 0.015), (150, 0.0043934), (199, 1.85e-6)])
+def test_moco_cosine_counts_from_zero_and_has_no_floor(epoch, lr):
+    assert MocoCosine()(0.03, Moment(epoch, 0, 10, 200, 512)) == pytest.approx(lr, rel=1e-3)
+
+
+@pytest.mark.parametrize(("epoch", "lr"), [(120, 0.03), (121, 0.003), (161, 0.0003)])
+def test_pycontrast_steps_fall_after_their_milestones(epoch, lr):
+    assert PyContrastSteps()(0.03, Moment(epoch - 1, 0, 10, 200, 256)) == pytest.approx(lr)
