@@ -24,4 +24,4 @@ def _stream(seed: int, purpose: int, start: tuple[int, int, int, int], count: in
     # The raw words are part of NumPy's stability promise; its Generator methods are not. 53 bits make a double.
     key = np.array([seed % 2**64, purpose], dtype=np.uint64)
     words = np.random.Philox(key=key, counter=np.array(start, dtype=np.uint64)).random_raw(count)
-    return (words >> np.uint64(11)) * 2.0**-53
+    return np.ldexp((words >> np.uint64(11)).astype(np.float64), -53)
