@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..hub.encoder import Encoder
     from .trained_detector import Detector
     from .voc import VocData
-    from .voc_evaluation import Detections
+    from .voc_evaluation import Detections, VocScores
 
 
 def voc_07_12_c4_24k() -> Task:
@@ -86,6 +86,8 @@ class VocDetection(DetectionSettings):
         default="VOC 2007: eleven points, difficult ignored; classes with an object in test", init=False
     )
 
+    interval: str = field(default="95 % bootstrap over test photos", init=False)
+
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Trains on `data`, on the device the encoder is on. With `setup.cache` a run that was stopped continues from
         there.
@@ -100,7 +102,7 @@ class VocDetection(DetectionSettings):
         from .torchvision_detector import DIFFERENCES
         from .trained_detector import save_detector
         from .voc import read_photo, read_voc
-        from .voc_evaluation import classes_to_find, voc_scores
+        from .voc_evaluation import classes_to_find, voc_intervals, voc_scores
 
         changed = scale_to_batch(self, setup.batch_size) if setup.batch_size not in (None, self.batch_size) else {}
         settings = replace(self, **changed)
@@ -109,19 +111,27 @@ class VocDetection(DetectionSettings):
         detector, rows = _fine_tuned(encoder, voc, settings, setup, _state_file(encoder, dataset, settings, setup))
         photos = track(voc.test, "Finding boxes", disable=not setup.progress)
         found = [detector.detect(read_photo(photo), photo.id) for photo in photos]
-        scores = voc_scores(found, voc.test, classes_to_find(voc.test))
+        to_find = classes_to_find(voc.test)
+        scores, ends = voc_scores(found, voc.test, to_find), voc_intervals(found, voc.test, to_find)
         save_detector(detector, folder)
         _write_lines(folder / "metrics.jsonl", rows)
         _write_predictions(folder / "predictions.json", found)
-        title = f"{encoder.origin.name} on {voc.name}: AP50 {scores.ap50:.1f} %"
+        title = f"{encoder.origin.name}: AP50 {scores.ap50:.1f} % on {len(voc.test)} test photos"
         draw_samples(voc.test, found, detector.classes, title=title).save(folder / "samples.png", optimize=True)
         return Measurement(
-            metrics={"AP50": scores.ap50, "AP": scores.ap, "AP75": scores.ap75},
+            metrics=_metrics(scores, ends.tolist()),
             dataset=dataset,
             engine=f"torchvision {metadata.version('torchvision')}",
             changed={**changed, "differs_from_published": [*_other_budget(settings), *DIFFERENCES]},
             details={"AP_AP50_AP75_per_class": scores.per_class, "final_loss": rows[-1]["loss"]},
         )
+
+
+def _metrics(scores: VocScores, ends: list[list[float]]) -> dict[str, float]:
+    (ap_low, ap50_low, ap75_low), (ap_high, ap50_high, ap75_high) = ends
+    ap50 = {"AP50": scores.ap50, "AP50_low": ap50_low, "AP50_high": ap50_high}
+    ap = {"AP": scores.ap, "AP_low": ap_low, "AP_high": ap_high}
+    return {**ap50, **ap, "AP75": scores.ap75, "AP75_low": ap75_low, "AP75_high": ap75_high}
 
 
 def _task(name: str, measure: VocDetection) -> Task:

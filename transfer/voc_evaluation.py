@@ -24,6 +24,7 @@ import numpy as np
 from .voc import VocPhoto
 
 THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
+RECALLS = np.arange(0, 1.1, 0.1)
 TO_ONE_BASED = np.array([1, 1, 0, 0])
 
 
@@ -55,12 +56,31 @@ def voc_scores(detections: Sequence[Detections], photos: Sequence[VocPhoto], cla
         photos: all photos tested on.
         classes: not empty.
     """
-    found = _by_class(detections)
-    table = np.array([_class_precisions(found[name], _objects_of(name, photos)) for name in classes])
-    means = 100 * np.stack([table.mean(1), table[:, 0], table[:, THRESHOLDS.index(0.75)]], axis=1)  # (classes, 3)
-    ap, ap50, ap75 = means.mean(0)
-    per_class = {name: (float(a), float(b), float(c)) for name, (a, b, c) in zip(classes, means)}
-    return VocScores(float(ap), float(ap50), float(ap75), per_class)
+    judged = _judge(detections, photos, classes)
+    table = np.array([_precisions(one, np.ones(len(photos), int)) for one in judged])
+    means = _over_thresholds(table)
+    ap, ap50, ap75 = means.mean(0).tolist()
+    return VocScores(ap, ap50, ap75, {name: tuple(row) for name, row in zip(classes, means.tolist())})
+
+
+def voc_intervals(
+    detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str], *, draws: int = 300
+) -> np.ndarray:
+    """How far the scores move with the choice of test photos: 95 % bootstrap intervals over photos, percent.
+
+    Each draw takes as many photos as there are, with replacement, and averages over the classes that have an object in
+    them. The draws are always the same.
+
+    Returns:
+        (2, 3): the low and the high ends of AP, AP50 and AP75.
+    """
+    judged, random = _judge(detections, photos, classes), np.random.default_rng(0)
+    rows = []
+    for _ in range(draws):
+        counts = np.bincount(random.integers(len(photos), size=len(photos)), minlength=len(photos))
+        table = [_precisions(one, counts) for one in judged if counts @ one.to_find]
+        rows.append(_over_thresholds(np.array(table)).mean(0) if table else np.zeros(3))
+    return np.percentile(rows, [2.5, 97.5], axis=0)
 
 
 def classes_to_find(photos: Sequence[VocPhoto]) -> tuple[str, ...]:
@@ -75,19 +95,31 @@ def as_written(found: Detections) -> tuple[list[list[float]], list[float]]:
     return boxes, [round(score, 3) for score in found.scores.tolist()]
 
 
-def average_precision(hits: np.ndarray, objects: int) -> float:
+def average_precision(hits: np.ndarray, objects: int, weights: np.ndarray | None = None) -> float:
     """Eleven-point average precision, 0-1.
 
     Args:
         hits: (n,) bool by falling score, detections of difficult objects left out.
         objects: how many there were to find.
+        weights: (n,) how often each detection counts; None: once.
     """
     if not objects or not len(hits):
         return 0.0
-    found = np.cumsum(hits)
-    recall, precision = found / objects, found / np.arange(1, len(hits) + 1)
-    best = [precision[recall >= level].max(initial=0) for level in np.arange(0, 1.1, 0.1)]
-    return float(np.mean(best))
+    weights = np.ones(len(hits), int) if weights is None else weights
+    found = np.cumsum(hits * weights)
+    precision = found / np.maximum(np.cumsum(weights), 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1]  # at this recall or beyond
+    return float(np.append(best, 0)[np.searchsorted(found / objects, RECALLS)].mean())
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The n detections of one class by falling score, at each of the T thresholds."""
+
+    photos: np.ndarray  # (n,) number of the photo
+    hits: np.ndarray  # (T, n)
+    ignored: np.ndarray  # (T, n) those of difficult objects
+    to_find: np.ndarray  # (photos,) objects that count
 
 
 @dataclass(frozen=True)
@@ -108,12 +140,40 @@ class _Objects:
     is_difficult: np.ndarray  # by number
 
 
-def _by_class(detections: Sequence[Detections]) -> dict[str, list[_Found]]:
+def _judge(detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str]) -> list[_Judged]:
     found: dict[str, list[_Found]] = defaultdict(list)
     for entry in detections:
         for name, box, score in zip(entry.names, *as_written(entry)):
             found[name].append(_Found(entry.photo_id, score, tuple(box)))
-    return found
+    return [_judge_class(found[name], name, photos) for name in classes]
+
+
+def _judge_class(found: list[_Found], name: str, photos: Sequence[VocPhoto]) -> _Judged:
+    objects, number_of = _objects_of(name, photos), {photo.id: number for number, photo in enumerate(photos)}
+    found = sorted(found, key=lambda one: -one.score)  # a stable sort: equal scores keep their order
+    best = [_best_object(one, objects) for one in found]
+    overlaps, taken = np.array([overlap for overlap, _ in best]), np.array([thing for _, thing in best], int)
+    meets = overlaps > np.array(THRESHOLDS)[:, None]
+    return _Judged(
+        photos=np.array([number_of[one.photo_id] for one in found], int),
+        hits=np.stack([_hits(row, taken) for row in meets]),
+        ignored=meets & np.append(objects.is_difficult, False)[taken],  # -1, no object, is not difficult
+        to_find=np.array([sum(one.name == name and not one.is_difficult for one in photo.objects) for photo in photos]),
+    )
+
+
+def _precisions(judged: _Judged, counts: np.ndarray) -> list[float]:
+    """Average precision of a class at each threshold, each photo counted `counts` times."""
+    weights, objects = counts[judged.photos], int(counts @ judged.to_find)
+    return [
+        average_precision(hits[~ignored], objects, weights[~ignored])
+        for hits, ignored in zip(judged.hits, judged.ignored)
+    ]
+
+
+def _over_thresholds(table: np.ndarray) -> np.ndarray:
+    """(classes, thresholds) in 0-1 -> (classes, 3): AP, AP50, AP75 in percent."""
+    return 100 * np.stack([table.mean(1), table[:, 0], table[:, THRESHOLDS.index(0.75)]], axis=1)
 
 
 def _objects_of(name: str, photos: Sequence[VocPhoto]) -> _Objects:
@@ -129,24 +189,11 @@ def _objects_of(name: str, photos: Sequence[VocPhoto]) -> _Objects:
     return _Objects(corners, first, np.array(difficult, bool))
 
 
-def _class_precisions(found: list[_Found], objects: _Objects) -> list[float]:
-    """Average precision of one class at each threshold."""
-    found = sorted(found, key=lambda one: -one.score)  # a stable sort: equal scores keep their order
-    best = [_best_object(one, objects) for one in found]
-    overlaps, numbers = np.array([overlap for overlap, _ in best]), np.array([number for _, number in best], int)
-    is_difficult = np.append(objects.is_difficult, False)[numbers]  # number -1, no object, is not difficult
-    to_find = int((~objects.is_difficult).sum())
-    return [
-        average_precision(_hits(overlaps > level, numbers)[~(is_difficult & (overlaps > level))], to_find)
-        for level in THRESHOLDS
-    ]
-
-
-def _hits(meets: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def _hits(meets: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """Which detections are the first, in order, to meet their object."""
     rows = np.flatnonzero(meets)
-    hits = np.zeros(len(numbers), bool)
-    hits[rows[np.unique(numbers[rows], return_index=True)[1]]] = True
+    hits = np.zeros(len(taken), bool)
+    hits[rows[np.unique(taken[rows], return_index=True)[1]]] = True
     return hits
 
 

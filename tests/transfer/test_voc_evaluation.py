@@ -12,6 +12,7 @@ from goodviews.transfer.voc_evaluation import (
     as_written,
     average_precision,
     classes_to_find,
+    voc_intervals,
     voc_scores,
 )
 
@@ -89,6 +90,23 @@ def test_class_without_an_object_scores_0_unless_left_out():
 def test_detections_are_scored_as_written_in_a_results_file():
     boxes, scores = as_written(Detections("1", np.array([[9.94, 0.0, 20.06, 30.0]]), np.array([0.12345]), ("cat",)))
     assert (boxes, scores) == ([[10.9, 1.0, 20.1, 30.0]], [0.123])
+
+
+def test_intervals_hold_the_score_and_shrink_with_more_photos():
+    def ends(count: int) -> np.ndarray:
+        photos = [photo(str(number), A) for number in range(count)]
+        hits = [found(str(number), (*(A if number % 2 else FAR), 0.5)) for number in range(count)]
+        low, high = voc_intervals(hits, photos, ["cat"])[:, 1]
+        assert low < voc_scores(hits, photos, ["cat"]).ap50 < high
+        return high - low
+
+    assert ends(80) < 0.7 * ends(20)
+
+
+def test_intervals_of_perfect_and_of_no_detections_have_no_width():
+    photos = [photo("1", A), photo("2", B)]
+    assert voc_intervals([found("1", (*A, 0.9)), found("2", (*B, 0.8))], photos, ["cat"]).tolist() == [[100] * 3] * 2
+    assert voc_intervals([], photos, ["cat"]).tolist() == [[0] * 3] * 2
 
 
 def test_scores_agree_with_the_rules_written_as_loops():
