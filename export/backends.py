@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ..hub.images import SkippedImages
+from ..hub.images import ImageLike, SkippedImages
 from .identity import EncoderIdentity
-from .prepare import ImageLike
 from .runtime import OnnxEncoder, is_exported
 
 if TYPE_CHECKING:

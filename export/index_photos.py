@@ -7,11 +7,10 @@ from pathlib import Path
 
 from ..hub.atomic import refuse_existing
 from ..hub.errors import DataError
-from ..hub.images import SkippedImages, find_images
+from ..hub.images import ImageLike, SkippedImages, find_images
 from .backends import EncodesPhotos
 from .index import ImageIndex, Match, empty
 from .index_files import About, Item
-from .prepare import ImageLike
 
 SKIPPED_FILE = "skipped.txt"
 
