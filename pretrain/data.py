@@ -4,6 +4,7 @@ Nothing depends on how many workers or processes there are: the order of an epoc
 number from (seed, epoch, sample, view). An unreadable image is replaced by the next readable one and listed.
 """
 
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class ViewLoader:
             batch_sampler=self._places,
             collate_fn=_same,
             num_workers=workers,
+            worker_init_fn=_leave_signals_to_the_run,
             persistent_workers=workers > 0,
             prefetch_factor=_PREFETCH if workers else None,
             pin_memory=self.device.type == "cuda",
@@ -176,3 +178,9 @@ class _Places:
 def _same(loaded: Any) -> Loaded:
     """Collating is done already."""
     return loaded
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Ctrl-C and SIGTERM often reach the whole process group; the run stops in order and then ends its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

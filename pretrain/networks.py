@@ -1,6 +1,7 @@
 """The network that is trained: a backbone, a projection head and, for InfoMin, a jigsaw head."""
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ def build_network(architecture: str, *, head: HeadKind, dim: int, patches: int, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = speed_up_small_maps(build_backbone(architecture))
-        features = int(backbone.num_features)
+        features = cast(int, backbone.num_features)
         projection = ProjectionHead(features, dim, head)
         jigsaw = JigsawHead(features, dim, head, patches) if patches else None
     return ContrastiveNetwork(backbone, projection, jigsaw).to(memory_format=torch.channels_last)

@@ -1,8 +1,11 @@
 """The commands as a user types them."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -62,3 +65,33 @@ def test_module_runs_the_command_and_fails_with_one_sentence(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_signal_to_the_whole_process_group_ends_in_a_saved_run(images, tmp_path):
+    """As Ctrl-C in a terminal does it: the loader's workers get the signal too."""
+    run = tmp_path / "run"
+    words = [
+        sys.executable,
+        "-m",
+        "goodviews.pretrain",
+        "infomin_smoke",
+        "--data",
+        images,
+        "--out",
+        run,
+        "--workers",
+        "2",
+    ]
+    words += ["--set", "architecture=test_resnet", "--epochs", "100000", "--knn-every", "0", "--save-every", "1000000"]
+    begun = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (run / "metrics.jsonl").exists() and begun.poll() is None:
+        time.sleep(0.1)
+    os.killpg(begun.pid, signal.SIGINT)
+    _, errors = begun.communicate(timeout=60)
+    assert begun.returncode == 1
+    assert "Stopped by SIGINT after step" in errors
+    assert "--resume" in errors
+    assert (run / "state" / "checkpoint.pt").is_file()
+    assert (run / "encoder" / "model.safetensors").is_file()
