@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..hub.encoder import Encoder
-    from .features import FrozenData
+    from .features import TestData
 
 LAYOUT = "DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg (or test)"
 
@@ -79,7 +79,7 @@ class NearestNeighbours:
         )
         more = {f"top1_k{other}": percent(votes[other].argmax(dim=1) == test.labels) for other in others}
         changed = {} if k == self.k else {"k": k}
-        return _measured(encoder, frozen, votes[k], folder, metrics=more, changed=changed)
+        return measured(encoder, frozen, votes[k], folder, metrics=more, changed=changed)
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,12 @@ class LinearProbe:
             max_steps=self.max_steps,
             seed=setup.seed,
         )
-        return _measured(encoder, frozen, layer(frozen.test.vectors), folder, details={"chosen_l2": chosen})
+        return measured(encoder, frozen, layer(frozen.test.vectors), folder, details={"chosen_l2": chosen})
 
 
-def _measured(
+def measured(
     encoder: Encoder,
-    frozen: FrozenData,
+    data: TestData,
     scores: Tensor,
     folder: Path,
     *,
@@ -130,20 +130,20 @@ def _measured(
 
     from .scoring import accuracies, draw_confusion, per_class, write_predictions
 
-    test, predicted = frozen.test, scores.argmax(dim=1)
+    test, predicted = data.test, scores.argmax(dim=1)
     accuracy = accuracies(scores, test.labels)
-    write_predictions(folder / "predictions.csv", test.paths, test.labels, predicted, frozen.classes)
+    write_predictions(folder / "predictions.csv", test.paths, test.labels, predicted, data.classes)
     title = f"{encoder.origin.name}: {accuracy['top1']:.1f} % of {len(test)} images"
-    draw_confusion(folder / "confusion.png", test.labels, predicted, frozen.classes, title)
-    if frozen.skipped:
-        frozen.skipped.write(folder / "skipped.txt")
+    draw_confusion(folder / "confusion.png", test.labels, predicted, data.classes, title)
+    if data.skipped:
+        data.skipped.write(folder / "skipped.txt")
     more = {
         "input_px": encoder.preprocessing.input_px,
-        "top1_of_class": per_class(predicted, test.labels, frozen.classes),
+        "top1_of_class": per_class(predicted, test.labels, data.classes),
     }
     return Measurement(
         metrics={**accuracy, **(metrics or {})},
-        dataset=frozen.dataset,
+        dataset=data.dataset,
         engine=f"torch {torch.__version__}",
         changed=changed or {},
         details={**more, **(details or {})},

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..hub.errors import UsageError
 from .classification import knn, linear
+from .sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
 from .task import Task
 from .voc_detection import voc_07_12_c4_24k, voc_detection_smoke, voc_detection_tenth
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 TASKS: dict[str, Callable[[], Task]] = {
     "knn": knn,
     "linear": linear,
+    "linear-pycontrast": linear_pycontrast,
+    "linear-moco": linear_moco,
+    "linear-clsa": linear_clsa,
+    "linear-simclr": linear_simclr,
     "voc-detection": voc_07_12_c4_24k,
     "voc-detection-tenth": voc_detection_tenth,
     "voc-detection-smoke": voc_detection_smoke,
@@ -38,6 +43,7 @@ def transfer(
     workers: int = 0,
     device: str | None = None,
     cache: Path | None = None,
+    set: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Measure how an encoder transfers: fine-tune what the task says, score it, write OUT/report.json.
@@ -53,6 +59,8 @@ def transfer(
         device: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
         cache: Folder that keeps frozen features, which knn and linear then compute once, and the state of a long
             fine-tuning, which continues from there when it was stopped.
+        set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1; the report's name then tells
+            them, and it is compared with no report of the task itself.
         overwrite: Replace OUT if it exists.
     """
     from rich.console import Console
@@ -60,7 +68,7 @@ def transfer(
     from ..hub.atomic import refuse_existing
     from .task import Setup
 
-    chosen = find_task(task)
+    chosen = find_task(task).changed(set)
     _check_numbers(batch_size, workers)
     refuse_existing(out, overwrite)
     setup = Setup(seed, batch_size, workers, cache, progress=True)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,20 @@ class Features:
 
 
 @dataclass(frozen=True)
-class FrozenData:
-    """Both parts of an image folder as features, and what to say of them in a report."""
+class TestData:
+    """The images that are scored, and what to say of the whole folder in a report."""
 
-    train: Features
     test: Features
     classes: tuple[str, ...]
     dataset: dict[str, Any]
-    skipped: SkippedImages = field(default_factory=SkippedImages)
+    skipped: SkippedImages  # paths relative to the data folder
+
+
+@dataclass(frozen=True)
+class FrozenData(TestData):
+    """Both parts of an image folder as features."""
+
+    train: Features
 
 
 def frozen_features(encoder: Encoder, data: Path, setup: Setup) -> FrozenData:
@@ -57,22 +63,34 @@ def frozen_features(encoder: Encoder, data: Path, setup: Setup) -> FrozenData:
     """
     train, test = train_and_test(data)
     skipped = SkippedImages()
-    parts = [_features(encoder, part, data, setup, skipped) for part in (train, test)]
+    parts = [part_features(encoder, part, data, setup, skipped) for part in (train, test)]
+    dataset = describe(data, train, test, skipped)
+    return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0])
+
+
+def describe(data: Path, train: ImageFolder, test: ImageFolder, skipped: SkippedImages) -> dict[str, Any]:
+    """What a report says of the two parts of an image folder; `skipped` has paths relative to `data`."""
     if skipped:
         log.warning("%s", skipped.summary())
-    dataset = {
+    unread = [Path(path) for path, _ in skipped]
+    lost = {part.root.name: sum(path.parts[0] == part.root.name for path in unread) for part in (train, test)}
+    return {
         "name": data.resolve().name,
         "digest": digest_of(data, [*train.paths, *test.paths]),
         "classes": len(train.classes),
-        "train_images": len(parts[0]),
-        "test_images": len(parts[1]),
+        "train_images": len(train) - lost[train.root.name],
+        "test_images": len(test) - lost[test.root.name],
         "test_part": test.root.name,
         "skipped_images": len(skipped),
     }
-    return FrozenData(parts[0], parts[1], train.classes, dataset, skipped)
 
 
-def _features(encoder: Encoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages) -> Features:
+def part_features(encoder: Encoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages) -> Features:
+    """One part as features; what cannot be read is added to `skipped`, by its path in `data`.
+
+    Raises:
+        DataError: no image of the part can be read.
+    """
     unread = SkippedImages()
     vectors = _cached_vectors(encoder, part, setup, unread)
     for (path, reason), position in zip(unread.items, unread.positions):

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..hub.atomic import new_folder
+from ..hub.changes import with_change
 from ..hub.report import Report, encoder_id, gather_evidence, save_report
 
 if TYPE_CHECKING:
@@ -86,6 +87,20 @@ class Task:
         settings = asdict(self.measure)  # type: ignore[call-overload]  # a Measure is a dataclass
         return {"fine_tuned": self.fine_tuned, "metric": self.metric, **settings}
 
+    def changed(self, changes: Sequence[str]) -> Task:
+        """This task with settings changed, e.g. by ["epochs=3", "schedule.factor=0.1"]; its name tells them.
+
+        Raises:
+            UsageError: there is no such setting, or the value is not of its type.
+        """
+        if not changes:
+            return self
+        measure = self.measure
+        for change in changes:
+            measure = with_change(measure, change, whole="task")
+        told = ", ".join(_without_folder(change) for change in changes)
+        return replace(self, name=f"{self.name} [{told}]", measure=measure)
+
     def run(
         self, encoder: Encoder, data: Path, out: Path, *, setup: Setup | None = None, overwrite: bool = False
     ) -> Report:
@@ -119,3 +134,9 @@ def digest_of(root: Path, files: Sequence[Path]) -> str:
     """Names the data: 16 hexadecimal digits over the relative path and the byte count of every file, in any order."""
     lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}" for file in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _without_folder(change: str) -> str:
+    """A change whose value is a path, without the folders: reports get published."""
+    name, _, value = change.partition("=")
+    return f"{name}={Path(value).name}" if value.startswith(("/", "~", ".")) else change

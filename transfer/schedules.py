@@ -1,0 +1,51 @@
+"""Learning rates over the epochs of a training, as the published probes set them."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The rate times `factor` for each number in `after` of epochs that are done."""
+
+    after: tuple[int, ...]
+    factor: float
+    kind: str = field(default="steps", init=False)
+
+    def __call__(self, lr: float, *, epoch: int, share: float, epochs: int) -> float:
+        """The rate of a step: `epoch` epochs and a `share` (0-1) of the next are done, of `epochs` in all."""
+        return lr * self.factor ** sum(epoch >= after for after in self.after)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from the rate to `floor`, which would be reached after the last epoch."""
+
+    floor: float = 0.0
+    moves: Literal["each epoch", "each step"] = "each epoch"
+    kind: str = field(default="half cosine", init=False)
+
+    def __call__(self, lr: float, *, epoch: int, share: float, epochs: int) -> float:
+        """As `Steps`."""
+        done = (epoch + share if self.moves == "each step" else epoch) / epochs
+        return self.floor + (lr - self.floor) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class Waves:
+    """A cosine from the rate to 0 in `half_period` epochs, back up in as many, and so on; moved before each epoch.
+
+    Source: CLSA's VOC probe, whose annealing is stepped first and never restarted: 0 in the 12th epoch, full in the
+    24th.
+    """
+
+    half_period: int = 12
+    kind: str = field(default="cosine waves", init=False)
+
+    def __call__(self, lr: float, *, epoch: int, share: float, epochs: int) -> float:
+        """As `Steps`."""
+        return lr * (1 + math.cos(math.pi * (epoch + 1) / self.half_period)) / 2
+
+
+Schedule = Steps | Cosine | Waves
