@@ -1,6 +1,7 @@
 """A report: one measured result, the protocol that fixes it, and the evidence behind it. Tables come from its JSON."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,11 +97,30 @@ def save_report(report: Report, path: Path) -> Path:
     return write_json(path, {"format": FORMAT, **asdict(report)})
 
 
+def find_reports(place: Path) -> list[Path]:
+    """The report files of a RUN folder or an encoder folder; a file stands for itself.
+
+    Raises:
+        DataError: the folder holds none.
+    """
+    if not place.is_dir():
+        return [place]  # load_report says what is wrong with it
+    if (place / "report.json").is_file():
+        return [place / "report.json"]
+    files = sorted((place / "reports").glob("*.json"))
+    if not files:
+        raise DataError(
+            f"{place} holds no report: neither report.json nor reports/*.json. "
+            "Give a RUN folder of `goodviews transfer`."
+        )
+    return files
+
+
 def load_report(path: Path | str) -> Report:
     """Read a report.
 
     Raises:
-        DataError: the file is missing or is not a report of ours.
+        DataError: the file is missing, is not a report of ours, or lacks what tables need.
     """
     path = Path(path)
     try:
@@ -115,6 +135,21 @@ def load_report(path: Path | str) -> Report:
         raise DataError(f"{path} is not a report of this goodviews (format {FORMAT} expected); measure again.")
     try:
         identity, evidence = EncoderId(**content.pop("encoder")), Evidence(**content.pop("evidence"))
-        return Report(**content, encoder=identity, evidence=evidence)
+        report = Report(**content, encoder=identity, evidence=evidence)
     except (TypeError, KeyError) as error:
         raise DataError(f"{path} is not a complete report ({error}); measure again.") from None
+    lack = _what_lacks(report)
+    if lack:
+        raise DataError(f"{path} is not a complete report: {lack}; measure again.")
+    return report
+
+
+def _what_lacks(report: Report) -> str | None:
+    if not all(isinstance(part, dict) for part in (report.metrics, report.dataset, report.protocol)):
+        return "metrics, dataset and protocol must be objects"
+    numbers = report.metrics.values()
+    if report.primary not in report.metrics or not all(
+        isinstance(number, int | float) and math.isfinite(number) for number in numbers
+    ):
+        return f"metrics must be numbers and hold {report.primary}"
+    return None

@@ -4,11 +4,10 @@ column.
 Two reports belong to one table when task, protocol, data (by digest) and engine are equal. In a table, runs of one
 encoder that differ in their seed become a mean with a 95 % t interval over the runs; a single run keeps the interval
 over test images that its task computed. Random initialisations of one architecture (`random:resnet50@0`, `@1`, …)
-count as seeds of one encoder.
+count as seeds of one encoder. Differences to a baseline are tested where the runs can be paired (`compare_paired.py`).
 """
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..hub.errors import DataError, UsageError
-from ..hub.report import Report, load_report
+from ..hub.report import Report, find_reports, load_report
+from .compare_paired import differences
 from .compare_rows import Row, Run, base_name, encoder_key, row_of, seed_matters
 
 
@@ -63,7 +63,11 @@ def read_runs(places: Iterable[Path]) -> list[Run]:
     Raises:
         DataError: a place holds no report, or its report is not ours or lacks its primary metric.
     """
-    return [_read(file) for place in places for file in _report_files(place)]
+    return [
+        Run(f"{file.resolve().parent.name}/{file.name}", load_report(file), file.resolve().parent)
+        for place in places
+        for file in find_reports(place)
+    ]
 
 
 def compare(runs: Sequence[Run], *, baseline: str | None = None) -> Comparison:
@@ -87,36 +91,6 @@ def compare(runs: Sequence[Run], *, baseline: str | None = None) -> Comparison:
     if baseline is not None:
         tables = _against(tables, base_name(baseline), notes)
     return Comparison(tuple(tables), tuple(notes))
-
-
-def _report_files(place: Path) -> list[Path]:
-    if not place.is_dir():
-        return [place]  # load_report says what is wrong with it
-    if (place / "report.json").is_file():
-        return [place / "report.json"]
-    files = sorted((place / "reports").glob("*.json"))
-    if not files:
-        raise DataError(
-            f"{place} holds no report: neither report.json nor reports/*.json. "
-            "Give a RUN folder of `goodviews transfer`."
-        )
-    return files
-
-
-def _read(file: Path) -> Run:
-    report = load_report(file)
-    if not all(isinstance(part, dict) for part in (report.metrics, report.dataset, report.protocol)):
-        raise DataError(
-            f"{file} is not a complete report: metrics, dataset and protocol must be objects; measure again."
-        )
-    numbers = report.metrics.values()
-    if report.primary not in report.metrics or not all(
-        isinstance(x, int | float) and math.isfinite(x) for x in numbers
-    ):
-        raise DataError(
-            f"{file} is not a complete report: metrics must be numbers and hold {report.primary}; measure again."
-        )
-    return Run(f"{file.resolve().parent.name}/{file.name}", report)
 
 
 def _protocol_key(report: Report) -> str:
@@ -213,17 +187,23 @@ def _against(tables: Sequence[Table], baseline: str, notes: list[str]) -> list[T
     known = sorted({row.encoder for table in tables for row in table.rows})
     if baseline not in known:
         raise UsageError(f"No encoder in these reports is called {baseline}; there are {', '.join(known)}.")
-    notes.extend(
-        f"{table.title}: the baseline {baseline} was not measured, so there are no differences."
-        for table in tables
-        if all(row.encoder != baseline for row in table.rows)
-    )
-    return [_with_differences(table, baseline) for table in tables]
+    return [_with_differences(table, baseline, notes) for table in tables]
 
 
-def _with_differences(table: Table, baseline: str) -> Table:
-    means = {row.encoder: row.values[table.primary].mean for row in table.rows}
-    if baseline not in means:
+def _with_differences(table: Table, baseline: str, notes: list[str]) -> Table:
+    of_baseline = next((row for row in table.rows if row.encoder == baseline), None)
+    if of_baseline is None:
+        notes.append(f"{table.title}: the baseline {baseline} was not measured, so there are no differences.")
         return table
-    rows = (replace(row, difference=means[row.encoder] - means[baseline]) for row in table.rows)
+    rows = [
+        row if row is of_baseline else replace(row, differences=differences(row, of_baseline)) for row in table.rows
+    ]
+    untested: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row is not of_baseline and row.differences[table.primary].p is None:
+            untested[row.differences[table.primary].test].append(row.encoder)
+    notes.extend(
+        f"{table.title}: the difference of {', '.join(encoders)} to {baseline} is not tested, for {reason}."
+        for reason, encoders in untested.items()
+    )
     return replace(table, rows=tuple(rows), baseline=baseline)

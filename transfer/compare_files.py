@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
@@ -14,13 +15,14 @@ from ..hub.atomic import new_folder, write_json, write_text
 from ..hub.provenance import command, version
 from .compare import Comparison, Table
 from .compare_plot import draw
-from .compare_rows import Row, Value
+from .compare_rows import Difference, Row, Value
 
 FORMAT = 1
-TEXT_COLUMNS = ("encoder", "interval")  # all others are numbers and align right
+TEXT_COLUMNS = ("encoder", "interval", "test")  # all others are numbers and align right
 CSV_COLUMNS = (
     *("table", "task", "dataset", "engine", "encoder", "architecture", "runs"),
-    *("metric", "value", "low", "high", "interval", "difference"),
+    *("metric", "value", "low", "high", "interval"),
+    *("baseline", "difference", "difference_low", "difference_high", "p", "test"),
 )
 
 
@@ -32,7 +34,7 @@ def write(comparison: Comparison, out: Path, *, overwrite: bool = False) -> Path
     """
     with new_folder(out, overwrite) as folder:
         draw(comparison, folder / "plot.png")
-        write_json(folder / "comparison.json", {"format": FORMAT, "version": version(), **asdict(comparison)})
+        write_json(folder / "comparison.json", {"format": FORMAT, "version": version(), **_as_values(comparison)})
         write_text(folder / "comparison.csv", csv_text(comparison))
         write_text(folder / "comparison.md", markdown(comparison))
         write_text(folder / "comparison.html", html(comparison, (folder / "plot.png").read_bytes()))
@@ -49,10 +51,19 @@ def csv_text(comparison: Comparison) -> str:
         for row in held.rows:
             of_encoder = (*about, row.encoder, row.architecture, len(row.runs))
             for metric, value in row.values.items():
-                difference = row.difference if metric == held.primary else None
                 kind = row.interval if value.low is not None else None
-                table.writerow([*of_encoder, metric, value.mean, value.low, value.high, kind, difference])
+                against = _against(held, row.differences.get(metric))
+                table.writerow([*of_encoder, metric, value.mean, value.low, value.high, kind, *against])
     return text.getvalue()
+
+
+def _against(table: Table, found: Difference | None) -> list[str | float | None]:
+    return [table.baseline, found.value, found.low, found.high, found.p, found.test] if found else [None] * 6
+
+
+def _as_values(comparison: Comparison) -> dict[str, Any]:
+    """Where files lay on the machine that measured is left out, since comparisons get published."""
+    return asdict(comparison, dict_factory=lambda items: {name: x for name, x in items if name != "folder"})
 
 
 def markdown(comparison: Comparison) -> str:
@@ -72,16 +83,29 @@ def _markdown_table(table: Table) -> str:
 
 def headings(table: Table) -> list[str]:
     """Of the columns that `cells` fills."""
-    difference = [f"against {table.baseline}"] if table.baseline else []
-    return ["encoder", table.metric, "interval", *difference, "runs", *table.others]
+    against = [f"against {table.baseline}", "p", "test"] if table.baseline else []
+    return ["encoder", table.metric, "interval", *against, "runs", *table.others]
 
 
 def cells(table: Table, row: Row) -> list[str]:
     """A row as text: the primary metric, its interval's kind, the difference to a baseline, the runs, other metrics."""
-    difference = [f"{row.difference:+.1f}"] if row.difference is not None else []
+    against = _difference_cells(row.differences.get(table.primary)) if table.baseline else []
     others = [f"{row.values[name].mean:.1f}" for name in table.others]
     primary = with_interval(row.values[table.primary])
-    return [row.encoder, primary, row.interval, *difference, str(len(row.runs)), *others]
+    return [row.encoder, primary, row.interval, *against, str(len(row.runs)), *others]
+
+
+def _difference_cells(found: Difference | None) -> list[str]:
+    if found is None:
+        return ["baseline", "", ""]
+    if found.p is None:
+        return [f"{found.value:+.1f}", "", "none"]
+    return [f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]", p_value(found.p), found.test]
+
+
+def p_value(p: float) -> str:
+    """ "0.034", or "< 0.001" where more digits would pretend."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def with_interval(value: Value) -> str:
@@ -106,6 +130,7 @@ def html(comparison: Comparison, plot_png: bytes) -> str:
         headings=headings,
         cells=cells,
         describe_data=describe_data,
+        text_columns=TEXT_COLUMNS,
         command=command(),
         version=version(),
     )

@@ -4,7 +4,8 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..hub.report import Report
 
@@ -15,6 +16,7 @@ class Run:
 
     source: str
     report: Report
+    folder: Path | None = None  # where its predictions.csv lies, if it has one
 
     @property
     def value(self) -> float:
@@ -31,6 +33,20 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How far an encoder is from the baseline in one metric, in the metric's unit, and how sure that is.
+
+    `p` is two-sided, for the hypothesis of no difference; without a test it is None and `test` says why.
+    """
+
+    value: float
+    test: str
+    low: float | None = None  # of the 95 % interval
+    high: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
 class Row:
     """One encoder in a table."""
 
@@ -39,7 +55,7 @@ class Row:
     interval: str  # what `low` and `high` of the values span
     values: dict[str, Value]
     runs: tuple[Run, ...]
-    difference: float | None = None  # of the primary metric to the baseline's, in the metric's unit
+    differences: dict[str, Difference] = field(default_factory=dict)  # to the baseline, by metric; it has none itself
 
 
 def row_of(runs: Sequence[Run]) -> Row:

@@ -96,8 +96,9 @@ def test_baseline_gives_differences_where_it_was_measured(make_report):
         runs(make_report("ours", 60.0), make_report("random:resnet18@0", 25.0), elsewhere), baseline="random:resnet18@0"
     )
     knn, linear = comparison.tables
-    assert [row.difference for row in knn.rows] == [35.0, 0.0]
-    assert linear.rows[0].difference is None
+    assert knn.rows[0].differences["top1"].value == 35.0
+    assert knn.rows[1].differences == linear.rows[0].differences == {}
+    assert any("the difference of ours to random:resnet18 is not tested" in note for note in comparison.notes)
     assert any("linear on flowers: the baseline random:resnet18 was not measured" in note for note in comparison.notes)
     with pytest.raises(UsageError, match="No encoder in these reports is called theirs; there are ours"):
         compare(runs(make_report()), baseline="theirs")
