@@ -52,7 +52,7 @@ class InfoMin:
 
     def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
         keys = networks.keys(views["key"], orders.keys)
-        query, query_jigsaw = networks.query(views["query"], views["jigsaw"], orders.patches)
+        (query,), query_jigsaw = networks.query([views["query"]], views["jigsaw"], orders.patches)
         assert query_jigsaw is not None
         contrast = info_nce(query, keys.own, negatives, temperature=self.temperature)
         jigsaw = info_nce(query_jigsaw, keys.own, negatives, temperature=self.temperature)

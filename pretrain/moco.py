@@ -40,7 +40,7 @@ class QueueContrast:
 
     def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
         keys = networks.keys(views["key"], orders.keys)
-        query, _ = networks.query(views["query"])
+        (query,), _ = networks.query([views["query"]])
         contrast = info_nce(query, keys.own, negatives, temperature=self.temperature)
         return Step(
             loss=contrast,

@@ -15,10 +15,16 @@ Gather = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Keys:
-    """own: (N, D) the keys of this process's images, in their order. everyone: (B, D) those of all processes."""
+    """The keys of one step.
+
+    own: (N, D) those of this process's images, in their order.
+    everyone: (B, D) those of all processes.
+    first: where in `everyone` this process's keys begin.
+    """
 
     own: Tensor
     everyone: Tensor
+    first: int = 0
 
 
 class MomentumPair:
@@ -61,16 +67,16 @@ class MomentumPair:
         shared them with, and the network cannot recognise a pair by them.
         """
         everyone = gather(images)
-        share = len(images)
+        share, first = len(images), rank * len(images)
         order = order.to(everyone.device)
-        mine = everyone[order[rank * share : (rank + 1) * share]]
+        mine = everyone[order[first : first + share]]
         groups = mine.tensor_split(max(1, share // self.group))  # of `group` images or some more, never of one
         with autocast():
-            encoded = torch.cat([self.key(group)[0] for group in groups])
+            encoded = torch.cat([self.key.embed(group) for group in groups])
         shuffled = gather(encoded.float())
         restored = torch.empty_like(shuffled)
         restored[order] = shuffled
-        return Keys(restored[rank * share : (rank + 1) * share], restored)
+        return Keys(restored[first : first + share], restored, first)
 
     @torch.no_grad()
     def update(self) -> None:

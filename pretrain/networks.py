@@ -1,6 +1,7 @@
 """The network that is trained: a backbone, a projection head and, for InfoMin, a jigsaw head."""
 
 import copy
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -14,8 +15,8 @@ from .small_maps import speed_up_small_maps
 class ContrastiveNetwork(nn.Module):
     """Backbone and heads behind one forward, so that distributed training sees one call a step.
 
-    With patches the backbone runs twice, first over the images, then over all patches: batch-norm statistics are
-    computed for each pass on its own and the running statistics average over both, as in the published code.
+    The backbone runs once for each set of crops, then once over all patches: batch-norm statistics are computed for
+    each pass on its own and the running statistics average over all of them, as in the published code.
     """
 
     def __init__(self, backbone: nn.Module, head: nn.Module, jigsaw_head: nn.Module | None = None):
@@ -23,13 +24,23 @@ class ContrastiveNetwork(nn.Module):
         self.backbone, self.head, self.jigsaw_head = backbone, head, jigsaw_head
 
     def forward(
-        self, images: Tensor, patches: Tensor | None = None, order: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """(N, 3, H, W), and (N, P, 3, h, w) with their (N, P) order -> (N, D) and (N, D) or None; float32 unit rows."""
-        embedding = self.head(self._features(images))
+        self, crops: Sequence[Tensor], patches: Tensor | None = None, order: Tensor | None = None
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """Embeddings, float32 unit rows (N, D), of each set of crops and of the shuffled patches, if there are any.
+
+        Args:
+            crops: sets of one crop an image, each (N, 3, H, W) with sides of its own.
+            patches: (N, P, 3, h, w).
+            order: (N, P), how the patches reach the jigsaw head.
+        """
+        embeddings = [self.embed(images) for images in crops]
         if patches is None or self.jigsaw_head is None:
-            return embedding, None
-        return embedding, self.jigsaw_head(self._features(patches.flatten(0, 1)), order)
+            return embeddings, None
+        return embeddings, self.jigsaw_head(self._features(patches.flatten(0, 1)), order)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, D), float32 unit rows."""
+        return self.head(self._features(images))
 
     def _features(self, images: Tensor) -> Tensor:
         return self.backbone(images.contiguous(memory_format=torch.channels_last))

@@ -42,19 +42,22 @@ class Orders:
 class Networks:
     """The networks as an objective sees them.
 
-    query: images (N, 3, H, W) -> (N, D); with patches (N, P, 3, h, w) and their order also the jigsaw embedding.
+    query: sets of crops, each (N, 3, H, W) -> as many (N, D), and None; with patches (N, P, 3, h, w) and their order
+        the jigsaw embedding in its place. Called once a step.
     keys: images and the order of `Orders.keys` -> Keys.
     """
 
-    query: Callable[..., tuple[Tensor, Tensor | None]]
+    query: Callable[..., tuple[list[Tensor], Tensor | None]]
     keys: Callable[[Tensor, Tensor], Keys]
 
 
 class Objective(Protocol):
     """A frozen dataclass that knows which views it needs, how many patches its jigsaw head takes, and a step's loss."""
 
-    view_names: ClassVar[tuple[str, ...]]
     patches: ClassVar[int]
+
+    @property
+    def view_names(self) -> tuple[str, ...]: ...
 
     def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step: ...
 

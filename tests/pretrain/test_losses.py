@@ -49,7 +49,7 @@ def test_accuracy_counts_queries_whose_key_is_nearest():
 
 def test_infomin_total_of_two_equal_terms_is_that_term():
     query, key, negatives = unit(4, 8), unit(4, 8), unit(6, 8)
-    networks = Networks(query=lambda *views: (query, query), keys=lambda images, order: Keys(key, key))
+    networks = Networks(query=lambda *views: ([query], query), keys=lambda images, order: Keys(key, key))
     views = dict.fromkeys(("query", "key", "jigsaw"), torch.empty(0))
     step = InfoMin()(networks, negatives, views, Orders(torch.empty(0), torch.empty(0)))
     torch.testing.assert_close(step.loss, step.losses["contrast"])

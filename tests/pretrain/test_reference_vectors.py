@@ -24,7 +24,7 @@ def _read(name):
 def _infomin_step(v):
     query, jigsaw = v["query"].requires_grad_(), v["query_jigsaw"].requires_grad_()
     networks = Networks(
-        query=lambda images, patches, order: (query, jigsaw), keys=lambda images, order: Keys(v["key"], v["all_keys"])
+        query=lambda crops, patches, order: ([query], jigsaw), keys=lambda images, order: Keys(v["key"], v["all_keys"])
     )
     objective = InfoMin(temperature=float(v["temperature"]), jigsaw_weight=float(v["beta"]))
     views = dict.fromkeys(("query", "key", "jigsaw"), torch.empty(0))
