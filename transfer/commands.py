@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..hub.errors import UsageError
+from .cached_probe import linear_cached
 from .classification import knn, linear
 from .sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
 from .task import Task
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TASKS: dict[str, Callable[[], Task]] = {
     "knn": knn,
     "linear": linear,
+    "linear-cached": linear_cached,
     "linear-pycontrast": linear_pycontrast,
     "linear-moco": linear_moco,
     "linear-clsa": linear_clsa,

@@ -49,7 +49,7 @@ def fit_probe(
     Raises:
         DataError: no class has two images, so none can be held out.
     """
-    held = _held_out(labels, held_out, seed)
+    held = held_out_rows(labels, held_out, seed)
     if not held.any():
         raise DataError(
             "A linear probe holds out part of train, but no class there has two readable images; add images."
@@ -61,7 +61,7 @@ def fit_probe(
     return _fit_path(vectors, labels, classes, [chosen], max_steps)[0], chosen
 
 
-def _held_out(labels: Tensor, share: float, seed: int) -> Tensor:
+def held_out_rows(labels: Tensor, share: float, seed: int) -> Tensor:
     """(N,) bool: `share` of every class, at least one image where a class has two."""
     generator = torch.Generator().manual_seed(seed)
     held = torch.zeros(len(labels), dtype=torch.bool)
