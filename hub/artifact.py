@@ -21,6 +21,7 @@ from .encoder import Encoder, Origin
 from .errors import ArtifactError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_difference
 from .preprocessing import Preprocessing
+from .report import load_report
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -95,6 +96,11 @@ def check(folder: Path | str) -> list[str]:
         problems.append(
             f"The test image embeds {distance:.3g} away from the fingerprint in config.json (at most {TOLERANCE})."
         )
+    problems.extend(
+        f"reports/{file.name} is of other weights."
+        for file in sorted((folder / "reports").glob("*.json"))
+        if load_report(file).encoder.weights_sha256 != ours["weights_sha256"]
+    )
     missing = [name for name in ("preprocessor_config.json", "README.md") if not (folder / name).is_file()]
     problems.extend(f"{name} is missing." for name in missing)
     return problems

@@ -23,4 +23,11 @@ def card(config: dict[str, Any], reports: Sequence[Report] = ()) -> str:
 @cache
 def _template() -> Template:
     source = files("goodviews.hub").joinpath("card.md.j2").read_text()
-    return Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["cell"] = _cell
+    return environment.from_string(source)
+
+
+def _cell(value: object) -> str:
+    """Text that stays inside its cell of a Markdown table."""
+    return " ".join(str(value).split()).replace("|", r"\|")

@@ -35,6 +35,7 @@ COMMANDS = {
     "search": ("goodviews.export.commands:search", "Find the images nearest to a photo."),
     "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),
     "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),
+    "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
 GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}
 

@@ -1,6 +1,7 @@
-"""Commands about encoder folders: what is in one, and is it whole."""
+"""Commands about encoder folders: what is in one, is it whole, and what was measured with it."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -51,3 +52,22 @@ def check(encoder: str) -> None:
     Console(highlight=False).print(
         f"[green]{encoder} is sound:[/] every tensor is there and the test image embeds as recorded."
     )
+
+
+def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
+    """Add measured results to an encoder folder and make its card anew.
+
+    Args:
+        encoder: The folder.
+        runs: RUN folders of `goodviews transfer`, or report.json files, of exactly these weights.
+        overwrite: Replace an attached result of the same measurement.
+    """
+    from .attach import attach_reports
+    from .report import find_reports, load_report
+
+    reports = [load_report(file) for run in runs for file in find_reports(run)]
+    files = attach_reports(encoder, reports, overwrite=overwrite)
+    console = Console(highlight=False, soft_wrap=True)
+    for file, report in zip(files, reports):
+        console.print(f"{file}: {report.task}, {report.primary} {report.metrics[report.primary]:.2f}", markup=False)
+    console.print(f"The card shows them: {encoder / 'README.md'}", markup=False)

@@ -1,0 +1,90 @@
+"""Measured results join the encoder they were measured with: FOLDER/reports/*.json, and the card made from them."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from .artifact import WEIGHTS, read_config, sha256
+from .atomic import new_folder, write_text
+from .card import card
+from .errors import ArtifactError, DataError, OutputExists
+from .report import Report, load_report, save_report
+
+
+def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: bool = False) -> list[Path]:
+    """Add reports to an encoder folder and make its card anew; all of them or, when one is refused, none.
+
+    Args:
+        folder: an encoder folder.
+        reports: results of exactly the weights in it. One that is attached already changes nothing.
+        overwrite: replace an attached result of the same measurement (task, protocol, data, engine, seed).
+
+    Returns:
+        The files in FOLDER/reports, one for each report.
+
+    Raises:
+        ArtifactError: the folder is no encoder, or a report is of other weights.
+        OutputExists: another result of the same measurement is attached and `overwrite` is off.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    _refuse_others(folder, config["goodviews"]["weights_sha256"], reports)
+    known = attached_reports(folder)
+    for report in reports:
+        name = _file_name(report)
+        if name in known and not overwrite and _as_read(known[name]) != _as_read(report):
+            raise OutputExists(
+                folder / "reports" / name, "It is another result of the same measurement; --overwrite to replace it."
+            )
+        known[name] = report
+    with new_folder(folder / "reports", overwrite=True) as partial:
+        if (folder / "reports").is_dir():
+            shutil.copytree(folder / "reports", partial, dirs_exist_ok=True)
+        for report in reports:
+            save_report(report, partial / _file_name(report))
+    write_text(folder / "README.md", card(config, [known[name] for name in sorted(known)]))
+    return [folder / "reports" / _file_name(report) for report in reports]
+
+
+def attached_reports(folder: Path) -> dict[str, Report]:
+    """The reports of an encoder folder by file name, in order.
+
+    Raises:
+        DataError: a file there is no report.
+    """
+    return {file.name: load_report(file) for file in sorted((folder / "reports").glob("*.json"))}
+
+
+def _refuse_others(folder: Path, recorded: str, reports: Sequence[Report]) -> None:
+    if not reports:
+        raise DataError("There is no report to attach; give the RUN folders that `goodviews transfer` wrote.")
+    if not (folder / WEIGHTS).is_file() or sha256(folder / WEIGHTS) != recorded:
+        raise ArtifactError(
+            f"{folder / WEIGHTS} is not the file that config.json describes; `goodviews hub check {folder}` says more."
+        )
+    for report in reports:
+        found = report.encoder
+        if found.weights_sha256 != recorded:
+            raise ArtifactError(
+                f"The report of {report.task} on {report.dataset.get('name')} is of other weights ({found.name}, "
+                f"sha256 {found.weights_sha256[:12]}; {folder} has {recorded[:12]}). "
+                "Attach it to the encoder it was made with."
+            )
+
+
+def _as_read(report: Report) -> object:
+    """A report as its file would give it back: tuples become lists."""
+    return json.loads(json.dumps(asdict(report)))
+
+
+def _file_name(report: Report) -> str:
+    """Equal for two results of the same measurement, and for no others."""
+    data = {name: value for name, value in report.dataset.items() if name != "name"}
+    measurement = [report.task, report.protocol, data, report.engine.partition(" ")[0], report.seed]
+    digest = hashlib.sha256(json.dumps(measurement, sort_keys=True).encode()).hexdigest()[:8]
+    words = f"{report.task}-{report.dataset.get('name', 'data')}-seed{report.seed}-{digest}"
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", words) + ".json"
