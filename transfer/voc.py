@@ -53,42 +53,58 @@ class VocData:
 
     @property
     def name(self) -> str:
-        """The data folder's own name, e.g. "raccoon" for raccoon/VOCdevkit."""
-        return self.root.parent.name if self.root.name == "VOCdevkit" else self.root.name
+        """The data folder's own name."""
+        return name_of(self.root)
 
     @property
     def files(self) -> list[Path]:
         """Every file that was read."""
-        photos = [photo.path for photo in (*self.train, *self.test)]
-        return [*photos, *(_annotation_of(path) for path in photos)]
+        return files_of((*self.train, *self.test))
 
 
-def read_voc(folder: Path) -> VocData:
+def read_voc(folder: Path, *, decode: bool = False) -> VocData:
     """All photos and boxes below `folder`, checked.
 
     Objects marked difficult are kept, in training as in testing: whoever trains or scores decides about them.
 
+    Args:
+        folder: holds VOC2007, or VOCdevkit/VOC2007.
+        decode: decode each photo once too, a few milliseconds each, so that no damaged one stops a long run.
+
     Raises:
         DataError: a folder, split, annotation or photo is missing or damaged, a size or box does not fit its photo, or
-            the test split has a class that training lacks. The message gives the first problem; `validate` lists them
-            all.
+            the test split has a class that training lacks. The message gives the first problem; `validate` lists all.
     """
     data, problems = _read(folder)
+    problems += _decoding_problems(data) if decode else []
     if problems:
-        more = f" More to correct: {len(problems) - 1}." if len(problems) > 1 else ""
+        rest = len(problems) - 1
+        more = f" Problems beside this: {rest}; goodviews.transfer.voc.validate lists them." if rest else ""
         raise DataError(f"{problems[0]}{more}")
     return data
 
 
+def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[VocPhoto, ...]:
+    """The photos of one split, e.g. "train", in the order of its list, each checked as `read_voc` does.
+
+    Raises:
+        DataError: the first problem.
+    """
+    problems: list[str] = []
+    photos = _read_split(find_devkit(folder) / year, split, problems)
+    if problems:
+        raise DataError(problems[0])
+    return tuple(photos)
+
+
 def validate(folder: Path) -> list[str]:
-    """Every problem of the data as a sentence; empty when it can be used. Decodes each photo once, at reduced size
-    where JPEG allows.
+    """Every problem of the data as a sentence, damaged photos included; empty when it can be used.
 
     Raises:
         DataError: `folder` is not in the VOC layout at all.
     """
     data, problems = _read(folder)
-    return problems + [problem for photo in (*data.train, *data.test) if (problem := _decoding_problem(photo.path))]
+    return problems + _decoding_problems(data)
 
 
 def read_photo(photo: VocPhoto) -> Image.Image:
@@ -102,6 +118,18 @@ def read_photo(photo: VocPhoto) -> Image.Image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{photo.path} is damaged ({error}); replace it, or take it out of the split file.") from None
+
+
+def name_of(root: Path) -> str:
+    """What to call the data: the folder's own name, e.g. "raccoon" for raccoon/VOCdevkit."""
+    root = root.resolve()
+    return root.parent.name if root.name == "VOCdevkit" else root.name
+
+
+def files_of(photos: Iterable[VocPhoto]) -> list[Path]:
+    """The photos' files and those of their annotations."""
+    paths = [photo.path for photo in photos]
+    return [*paths, *(_annotation_of(path) for path in paths)]
 
 
 def find_devkit(folder: Path) -> Path:
@@ -227,7 +255,12 @@ def _check_size(path: Path, size: tuple[int, int], annotation: Path) -> None:
         )
 
 
+def _decoding_problems(data: VocData) -> list[str]:
+    return [problem for photo in (*data.train, *data.test) if (problem := _decoding_problem(photo.path))]
+
+
 def _decoding_problem(path: Path) -> str | None:
+    """Reads the whole file; JPEG is decoded at reduced size, which finds the same damage sooner."""
     try:
         with Image.open(path) as image:
             image.draft(image.mode, (1, 1))

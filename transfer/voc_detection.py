@@ -52,20 +52,22 @@ def voc_detection_tenth() -> Task:
 
 
 def voc_detection_smoke() -> Task:
-    """A minute on one CPU core with a ResNet-18: shows that the parts fit."""
+    """A minute on one CPU core with a ResNet-18: shows that the parts fit.
+
+    Regions are pooled to 4 x 4, not 14 x 14: the trunk sees no more of photos this small, and most time is saved.
+    """
     settings = VocDetection(
-        iterations=60,
-        lr_steps=(45, 55),
-        warmup_iterations=10,
+        iterations=70,
+        lr_steps=(52, 64),
+        warmup_iterations=8,
         batch_size=4,
-        lr=0.01,
         precise_bn_iterations=8,
-        short_sides_px=(112, 128, 144),
-        test_short_side_px=128,
-        long_side_px=256,
+        short_sides_px=(96, 112, 128),
+        test_short_side_px=112,
+        long_side_px=224,
         proposals=(200, 20),
-        roi_samples=8,
-        roi_px=7,
+        roi_samples=16,
+        roi_px=4,
     )
     return _task("voc-detection-smoke", settings)
 
@@ -106,7 +108,7 @@ class VocDetection(DetectionSettings):
 
         changed = scale_to_batch(self, setup.batch_size) if setup.batch_size not in (None, self.batch_size) else {}
         settings = replace(self, **changed)
-        voc = read_voc(data)
+        voc = read_voc(data, decode=True)
         dataset = _describe(voc)
         detector, rows = _fine_tuned(encoder, voc, settings, setup, _state_file(encoder, dataset, settings, setup))
         photos = track(voc.test, "Finding boxes", disable=not setup.progress)

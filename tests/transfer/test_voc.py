@@ -108,5 +108,7 @@ def test_validate_lists_every_problem_of_a_folder_also_damaged_photos(devkit: Pa
     photo.write_bytes(photo.read_bytes()[:-200])
     problems = validate(devkit)
     assert [Path(problem.split()[0]).name for problem in problems] == ["test0.xml", "test2.jpg", "trainval0.jpg"]
-    with pytest.raises(DataError, match="More to correct: 1"):
+    with pytest.raises(DataError, match="Problems beside this: 1;"):
         read_voc(devkit)
+    with pytest.raises(DataError, match="Problems beside this: 2;"):
+        read_voc(devkit, decode=True)
