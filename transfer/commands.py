@@ -11,7 +11,9 @@ from .cached_probe import linear_cached
 from .classification import knn, linear
 from .sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
 from .task import Task
+from .voc_clsa import voc07_clsa
 from .voc_detection import voc_07_12_c4_24k, voc_detection_smoke, voc_detection_tenth
+from .voc_map import voc07_map, voc07_map_logistic
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -28,6 +30,9 @@ TASKS: dict[str, Callable[[], Task]] = {
     "linear-moco": linear_moco,
     "linear-clsa": linear_clsa,
     "linear-simclr": linear_simclr,
+    "voc07-map": voc07_map,
+    "voc07-map-logistic": voc07_map_logistic,
+    "voc07-clsa": voc07_clsa,
     "voc-detection": voc_07_12_c4_24k,
     "voc-detection-tenth": voc_detection_tenth,
     "voc-detection-smoke": voc_detection_smoke,

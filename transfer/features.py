@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,19 @@ def part_features(encoder: Encoder, part: ImageFolder, data: Path, setup: Setup,
     return Features(
         torch.from_numpy(vectors).to(device), labels, tuple(str(part.paths[i].relative_to(data)) for i in kept)
     )
+
+
+def photo_features(encoder: Encoder, paths: Sequence[Path], setup: Setup) -> Tensor:
+    """(N, F) pooled features of photos that must all be readable, on the encoder's device.
+
+    Raises:
+        DataError: a photo is damaged.
+    """
+    unread = SkippedImages()
+    vectors = _cached_vectors(encoder, ImageFolder(paths[0].parent, tuple(paths), None, ()), setup, unread)
+    if unread:
+        raise DataError(unread.items[0][1])
+    return torch.from_numpy(vectors).to(next(encoder.parameters()).device)
 
 
 def _cached_vectors(encoder: Encoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:

@@ -129,3 +129,20 @@ class _Images(Dataset):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(np.random.SeedSequence((self.seed, 1, epoch, position)).generate_state(1)[0]))
             return position, self.transform(image)
+
+
+class Photos(Dataset):
+    """By position, each changed in the same way whenever it is asked for.
+
+    Raises:
+        DataError: a photo cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path], transform: Transform):
+        self.paths, self.transform = paths, transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int) -> Tensor:
+        return self.transform(read_image(self.paths[position]))

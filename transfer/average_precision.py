@@ -1,0 +1,37 @@
+"""Average precision of rankings by score: of an image's labels, of a class's images. Equal scores share a rank."""
+
+import numpy as np
+
+
+def label_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """How well each image ranks its own labels: (N,) average precisions, 0-1; 0 for an image without a label.
+
+    Args:
+        scores: (N, C).
+        present: (N, C) bool.
+
+    Source: scikit-learn's `average_precision_score` of each row, as CLSA's script uses it.
+    """
+    before = scores[:, None, :] >= scores[:, :, None]  # (N, C, C): label k stands at or before label j
+    precision = (before & present[:, None, :]).sum(axis=2) / before.sum(axis=2)
+    return (precision * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+
+
+def class_precision(scores: np.ndarray, present: np.ndarray, *, envelope: bool = True) -> float:
+    """How well a class ranks the images: the area under its precision-recall curve, 0-1; nan without an image of it.
+
+    Args:
+        scores: (N,).
+        present: (N,) bool.
+        envelope: precision at a recall is the best at that recall or beyond, as VISSL and mmselfsup report it; False
+            takes the curve as it is, as scikit-learn does.
+    """
+    if not present.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    last_of_rank = np.append(np.diff(scores[order]) != 0, True)
+    found = np.cumsum(present[order])[last_of_rank]
+    precision = found / (np.flatnonzero(last_of_rank) + 1)
+    if envelope:
+        precision = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((np.diff(found, prepend=0) * precision).sum() / present.sum())
