@@ -33,6 +33,7 @@ COMMANDS = {
     "index remove": ("goodviews.export.commands:index_remove", "Remove images from an index."),
     "index info": ("goodviews.export.commands:index_info", "Say what an index holds and which encoder made it."),
     "search": ("goodviews.export.commands:search", "Find the images nearest to a photo."),
+    "doctor": ("goodviews.hub.commands:doctor", "What is installed, which tasks can run, and what mends the rest."),
     "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),
     "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),

@@ -1,4 +1,4 @@
-"""Commands about encoder folders: what is in one, is it whole, and what was measured with it."""
+"""Commands about encoder folders (what is in one, is it whole, what was measured with it), and about this machine."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .errors import ArtifactError
+from .errors import ArtifactError, GoodviewsError
 
 
 def info(encoder: str) -> None:
@@ -71,3 +71,39 @@ def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
     for file, report in zip(files, reports):
         console.print(f"{file}: {report.task}, {report.primary} {report.metrics[report.primary]:.2f}", markup=False)
     console.print(f"The card shows them: {encoder / 'README.md'}", markup=False)
+
+
+def doctor() -> None:
+    """Say what is installed, whether it works, which tasks can run, and the command that mends each lack.
+
+    Exits with status 1 when something that every task needs is missing or broken.
+    """
+    from rich.text import Text
+
+    from .doctor import examine, not_ready
+
+    console = Console(highlight=False)
+    with console.status("Asking the packages, each in a process of its own"):
+        findings = examine()
+    marks = {"fine": ("ok", "green"), "note": ("note", "yellow"), "missing": ("no", "red"), "broken": ("broken", "red")}
+    table = Table("", "what", "found", "needed for", box=None, pad_edge=False)
+    for finding in findings:
+        word, colour = marks[finding.state]
+        if finding.state == "missing" and not finding.breaks_the_core:
+            colour = "yellow"
+        table.add_row(Text(word, colour), *map(Text, (finding.subject, finding.found, finding.needed_for)))
+    console.print(table)
+    console.print("\n[bold]Which tasks can run[/]")
+    for tasks, lacks in not_ready(findings).items():
+        word, colour = ("no", "yellow") if lacks else ("ok", "green")
+        console.print(Text.assemble((f"{word:3}", colour), tasks, f" (lacks {', '.join(lacks)})" if lacks else ""))
+    mends = {finding.mend: finding.subject for finding in reversed(findings) if finding.mend}
+    if mends:
+        console.print("\n[bold]What mends it[/]")
+    for mend, subject in reversed(mends.items()):
+        console.print(Text(f"{subject}:\n  {mend}"), soft_wrap=True)
+    core = [finding for finding in findings if finding.breaks_the_core]
+    if core:
+        raise GoodviewsError(
+            f"Nothing can run before this is mended: {', '.join(finding.subject for finding in core)}."
+        )
