@@ -22,7 +22,7 @@ from .errors import OutputExists
 
 PHOTOS = Path(__file__).parent / "photos"
 RECIPE = "infomin_demo"
-RANDOM = "random:resnet18"  # RECIPE's architecture, untrained: what every score is compared with
+RANDOM = "random:resnet18-64px"  # the network of RECIPE, untrained: what every score is compared with
 DETECTION = "voc-detection-smoke"
 SEEN = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
 QUERIES = {  # what is searched for; none of these photos is in the index
@@ -101,7 +101,7 @@ def steps(out: Path) -> list[Step]:
                 out / "transfer" / "detection",
             ],
         ),
-        ("Export for use without torch", ["export", encoder, "--out", out / "onnx"]),
+        ("Export for use without torch", ["export", encoder, "--images", photos / "val", "--out", out / "onnx"]),
         (
             "Build a search index",
             ["index", "build", "--encoder", encoder, "--images", photos / "train", "--out", out / "index"],

@@ -6,6 +6,9 @@ The template draws: lines as SVG that stretches, labels as text that does not.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+LABEL = 8.0  # height of a label, in percent of the drawing
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: an SVG point list in a 100 x 100 box, the last value, and its height in percent from the top."""
+    """One curve: an SVG point list in a 100 x 100 box, its last value, and how far down to write that."""
 
     name: str
     points: str
@@ -49,9 +52,10 @@ def line_chart(x: Sequence[float], curves: dict[str, Sequence[float]], *, level:
     def down(value: float) -> float:
         return 100 * (high - value) / (high - low)
 
+    ends = _apart([down(curve[-1]) for curve in curves.values()])
     lines = tuple(
-        Line(name, " ".join(f"{across(a):.2f},{down(b):.2f}" for a, b in zip(x, curve)), curve[-1], down(curve[-1]))
-        for name, curve in curves.items()
+        Line(name, " ".join(f"{across(a):.2f},{down(b):.2f}" for a, b in zip(x, curve)), curve[-1], end)
+        for (name, curve), end in zip(curves.items(), ends)
     )
     ticks_x = [tick for tick in round_numbers(left, right, count=5) if left <= tick <= right]
     return LineChart(
@@ -65,6 +69,15 @@ def line_chart(x: Sequence[float], curves: dict[str, Sequence[float]], *, level:
 def running_mean(values: Sequence[float], width: int) -> list[float]:
     """Mean of each value and the up to `width` - 1 before it."""
     return [sum(values[max(0, i + 1 - width) : i + 1]) / min(width, i + 1) for i in range(len(values))]
+
+
+def _apart(heights: Sequence[float]) -> list[float]:
+    """Where to write the labels of curves that end at `heights`, so that none lies on another."""
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    placed = list(heights)
+    for above, below in pairwise(order):
+        placed[below] = max(placed[below], placed[above] + LABEL)
+    return placed
 
 
 def round_numbers(low: float, high: float, *, count: int) -> list[float]:

@@ -19,6 +19,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image, ImageOps
 
 from .atomic import write_text
+from .demo import QUERIES
 from .demo_charts import LineChart, line_chart, running_mean
 from .errors import DataError
 from .folders import ImageFolder, train_and_test
@@ -41,7 +42,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Learning:
-    """The pretraining run: its curves from the step after `filled` on, and what guessing would score."""
+    """The pretraining run: its loss from the step after `filled` on, what guessing costs, and kNN scores on the way."""
 
     recipe: dict[str, Any]
     steps: int
@@ -49,6 +50,7 @@ class Learning:
     filled: int
     chart: LineChart
     chance: float
+    knn: LineChart
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,9 @@ def _learning(run: Path) -> Learning:
     curves = {CURVES[name]: running_mean([line[name] for line in drawn], SMOOTHED_OVER) for name in CURVES}
     chance = math.log(recipe["queue"] + 1)
     chart = line_chart([line["step"] for line in drawn], curves, level=chance)
-    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance)
+    scored = [line for line in lines if "knn_top1" in line]
+    knn = line_chart([line["step"] for line in scored], {"named right": [line["knn_top1"] for line in scored]})
+    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance, knn)
 
 
 def _scores(out: Path, task: str) -> Scores:
@@ -163,14 +167,9 @@ def _sizes(out: Path) -> dict[str, float]:
     return {name: path.stat().st_size / 1e6 for name, path in kept.items()}
 
 
-def _neighbours(folder: Path) -> list[tuple[str, Picture]]:
-    return [
-        (
-            path.stem,
-            _picture(path, f"The photo searched for ({path.stem}) and its nearest neighbours, most similar first"),
-        )
-        for path in sorted(folder.glob("*.png"))
-    ]
+def _neighbours(folder: Path) -> list[Picture]:
+    about = "The photo searched for ({}) and its nearest neighbours, most similar first"
+    return [_picture(folder / f"{name}.png", about.format(name)) for name in QUERIES]
 
 
 def _credits(table: Path) -> list[dict[str, str]]:

@@ -142,7 +142,7 @@ def test_page_holds_its_pictures_and_asks_the_network_for_nothing(finished):
 
 def test_page_shows_the_numbers_of_the_runs(finished):
     text = write_report(finished).read_text()
-    for shown in ("71.7 %", "65.2 %", "AP50 23.4 %", "3.1e-07", "1234567", "$HOME/weird &amp; name"):
+    for shown in ("71.7\u00a0%", "65.2\u00a0%", "AP50 23.4\u00a0%", "3.1e-07", "1234567", "$HOME/weird &amp; name"):
         assert shown in text, shown
 
 
@@ -167,7 +167,11 @@ def finished(tmp_path):
     for name, top1 in TOP1.items():
         metrics = {"top1": top1, "top1_low": top1 - 13, "top1_high": top1 + 11}
         _measured(tmp_path / "transfer" / name, name.split("-")[0], metrics)
-    _measured(tmp_path / "transfer" / "detection", "voc-detection-smoke", {"AP50": 23.4, "AP": 9.8, "AP75": 3.0})
+    _measured(
+        tmp_path / "transfer" / "detection",
+        "voc-detection-smoke",
+        {"AP50": 23.4, "AP50_low": 9.9, "AP50_high": 40.2, "AP": 9.8},
+    )
     _photo(tmp_path / "transfer" / "detection" / "samples.png")
     _photo(tmp_path / "views.png")
     for name in demo.QUERIES:
@@ -182,7 +186,7 @@ def finished(tmp_path):
 
 def _pretrained(run):
     losses = [{"step": i, "contrast": 4.1 - i / 45, "jigsaw": 4.3 - i / 60, "time_s": i / 2} for i in range(1, 91)]
-    lines = [*losses[:30], {"step": 30, "epoch": 10.0, "knn_top1": 55.0}, *losses[30:]]
+    lines = [{"step": 0, "knn_top1": 40.0}, *losses, {"step": 90, "knn_top1": 55.0}]
     (run / "encoder").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     recipe = {"name": "infomin_demo", "architecture": "resnet18", "batch_size": 32, "queue": 64}
@@ -223,6 +227,11 @@ def test_a_falling_curve_falls_on_the_page():
     assert chart.lines[0].points.startswith("0.00,")
     assert chart.lines[0].points.split()[-1].startswith("100.00,")
     assert chart.level_at == heights[0]
+
+
+def test_labels_of_curves_that_end_together_are_written_apart():
+    first, second = line_chart([1, 2], {"a": [4.0, 1.0], "b": [3.0, 1.0]}).lines
+    assert second.end_at - first.end_at >= 8
 
 
 def test_running_mean_starts_with_the_first_value():
