@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     from .voc_evaluation import Detections, VocScores
 
 
+PUBLISHED_DATA = {
+    "train": "VOC2007 trainval + VOC2012 trainval",
+    "train_images": 16_551,
+    "test_images": 4_952,
+    "classes": 20,
+}
+
+
 def voc_07_12_c4_24k() -> Task:
     """The published protocol: 24,000 iterations of 16 photos with their short side at 480 to 800."""
     return _task("voc07+12-c4-24k", VocDetection())
@@ -87,12 +95,10 @@ class VocDetection(DetectionSettings):
     scoring: str = field(
         default="VOC 2007: eleven points, difficult ignored; classes with an object in test", init=False
     )
-
     interval: str = field(default="95 % bootstrap over test photos", init=False)
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
-        """Trains on `data`, on the device the encoder is on. With `setup.cache` a run that was stopped continues from
-        there.
+        """Trains on `data`, where the encoder is. With `setup.cache` a run that was stopped continues from there.
 
         Raises:
             DataError: the data or a photo is wrong; see `voc.validate`.
@@ -124,7 +130,7 @@ class VocDetection(DetectionSettings):
             metrics=_metrics(scores, ends.tolist()),
             dataset=dataset,
             engine=f"torchvision {metadata.version('torchvision')}",
-            changed={**changed, "differs_from_published": [*_other_budget(settings), *DIFFERENCES]},
+            changed={**changed, "differs_from_published": _differences(settings, dataset, DIFFERENCES)},
             details={"AP_AP50_AP75_per_class": scores.per_class, "final_loss": rows[-1]["loss"]},
         )
 
@@ -197,14 +203,12 @@ def _describe(voc: VocData) -> dict[str, Any]:
     }
 
 
-def _other_budget(settings: VocDetection) -> list[str]:
-    """The settings that are not the published ones, in words."""
-    published = asdict(VocDetection())
-    return [
-        f"{name} {value}, published {published[name]}"
-        for name, value in asdict(settings).items()
-        if value != published[name]
-    ]
+def _differences(settings: VocDetection, dataset: dict[str, Any], engine: tuple[str, ...]) -> list[str]:
+    """What is not as published, in words: data, settings, and what the engine cannot do."""
+    published = {**PUBLISHED_DATA, **asdict(VocDetection())}
+    found = {**{name: dataset[name] for name in PUBLISHED_DATA}, **asdict(settings)}
+    changed = [f"{name} {found[name]}, published {published[name]}" for name in found if found[name] != published[name]]
+    return [*changed, *engine]
 
 
 def _write_lines(path: Path, rows: list[dict[str, float]]) -> None:

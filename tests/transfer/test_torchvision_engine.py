@@ -260,8 +260,10 @@ def test_a_report_says_how_it_differs_from_the_published_protocol(small: Encoder
     report = tiny_task().run(small, devkit, tmp_path / "run", setup=Setup(batch_size=1))
     assert report.engine.startswith("torchvision ")
     assert (report.protocol["batch_size"], report.protocol["iterations"]) == (1, 8)
-    assert "iterations 8, published 24000" in report.protocol["differs_from_published"]
-    assert any("background class" in line for line in report.protocol["differs_from_published"])
+    told = report.protocol["differs_from_published"]
+    assert "iterations 8, published 24000" in told
+    assert "train_images 6, published 16551" in told
+    assert any("background class" in line for line in told)
 
 
 def test_wrong_data_leaves_nothing_behind(small: Encoder, devkit: Path, tmp_path):
