@@ -6,10 +6,17 @@ from pathlib import Path
 
 from ..hub.changes import with_change
 from ..hub.errors import UsageError
-from . import infomin, moco
+from . import clsa, infomin, moco
 from .recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "clsa_200": clsa.clsa_200,
+    "clsa_800": clsa.clsa_800,
+    "clsa_imagenette_cpu": clsa.clsa_imagenette_cpu,
+    "clsa_multi_200": clsa.clsa_multi_200,
+    "clsa_multi_800": clsa.clsa_multi_800,
+    "clsa_smoke": clsa.clsa_smoke,
+    "clsa_symmetric_200": clsa.clsa_symmetric_200,
     "infomin": infomin.infomin_200,
     "infomin_100": infomin.infomin_100,
     "infomin_200": infomin.infomin_200,
@@ -17,6 +24,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "infomin_demo": infomin.infomin_demo,
     "infomin_imagenette_cpu": infomin.infomin_imagenette_cpu,
     "infomin_smoke": infomin.infomin_smoke,
+    "moco_v1_200": moco.moco_v1_200,
+    "moco_v1_smoke": moco.moco_v1_smoke,
     "moco_v2": moco.moco_v2_200,
     "moco_v2_200": moco.moco_v2_200,
     "moco_v2_800": moco.moco_v2_800,

@@ -1,6 +1,7 @@
 """The commands of pretraining: `goodviews pretrain`, `recipes` and `views`. Nothing else in this component prints."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -88,13 +89,15 @@ def recipes() -> None:
 
     from .choose import RECIPES
 
-    table = Table("recipe", "backbone", "views", "epochs", "batch", "lr", "what it is")
+    table = Table("recipe", "what it is", show_lines=True)
+    table.columns[0].no_wrap = True
     for name, make in RECIPES.items():
         recipe = make()
-        px = "+".join(str(view.crop.px) for view in recipe.views)
         about = (make.__doc__ or "").splitlines()[0]
-        numbers = (str(recipe.epochs), str(recipe.batch_size), f"{recipe.optimizer.lr:g}")
-        table.add_row(name, recipe.architecture, px, *numbers, about)
+        sides = Counter(view.crop.px for view in recipe.views)
+        views = " + ".join(f"{count}x{px}" for px, count in sides.items())
+        budget = f"{recipe.epochs} epochs, batch {recipe.batch_size}, lr {recipe.optimizer.lr:g}"
+        table.add_row(name, f"{about}\n{recipe.architecture}, views {views} px, {budget}")
     Console().print(table)
 
 

@@ -30,6 +30,35 @@ def queue_logits(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: 
     return torch.cat([positive, query @ negatives.T], dim=1) / temperature
 
 
+def shared_similarities(query: Tensor, keys: Tensor, negatives: Tensor) -> Tensor:
+    """(N, B + K) similarities to the keys of the whole batch, then to the negatives, not yet over a temperature.
+
+    All queries share the columns, so two views of one image can be compared column by column; the keys of the other
+    images in the batch are further negatives. Keys (B, D) and negatives (K, D) are treated as constant.
+
+    Source: maple-research-lab/CLSA, model/CLSA.py.
+    """
+    return query.float() @ torch.cat([keys.float(), negatives.float()]).detach().T
+
+
+def distributional_match(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of a strong view's distribution over keys and queue relative to a weak view's: CLSA's "DDM".
+
+    It is KL(target, strong) plus the entropy of the target, which is constant: the same gradient.
+
+    Args:
+        logits: (N, C) of the strong view, over its temperature; the gradient flows here.
+        target: (N, C) probabilities of the weak view, the positive's column included; treated as constant. The mean of
+            those of several weak views gives the mean of their losses, for the loss is linear in it.
+
+    Returns:
+        Scalar, mean over N, in nats. A strong view that sees no difference scores log(C).
+
+    Source: Wang & Qi (arXiv:2104.07713); the authors' code takes the log of a softmax, log_softmax stays finite.
+    """
+    return F.cross_entropy(logits, target.detach())
+
+
 @torch.no_grad()
 def key_rank_accuracy(query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
     """Share of queries whose own key is nearer than every negative, 0-1: how easy the task is for the network."""

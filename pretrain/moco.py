@@ -1,14 +1,18 @@
-"""MoCo v2: a query must find its own key among a queue of old keys made by a slow copy of its network.
+"""MoCo v1 and v2: a query must find its own key among a queue of old keys made by a slow copy of its network.
 
-Paper: Chen, Fan, Girshick & He, "Improved Baselines with Momentum Contrastive Learning", arXiv:2003.04297.
-Published by its authors (ImageNet top-1, linear probe, ResNet-50): 67.7 % at 200 epochs (67.5 +- 0.1 over repeats),
-71.1 % at 800. Measured here: not yet.
+Papers: He, Fan, Wu, Xie & Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning",
+arXiv:1911.05722 (v1); Chen, Fan, Girshick & He, "Improved Baselines with Momentum Contrastive Learning",
+arXiv:2003.04297 (v2: an MLP head, blur and a milder hue in the views, a higher temperature, a cosine). Published by
+their authors (ImageNet top-1, linear probe, ResNet-50): v1 60.6 % at 200 epochs (60.8 +- 0.2 over repeats); v2 67.7 %
+at 200 (67.5 +- 0.1), 71.1 % at 800. Measured here: not yet.
 
     python -m goodviews.pretrain moco_v2_200 --data IMAGENET --out runs/moco_v2_200
 
-Where the paper, its code (facebookresearch/moco) and PyContrast's "MoCov2" differ:
-- Order of the view's operations: the code's, jitter, gray, blur, flip; PyContrast flips first.
-- Schedule: the code's, a cosine from epoch 0 to none; PyContrast counts epochs from 1 and keeps a floor.
+Where the papers, their code (facebookresearch/moco) and PyContrast's "MoCo" and "MoCov2" differ:
+- Order of the view's operations: the code's. v2: jitter, gray, blur, flip; v1: gray, jitter, flip, so that gray images
+  are jittered too. PyContrast flips first, then jitters, then grays.
+- Schedule: the code's. v2: a cosine from epoch 0 to none; PyContrast counts epochs from 1 and keeps a floor. v1: a
+  tenth of the rate after 120 and again after 160 epochs; PyContrast's published runs ask for its cosine there too.
 - The key network is averaged after the optimizer step (PyContrast), not before the next forward (MoCo): the pairs of
   networks that meet are the same, but for a first average of equal weights.
 - Batch norm: keys share statistics in groups of 32 after shuffling, whatever the number of processes; the published
@@ -25,8 +29,8 @@ from .image_ops import ColorJitter, Flip, GaussianBlur, Grayscale, Normalize
 from .losses import info_nce, key_rank_accuracy
 from .objective import Networks, Orders, Step
 from .recipe import Recipe, Sgd
-from .schedule import MocoCosine
-from .views import RandomResizedCrop, View
+from .schedule import MocoCosine, Steps
+from .views import Operation, RandomResizedCrop, View
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,32 @@ class QueueContrast:
             keys=keys.everyone,
             metrics={"key_first": key_rank_accuracy(query, keys.own, negatives)},
         )
+
+
+def moco_v1_200() -> Recipe:
+    """The published 200-epoch setting of MoCo v1."""
+    return replace(
+        moco_v2_200(),
+        name="moco_v1_200",
+        views=moco_v1_views(px=224),
+        objective=QueueContrast(temperature=0.07),
+        schedule=Steps(milestones=(120, 160)),
+        head="linear",
+    )
+
+
+def moco_v1_smoke() -> Recipe:
+    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    return replace(
+        moco_v1_200(),
+        name="moco_v1_smoke",
+        architecture="resnet18",
+        views=moco_v1_views(px=32),
+        batch_size=4,
+        epochs=1,
+        queue=10,
+        key_group=2,
+    )
 
 
 def moco_v2_200() -> Recipe:
@@ -102,9 +132,13 @@ def moco_v2_smoke() -> Recipe:
     )
 
 
+def moco_v1_views(*, px: int) -> tuple[View, ...]:
+    """Query and key: two draws of the same pipeline."""
+    return _pair(px, (Grayscale(p=0.2), ColorJitter(0.4, 0.4, 0.4, 0.4), Flip(p=0.5), Normalize()))
+
+
 def moco_v2_views(*, px: int) -> tuple[View, ...]:
     """Query and key: two draws of the same pipeline."""
-    crop = RandomResizedCrop(px, scale=(0.2, 1.0))
     program = (
         ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
         Grayscale(p=0.2),
@@ -112,4 +146,9 @@ def moco_v2_views(*, px: int) -> tuple[View, ...]:
         Flip(p=0.5),
         Normalize(),
     )
+    return _pair(px, program)
+
+
+def _pair(px: int, program: tuple[Operation, ...]) -> tuple[View, ...]:
+    crop = RandomResizedCrop(px, scale=(0.2, 1.0))
     return View("query", crop, program), View("key", crop, program)

@@ -62,17 +62,20 @@ class MocoCosine:
 
 
 @dataclass(frozen=True)
-class PyContrastSteps:
-    """The rate falls by `factor` after each milestone, epochs counted from 1; PyContrast's default, not InfoMin's.
+class Steps:
+    """The rate falls by `factor` after each milestone, a number of epochs done; MoCo v1's and PyContrast's default.
 
-    Source: HobbitLong/PyContrast, learning/base_trainer.py.
+    PyContrast counts epochs from 1 and falls where that number exceeds a milestone, MoCo from 0 and where it reaches
+    one: the same.
+
+    Source: facebookresearch/moco, main_moco.py; HobbitLong/PyContrast, learning/base_trainer.py.
     """
 
     milestones: tuple[int, ...] = (120, 160)
     factor: float = 0.1
 
     def __call__(self, base_lr: float, at: Moment) -> float:
-        return base_lr * self.factor ** sum(at.epoch + 1 > milestone for milestone in self.milestones)
+        return base_lr * self.factor ** sum(at.epoch >= milestone for milestone in self.milestones)
 
 
 def _climb(start: float, target: float, at: Moment, epochs: int) -> float:

@@ -8,7 +8,7 @@ from goodviews.pretrain.choose import RECIPES, choose
 
 def test_name_of_a_recipe_is_the_one_it_carries():
     for name, make in RECIPES.items():
-        assert make().name == {"moco_v2": "moco_v2_200"}.get(name, name)
+        assert make().name == {"infomin": "infomin_200", "moco_v2": "moco_v2_200"}.get(name, name)
 
 
 def test_published_settings_are_the_published_ones():
@@ -29,6 +29,18 @@ def test_published_settings_are_the_published_ones():
     assert operations == ["Flip", "ColorJitter", "GaussianBlur", "RandAugment", "Grayscale", "Normalize"]
     assert infomin.views[2].crop.px == 255
     assert infomin.views[2].crop.scale == (0.6, 1.0)
+
+
+def test_moco_v1_differs_from_v2_as_published():
+    v1, v2 = choose("moco_v1_200"), choose("moco_v2_200")
+    assert (v1.head, v1.objective.temperature, v1.schedule.milestones) == ("linear", 0.07, (120, 160))
+    assert v1.views[0].program == v1.views[1].program
+    gray, jitter, flip = v1.views[0].program[:3]
+    assert (gray.p, flip.p) == (0.2, 0.5)
+    assert tuple(vars(jitter).values()) == (0.4, 0.4, 0.4, 0.4, 1.0)
+    assert v1.views[0].crop == v2.views[0].crop
+    for field in ("architecture", "optimizer", "batch_size", "epochs", "dim", "queue", "key_momentum"):
+        assert getattr(v1, field) == getattr(v2, field)
 
 
 def test_fields_are_changed_by_their_path_and_type():
@@ -66,7 +78,7 @@ def test_change_that_makes_no_sense_is_explained(change, sentence):
 
 
 def test_unknown_recipe_is_answered_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"no recipe infomax; choose one of infomin_100"):
+    with pytest.raises(UsageError, match=r"no recipe infomax; choose one of clsa_200"):
         choose("infomax")
 
 

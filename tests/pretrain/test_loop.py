@@ -21,7 +21,15 @@ def run(images, smoke, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("name", RECIPES)
+def different_recipes():
+    """Of recipes that differ in their length only, the first."""
+    found = {}
+    for name, make in RECIPES.items():
+        found.setdefault(replace(make(), name="", epochs=1), name)
+    return found.values()
+
+
+@pytest.mark.parametrize("name", different_recipes())
 def test_recipe_trains_for_two_steps(name, images, tmp_path):
     """With its own views, objective and schedule; a smaller network, batch and queue."""
     small = {"architecture": "test_resnet", "batch_size": 8, "epochs": 1, "queue": 12, "key_group": 4}

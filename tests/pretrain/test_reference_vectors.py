@@ -11,7 +11,7 @@ from goodviews.pretrain.infomin import InfoMin
 from goodviews.pretrain.losses import queue_logits
 from goodviews.pretrain.momentum import KeyQueue, Keys
 from goodviews.pretrain.objective import Networks, Orders
-from goodviews.pretrain.schedule import Moment, PyContrastCosine, PyContrastSteps
+from goodviews.pretrain.schedule import Moment, PyContrastCosine, Steps
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -77,7 +77,7 @@ def test_jigsaw_head_agrees_with_pycontrast(kind):
     ("name", "schedule", "base_lr", "epochs", "batch_size"),
     [
         ("b256_cos", PyContrastCosine(), 0.03, 200, 256),
-        ("b256_step", PyContrastSteps(), 0.03, 200, 256),
+        ("b256_step", Steps(), 0.03, 200, 256),
         ("b1024_cos", PyContrastCosine(), 0.12, 800, 1024),
         ("b512_cos", PyContrastCosine(), 0.06, 200, 512),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goodviews.pretrain.schedule import MocoCosine, Moment, PyContrastCosine, PyContrastSteps
+from goodviews.pretrain.schedule import MocoCosine, Moment, PyContrastCosine, Steps
 
 
 @pytest.mark.parametrize(("epoch", "lr"), [(1, 0.02999815), (100, 0.015015), (150, 0.0044190), (200, 3.0e-5)])
@@ -26,5 +26,6 @@ def test_moco_cosine_counts_from_zero_and_has_no_floor(epoch, lr):
 
 
 @pytest.mark.parametrize(("epoch", "lr"), [(120, 0.03), (121, 0.003), (161, 0.0003)])
-def test_pycontrast_steps_fall_after_their_milestones(epoch, lr):
-    assert PyContrastSteps()(0.03, Moment(epoch - 1, 0, 10, 200, 256)) == pytest.approx(lr)
+def test_steps_fall_once_as_many_epochs_are_done(epoch, lr):
+    """Epochs as PyContrast counts them, from 1."""
+    assert Steps()(0.03, Moment(epoch - 1, 0, 10, 200, 256)) == pytest.approx(lr)
