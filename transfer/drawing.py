@@ -87,15 +87,10 @@ def _draw_header(draw: ImageDraw.ImageDraw, title: str, classes: Sequence[str]) 
     left, top = MARGIN_PX, 68
     _draw_dashed(draw, (left, top + 1, left + 22, top + 15), light=QUIET)
     left = _draw_words(draw, left + 30, top, "labelled")
-    for number, name in enumerate(classes):
-        colour = COLOURS[number % len(COLOURS)]
-        if left + 60 + draw.textlength(name, _font(14)) > PAGE_PX - MARGIN_PX:
-            break  # twenty long names do not fit; boxes carry theirs
+    for name, colour in zip(classes, COLOURS) if len(classes) <= len(COLOURS) else [("any class", COLOURS[0])]:
         draw.rectangle((left, top + 1, left + 22, top + 15), outline=colour, width=3)
         left = _draw_words(draw, left + 30, top, name)
-    note = f"found, with a score of {MIN_SCORE} or more"
-    if left + draw.textlength(note, _font(14)) < PAGE_PX - MARGIN_PX:
-        draw.text((left, top), note, QUIET, _font(14))
+    draw.text((left, top), f"found, with a score of {MIN_SCORE} or more", QUIET, _font(14))
 
 
 def _draw_words(draw: ImageDraw.ImageDraw, left: float, top: float, words: str) -> int:
