@@ -1,12 +1,12 @@
-"""How many images a second one core turns into InfoMin's views: as published, and ours.
+"""How many images a second one core turns into the views of InfoMin and of CLSA multi-crop: as published, and ours.
 
-    python benchmarks/loader_speed.py [--images DIR] [--rounds 5] [--out speed.json]
+    python benchmarks/loader_speed.py [infomin_200 clsa_multi_200] [--images DIR] [--rounds 5] [--out speed.json]
 
 Four ways through the same photos, in turns, on one thread, timed in CPU seconds of this process; each rate is the
 median of the rounds and each ratio the median of the ratios within a round:
 
-published     PIL and torchvision operations, one image at a time (published_infomin.py)
-decode_crop   of that only decoding and the three random resized crops
+published     PIL and torchvision operations, one image at a time (published_infomin.py, published_clsa.py)
+decode_crop   of that only decoding and the random resized crops: three for InfoMin, eleven for CLSA multi-crop
 worker_share  ours, what a loader worker does when a GPU renders the views: decode, crop, draw the random numbers
 all_on_cpu    ours, with the views' programs on the CPU as well
 """
@@ -16,59 +16,60 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
-from published_infomin import published_views
+from published_clsa import published_views as clsa_multi
+from published_infomin import published_views as infomin
+from torch import Tensor
 from torchvision import transforms
 
 from goodviews.hub.provenance import commit, hardware
+from goodviews.pretrain.choose import choose
 from goodviews.pretrain.data import ImageSource, open_images
 from goodviews.pretrain.decode import decoder
-from goodviews.pretrain.image_ops import ColorJitter, CutJigsaw, Flip, GaussianBlur, Grayscale, Normalize, RandAugment
-from goodviews.pretrain.views import RandomResizedCrop, View
+from goodviews.pretrain.views import View
 from goodviews.pretrain.worker import Photos
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
+PUBLISHED: dict[str, Callable[[], Callable[[Image.Image], Sequence[Tensor]]]] = {
+    "infomin_200": infomin,
+    "clsa_multi_200": clsa_multi,
+}
 
 
 def main() -> None:
     """Measure, print a table and, if asked, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", default=[*PUBLISHED], help=f"of {', '.join(PUBLISHED)} (default: all)")
     parser.add_argument("--images", type=Path, default=PHOTOS, help="a folder of photos (default: those of the tests)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--per-round", type=int, default=64, help="images each way takes in a round")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     arguments = parser.parse_args()
+    unknown = set(arguments.recipes) - set(PUBLISHED)
+    if unknown:
+        parser.error(f"{sorted(unknown)[0]} has no published pipeline here; choose of {', '.join(PUBLISHED)}")
     torch.set_num_threads(1)
-    figures = measure(open_images(arguments.images), rounds=arguments.rounds, per_round=arguments.per_round)
-    for name, rate in figures["images_per_cpu_second"].items():
-        print(f"{name:13s}{rate:8.1f} images/s{figures['ratio_to_published'][name]:8.2f} x published")
+    source = open_images(arguments.images)
+    figures = {
+        name: measure(name, source, rounds=arguments.rounds, per_round=arguments.per_round)
+        for name in arguments.recipes
+    }
+    for recipe, measured in figures.items():
+        print(recipe)
+        for name, rate in measured["images_per_cpu_second"].items():
+            print(f"  {name:13s}{rate:8.1f} images/s{measured['ratio_to_published'][name]:8.2f} x published")
     if arguments.out:
         arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
         print(f"figures: {arguments.out}")
 
 
-def infomin_views() -> tuple[View, ...]:
-    """The three views of InfoMin as published."""
-    program = (
-        Flip(),
-        ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8),
-        GaussianBlur(p=0.5, kind="conv23"),
-        RandAugment(),
-        Grayscale(0.2),
-        Normalize(),
-    )
-    crop = RandomResizedCrop(224, (0.2, 1.0))
-    jigsaw = View("jigsaw", RandomResizedCrop(255, (0.6, 1.0)), (Flip(), CutJigsaw(), Normalize()))
-    return View("query", crop, program), View("key", crop, program), jigsaw
-
-
-def measure(source: ImageSource, *, rounds: int, per_round: int) -> dict:
+def measure(recipe: str, source: ImageSource, *, rounds: int, per_round: int) -> dict:
     """Rates and ratios of the four ways, and what they depend on."""
-    ways = _ways(source)
+    ways = _ways(source, choose(recipe).views, PUBLISHED[recipe]())
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
         samples = [(turn * per_round + i) % len(source) for i in range(per_round)]
@@ -94,13 +95,12 @@ def measure(source: ImageSource, *, rounds: int, per_round: int) -> dict:
     }
 
 
-def _ways(source: ImageSource) -> dict[str, Callable[[list[int]], None]]:
+def _ways(
+    source: ImageSource, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]
+) -> dict[str, Callable[[list[int]], None]]:
     random.seed(0)
     torch.manual_seed(0)
-    published, views = published_views(), infomin_views()
-    crops = [
-        transforms.RandomResizedCrop(px, scale) for px, scale in ((224, (0.2, 1)), (224, (0.2, 1)), (255, (0.6, 1)))
-    ]
+    crops = [transforms.RandomResizedCrop(view.crop.px, view.crop.scale) for view in views]
 
     def as_published(samples: list[int]) -> None:
         for sample in samples:
