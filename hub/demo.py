@@ -4,6 +4,7 @@ The steps run one after the other, in this process, through the front door, and 
 end. The page OUT/report.html is written last, from the files that the steps left.
 """
 
+import os
 import shlex
 import shutil
 import sys
@@ -54,6 +55,8 @@ def demo(*, out: Path = Path("goodviews-demo"), overwrite: bool = False) -> None
     """
     from .demo_report import write_report
 
+    # Read when torch is first imported: threads that wait for each other sleep, instead of keeping a busy core busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     console = Console(highlight=False)
     _clear(out, overwrite)
     begin = time.monotonic()

@@ -4,7 +4,7 @@ The template draws: lines as SVG that stretches, labels as text that does not.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,7 +39,7 @@ class LineChart:
     level_at: float | None = None
 
 
-def line_chart(x: Sequence[float], curves: dict[str, Sequence[float]], *, level: float | None = None) -> LineChart:
+def line_chart(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, level: float | None = None) -> LineChart:
     """A chart whose vertical axis starts at a round number below the lowest value and ends above the highest."""
     values = [value for curve in curves.values() for value in curve] + ([] if level is None else [level])
     ticks_y = round_numbers(min(values), max(values), count=4)

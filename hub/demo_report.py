@@ -9,6 +9,7 @@ import io
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -50,6 +51,7 @@ class Learning:
     filled: int
     chart: LineChart
     chance: float
+    remark: str
     knn: LineChart
 
 
@@ -123,7 +125,21 @@ def _learning(run: Path) -> Learning:
     chart = line_chart([line["step"] for line in drawn], curves, level=chance)
     scored = [line for line in lines if "knn_top1" in line]
     knn = line_chart([line["step"] for line in scored], {"named right": [line["knn_top1"] for line in scored]})
-    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance, knn)
+    remark = _remark(curves[CURVES["contrast"]], chance)
+    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance, remark, knn)
+
+
+def _remark(losses: Sequence[float], chance: float) -> str:
+    """What the curve of the whole photo says, and what it does not; losses and `chance` in nats."""
+    gain = chance - losses[-1]
+    matched = f"{gain:.2f} nats better than by guessing" if gain > 0.05 else "hardly better than by guessing"
+    said = f"At the end a whole photo is matched {matched}."
+    if losses[-1] - min(losses) > 0.1:
+        said += (
+            " The dip before is no skill: at a high learning rate the network moves so fast that older entries of the"
+            " list are easily told from a new one."
+        )
+    return said
 
 
 def _scores(out: Path, task: str) -> Scores:
