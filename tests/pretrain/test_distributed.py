@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from goodviews.pretrain import checkpoint, loop
+from goodviews.pretrain.choose import choose
 
 SCRIPT = """
 import sys
@@ -50,6 +51,12 @@ def ranks(images, tmp_path_factory):
     """What each of two processes saw and ended with, after 8 steps of 4 images."""
     folder = tmp_path_factory.mktemp("two")
     (folder / "two.py").write_text(SCRIPT)
+    run_in_two_processes([folder / "two.py", images, folder])
+    return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def run_in_two_processes(words):
+    """python WORDS under the variables that torchrun sets."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -57,8 +64,9 @@ def ranks(images, tmp_path_factory):
     common |= {"LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
     started = [
         subprocess.Popen(
-            [sys.executable, folder / "two.py", images, folder],
+            [sys.executable, *words],
             env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -67,7 +75,6 @@ def ranks(images, tmp_path_factory):
     for process in started:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    return folder, [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 
 def test_keys_of_everyone_are_the_same_in_both_processes_and_contain_each_ones_own(ranks):
@@ -113,3 +120,43 @@ def test_only_the_first_process_writes(ranks):
     lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [*range(1, 9)]
     assert torch.load(folder / "run" / "state" / checkpoint.FILE, weights_only=True)["step"] == 8
+
+
+RECIPE = """
+from dataclasses import replace
+from goodviews.pretrain.clsa import Clsa, clsa_smoke, clsa_views
+from goodviews.pretrain.views import RandomResizedCrop
+
+def two_sizes():
+    crops = [RandomResizedCrop(32, (0.2, 1.0)), RandomResizedCrop(16, (0.1, 0.4))]
+    names = [tuple(f"{kind}_{px}" for px in (32, 16)) for kind in ("weak", "strong")]
+    return replace(
+        clsa_smoke(),
+        views=clsa_views(px=32, weak=crops, strong=crops),
+        objective=Clsa(*names),
+        architecture="test_nfnet",
+        batch_size=8,
+        epochs=2,
+    )
+"""
+
+
+def test_clsa_in_two_processes_has_the_losses_and_keys_of_one_with_the_same_batch(images, tmp_path):
+    """With a backbone that has no batch norm, so that nothing but the place of the work can differ."""
+    (tmp_path / "mine.py").write_text(RECIPE)
+    recipe, common = f"{tmp_path / 'mine.py'}:two_sizes", ["--data", images, "--workers", "0", "--knn-every", "0"]
+    run_in_two_processes(["-m", "goodviews.pretrain", recipe, *common, "--out", tmp_path / "two", "--device", "cpu"])
+    loop.pretrain(choose(recipe), images, tmp_path / "one", knn_every=0, device="cpu")
+    one, two = (
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    )
+    assert len(one) == 4
+    for ours, theirs in zip(one, two, strict=True):
+        for term in ("loss", "contrast", "match"):
+            assert theirs[term] == pytest.approx(ours[term], rel=1e-4)
+    queues = [
+        torch.load(tmp_path / run / "state" / checkpoint.FILE, weights_only=True)["queue"] for run in ("one", "two")
+    ]
+    torch.testing.assert_close(queues[0]["rows"], queues[1]["rows"], rtol=1e-3, atol=1e-4)
+    assert queues[0]["pointer"] == queues[1]["pointer"]
