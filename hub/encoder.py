@@ -68,8 +68,18 @@ class Encoder(nn.Module):
         return str(self.backbone.pretrained_cfg["architecture"])
 
     @property
+    def name(self) -> str:
+        """For people: that of its origin."""
+        return self.origin.name
+
+    @property
     def num_features(self) -> int:
         return int(self.backbone.num_features)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
 
     def forward(self, batch: Tensor) -> Tensor:
         """(N, 3, H, W) normalised with `preprocessing` -> (N, F) pooled features, as the papers probe them."""
@@ -140,11 +150,10 @@ class Encoder(nn.Module):
             raise UsageError(f"batch_size is {batch_size}; it must be 1 or more.")
         was_training = self.training
         self.eval()
-        device = next(self.parameters()).device
         rows = [np.empty((0, self.num_features), np.float32)]
         try:
             for inputs in self._batches(images, batch_size, workers, progress, skipped):
-                features = self(inputs.to(device)).float()
+                features = self(inputs.to(self.device)).float()
                 rows.append((F.normalize(features, dim=1) if normalise else features).cpu().numpy())
         finally:
             self.train(was_training)

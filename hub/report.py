@@ -16,6 +16,7 @@ from .provenance import command, commit, hardware, libraries, version
 
 if TYPE_CHECKING:
     from .encoder import Encoder
+    from .frozen import ExportedEncoder
 
 FORMAT = 1
 
@@ -84,10 +85,13 @@ def gather_evidence() -> Iterator[Evidence]:
         evidence.seconds = round(time.monotonic() - begin, 1)
 
 
-def encoder_id(encoder: "Encoder") -> EncoderId:
+def encoder_id(encoder: "Encoder | ExportedEncoder") -> EncoderId:
     """Identity of an encoder for a report."""
     from .artifact import weights_sha256
+    from .frozen import ExportedEncoder
 
+    if isinstance(encoder, ExportedEncoder):
+        return encoder.id
     recipe = (encoder.origin.recipe or {}).get("name")
     return EncoderId(encoder.origin.name, encoder.architecture, weights_sha256(encoder), recipe)
 

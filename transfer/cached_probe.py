@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from ..hub.encoder import Encoder
+    from ..hub.frozen import FrozenEncoder
 
 _TO_ZERO = Cosine()
 
@@ -38,6 +38,7 @@ def linear_cached() -> Task:
         primary="top1",
         layout=LAYOUT,
         measure=CachedProbe(),
+        takes_exported=True,
     )
 
 
@@ -59,7 +60,7 @@ class CachedProbe:
     features: str = field(default="pooled, raw, no augmentation", init=False)
     interval: str = field(default="95 % Wilson over test images", init=False)
 
-    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the chosen rate as `chosen_lr` and what each rate reached.
 
         Raises:
@@ -69,7 +70,7 @@ class CachedProbe:
         import torch
 
         from ..hub.errors import UsageError
-        from .features import frozen_features
+        from .features import as_exported, frozen_features
 
         if not self.lr:
             raise UsageError("--set lr=[] leaves no rate to train with; give e.g. --set lr=[1,10].")
@@ -81,7 +82,7 @@ class CachedProbe:
         with torch.no_grad():
             scores = layer(frozen.test.vectors)
         details = {"chosen_lr": chosen, "held_out_top1_of_lr": {f"{rate:g}": top1 for rate, top1 in tried.items()}}
-        return measured(encoder, frozen, scores, folder, details=details)
+        return measured(encoder, frozen, scores, folder, changed=as_exported(encoder, self.features), details=details)
 
 
 def sweep(probe: CachedProbe, vectors: Tensor, labels: Tensor, classes: int, *, seed: int) -> dict[float, float]:

@@ -18,7 +18,7 @@ from .task import Measurement, Setup, Task
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..hub.encoder import Encoder
+    from ..hub.frozen import FrozenEncoder
     from .features import TestData
 
 LAYOUT = "DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg (or test)"
@@ -33,6 +33,7 @@ def knn() -> Task:
         primary="top1",
         layout=LAYOUT,
         measure=NearestNeighbours(),
+        takes_exported=True,
     )
 
 
@@ -45,6 +46,7 @@ def linear() -> Task:
         primary="top1",
         layout=LAYOUT,
         measure=LinearProbe(),
+        takes_exported=True,
     )
 
 
@@ -59,7 +61,7 @@ class NearestNeighbours:
     features: str = field(default="pooled, unit length, no augmentation", init=False)
     interval: str = field(default="95 % Wilson over test images", init=False)
 
-    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; where train has fewer than k images, all of them vote and the protocol says so."""
         from .features import frozen_features
         from .knn import weighted_knn
@@ -97,9 +99,9 @@ class LinearProbe:
     features: str = field(default="pooled, standardised by train, no augmentation", init=False)
     interval: str = field(default="95 % Wilson over test images", init=False)
 
-    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the chosen penalty as `chosen_l2`."""
-        from .features import frozen_features
+        from .features import as_exported, frozen_features
         from .linear import fit_probe
 
         frozen = frozen_features(encoder, data, setup)
@@ -112,11 +114,18 @@ class LinearProbe:
             max_steps=self.max_steps,
             seed=setup.seed,
         )
-        return measured(encoder, frozen, layer(frozen.test.vectors), folder, details={"chosen_l2": chosen})
+        return measured(
+            encoder,
+            frozen,
+            layer(frozen.test.vectors),
+            folder,
+            changed=as_exported(encoder, self.features),
+            details={"chosen_l2": chosen},
+        )
 
 
 def measured(
-    encoder: Encoder,
+    encoder: FrozenEncoder,
     data: TestData,
     scores: Tensor,
     folder: Path,
@@ -128,15 +137,15 @@ def measured(
     """The metrics of (N, C) class scores of the test images, and the files that belong to every classification run."""
     import torch
 
+    from .features import write_skipped
     from .scoring import accuracies, draw_confusion, per_class, write_predictions
 
     test, predicted = data.test, scores.argmax(dim=1)
     accuracy = accuracies(scores, test.labels)
     write_predictions(folder / "predictions.csv", test.paths, test.labels, predicted, data.classes)
-    title = f"{encoder.origin.name}: {accuracy['top1']:.1f} % of {len(test)} images"
+    title = f"{encoder.name}: {accuracy['top1']:.1f} % of {len(test)} images"
     draw_confusion(folder / "confusion.png", test.labels, predicted, data.classes, title)
-    if data.skipped:
-        data.skipped.write(folder / "skipped.txt")
+    write_skipped(data, folder)
     more = {
         "input_px": encoder.preprocessing.input_px,
         "top1_of_class": per_class(predicted, test.labels, data.classes),

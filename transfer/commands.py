@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ..hub.errors import UsageError
 from .cached_probe import linear_cached
 from .classification import knn, linear
+from .few_shot import few_shot_1, few_shot_5, few_shot_20
+from .retrieval import retrieval
 from .sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
 from .task import Task
 from .voc_clsa import voc07_clsa
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from ..hub.encoder import Encoder
+    from ..hub.frozen import ExportedEncoder
     from ..hub.report import Report
     from .compare import Table
 
@@ -30,6 +33,10 @@ TASKS: dict[str, Callable[[], Task]] = {
     "linear-moco": linear_moco,
     "linear-clsa": linear_clsa,
     "linear-simclr": linear_simclr,
+    "few-shot-5way-1shot": few_shot_1,
+    "few-shot-5way-5shot": few_shot_5,
+    "few-shot-5way-20shot": few_shot_20,
+    "retrieval": retrieval,
     "voc07-map": voc07_map,
     "voc07-map-logistic": voc07_map_logistic,
     "voc07-clsa": voc07_clsa,
@@ -57,7 +64,8 @@ def transfer(
 
     Args:
         task: What to measure; `goodviews tasks` lists the names.
-        encoder: A folder, torchvision:NAME, timm:NAME, or random:NAME for the untrained network to compare with.
+        encoder: A folder, torchvision:NAME, timm:NAME, or random:NAME for the untrained network to compare with; for
+            tasks that train nothing below the features also what `goodviews export` wrote.
         data: The data, laid out as `goodviews tasks` says for the task.
         out: The folder to make.
         seed: Of everything random in the task.
@@ -147,11 +155,16 @@ def _check_numbers(batch_size: int | None, workers: int) -> None:
         raise UsageError(f"--workers is {workers}; it must be 0 or more.")
 
 
-def _load(encoder: str, device: str | None) -> Encoder:
+def _load(encoder: str, device: str | None) -> Encoder | ExportedEncoder:
     import torch
 
+    from ..hub.frozen import ExportedEncoder, is_exported
     from ..hub.pretrained import from_pretrained
 
+    if is_exported(encoder):
+        if device not in (None, "cpu"):
+            raise UsageError(f"An exported encoder runs on the processor; leave --device {device} out.")
+        return ExportedEncoder(encoder)
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=name)

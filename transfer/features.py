@@ -9,16 +9,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..hub.atomic import write_bytes
-from ..hub.encoder import Encoder
 from ..hub.errors import DataError
 from ..hub.folders import ImageFolder, train_and_test
+from ..hub.frozen import ExportedEncoder, FrozenEncoder
 from ..hub.images import SkippedImages
 from ..hub.report import encoder_id
 from .task import Setup, digest_of
@@ -56,7 +56,7 @@ class FrozenData(TestData):
     train: Features
 
 
-def frozen_features(encoder: Encoder, data: Path, setup: Setup) -> FrozenData:
+def frozen_features(encoder: FrozenEncoder, data: Path, setup: Setup) -> FrozenData:
     """DIR/train/<class>/* and DIR/{val,test}/<class>/* through the encoder, without augmentation.
 
     Raises:
@@ -67,6 +67,18 @@ def frozen_features(encoder: Encoder, data: Path, setup: Setup) -> FrozenData:
     parts = [part_features(encoder, part, data, setup, skipped) for part in (train, test)]
     dataset = describe(data, train, test, skipped)
     return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0])
+
+
+def as_exported(encoder: FrozenEncoder, features: str) -> dict[str, str]:
+    """What changes in a protocol that says `features` are raw, when the encoder gives unit vectors only."""
+    is_unit = isinstance(encoder, ExportedEncoder)
+    return {"features": features.replace("pooled", "pooled, unit length as exported", 1)} if is_unit else {}
+
+
+def write_skipped(data: TestData, folder: Path) -> None:
+    """skipped.txt: the images that could not be read, if there are any."""
+    if data.skipped:
+        data.skipped.write(folder / "skipped.txt")
 
 
 def describe(data: Path, train: ImageFolder, test: ImageFolder, skipped: SkippedImages) -> dict[str, Any]:
@@ -86,7 +98,9 @@ def describe(data: Path, train: ImageFolder, test: ImageFolder, skipped: Skipped
     }
 
 
-def part_features(encoder: Encoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages) -> Features:
+def part_features(
+    encoder: FrozenEncoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages
+) -> Features:
     """One part as features; what cannot be read is added to `skipped`, by its path in `data`.
 
     Raises:
@@ -100,14 +114,14 @@ def part_features(encoder: Encoder, part: ImageFolder, data: Path, setup: Setup,
     if not kept:
         raise DataError(f"{part.root} has {len(part)} images and none can be read; the first: {unread.items[0][1]}")
     assert part.labels is not None, "train_and_test returns labelled folders"
-    device = next(encoder.parameters()).device
+    device = encoder.device
     labels = torch.tensor(part.labels)[kept].to(device)
     return Features(
         torch.from_numpy(vectors).to(device), labels, tuple(str(part.paths[i].relative_to(data)) for i in kept)
     )
 
 
-def photo_features(encoder: Encoder, paths: Sequence[Path], setup: Setup) -> Tensor:
+def photo_features(encoder: FrozenEncoder, paths: Sequence[Path], setup: Setup) -> Tensor:
     """(N, F) pooled features of photos that must all be readable, on the encoder's device.
 
     Raises:
@@ -117,14 +131,14 @@ def photo_features(encoder: Encoder, paths: Sequence[Path], setup: Setup) -> Ten
     vectors = _cached_vectors(encoder, ImageFolder(paths[0].parent, tuple(paths), None, ()), setup, unread)
     if unread:
         raise DataError(unread.items[0][1])
-    return torch.from_numpy(vectors).to(next(encoder.parameters()).device)
+    return torch.from_numpy(vectors).to(encoder.device)
 
 
-def _cached_vectors(encoder: Encoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+def _cached_vectors(encoder: FrozenEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
     """The features, from `setup.cache` if these weights have seen these files there before."""
     if setup.cache is None:
         return _encode(encoder, part, setup, unread)
-    file = setup.cache / f"{encoder.architecture}-{part.root.name}-{_key(encoder, part)}.npz"
+    file = setup.cache / f"{part.root.name}-{_key(encoder, part)}.npz"
     if not file.is_file():
         vectors = _encode(encoder, part, setup, unread)
         content = io.BytesIO()
@@ -138,19 +152,19 @@ def _cached_vectors(encoder: Encoder, part: ImageFolder, setup: Setup, unread: S
         return held["vectors"]
 
 
-def _encode(encoder: Encoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+def _encode(encoder: FrozenEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
     return encoder.encode(
         part.paths,
         batch_size=setup.batch_size or BATCH_SIZE,
         workers=setup.workers,
-        normalise=False,
+        normalise=isinstance(encoder, ExportedEncoder),
         progress=setup.progress,
         skipped=unread,
     )
 
 
-def _key(encoder: Encoder, part: ImageFolder) -> str:
+def _key(encoder: FrozenEncoder, part: ImageFolder) -> str:
     """Names what decides the features: the weights, the preprocessing and the files, by place, size and age."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in part.paths]
-    said = json.dumps([encoder_id(encoder).weights_sha256, asdict(encoder.preprocessing), files])
+    said = json.dumps([encoder_id(cast(Any, encoder)).weights_sha256, asdict(encoder.preprocessing), files])
     return hashlib.sha256(said.encode()).hexdigest()[:16]

@@ -23,10 +23,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..hub.atomic import new_folder
 from ..hub.changes import with_change
+from ..hub.errors import UsageError
+from ..hub.frozen import ExportedEncoder
 from ..hub.report import Report, encoder_id, gather_evidence, save_report
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Task:
     primary: str  # its key in Report.metrics
     layout: str  # the data folder that it reads, in a line
     measure: Measure
+    takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
 
     def describe(self) -> dict[str, Any]:
         """Everything that fixes the number, for `Report.protocol`; JSON-able."""
@@ -102,18 +105,30 @@ class Task:
         return replace(self, name=f"{self.name} [{told}]", measure=measure)
 
     def run(
-        self, encoder: Encoder, data: Path, out: Path, *, setup: Setup | None = None, overwrite: bool = False
+        self,
+        encoder: Encoder | ExportedEncoder,
+        data: Path,
+        out: Path,
+        *,
+        setup: Setup | None = None,
+        overwrite: bool = False,
     ) -> Report:
         """Measures `encoder` on `data` and writes `out`/report.json beside the task's pictures and lists.
 
         Raises:
             OutputExists: `out` exists and `overwrite` is not set.
             DataError: `data` is not laid out as `layout` says. Nothing is written then.
+            UsageError: `encoder` is an exported one and the task needs its weights.
         """
+        if isinstance(encoder, ExportedEncoder) and not self.takes_exported:
+            raise UsageError(
+                f"{self.name} runs the network itself, which the exported encoder {encoder.name} does not allow; "
+                "give the encoder folder it was exported from."
+            )
         setup = setup or Setup()
         with new_folder(out, overwrite) as folder:
             with gather_evidence() as evidence:
-                measured = self.measure(encoder, data, folder, setup)
+                measured = self.measure(cast(Any, encoder), data, folder, setup)
             report = Report(
                 task=self.name,
                 encoder=encoder_id(encoder),

@@ -28,7 +28,7 @@ from .voc_labels import LAYOUT, LabelledPhotos, read_labels
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..hub.encoder import Encoder
+    from ..hub.frozen import FrozenEncoder
 
 
 def voc07_map() -> Task:
@@ -55,7 +55,7 @@ class VocMap:
     selection: str = field(default="C for each class by average precision over stratified folds", init=False)
     scoring: str = field(default="area under the monotone precision-recall curve, mean over classes", init=False)
 
-    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; leaves scores.csv, and in the details the precision and C of each class.
 
         Raises:
@@ -115,10 +115,11 @@ def _task(name: str, measure: VocMap) -> Task:
         primary="mAP",
         layout=LAYOUT.replace("train,val", "trainval"),
         measure=measure,
+        takes_exported=True,
     )
 
 
-def _unit_features(encoder: Encoder, part: LabelledPhotos, setup: Setup) -> Tensor:
+def _unit_features(encoder: FrozenEncoder, part: LabelledPhotos, setup: Setup) -> Tensor:
     import torch.nn.functional as F
 
     from .features import photo_features
