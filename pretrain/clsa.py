@@ -10,7 +10,7 @@ A weakly augmented crop is contrasted as in MoCo v2. A strongly augmented one wo
 similarities to keys and queue, as a distribution, are drawn to the weak crop's. Where paper and code
 (maple-research-lab/CLSA) differ or leave it open, we take:
 - Columns: the keys of the whole batch, then the queue, for contrast and match alike (code); the other images' keys are
-  negatives too. The paper has the own key and the queue, as MoCo.
+  negatives too. MoCo, and as far as we know the paper, has the own key and the queue only.
 - Where a process's own keys lie among all: by its global rank. The code takes the number of the GPU within its machine,
   which is wrong on several machines.
 - Match: over all columns, the positive's too, towards the weak crop as the query network sees it, as a constant
