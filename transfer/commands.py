@@ -110,13 +110,21 @@ def tasks() -> None:
     Console().print(table)
 
 
-def compare(runs: list[Path], *, out: Path, baseline: str | None = None, overwrite: bool = False) -> None:
+def compare(
+    runs: list[Path],
+    *,
+    out: Path,
+    baseline: str | None = None,
+    published: bool = False,
+    overwrite: bool = False,
+) -> None:
     """Put the reports of several encoders into tables and a plot; different protocols never share a column.
 
     Args:
         runs: RUN folders of `goodviews transfer`, report.json files, or encoder folders with reports/.
         out: The folder to make: comparison.html, .md, .csv, .json and plot.png.
-        baseline: Name of an encoder; the tables then say how far every other is from it.
+        baseline: Name of an encoder; the tables then say how far every other is from it, and how sure that is.
+        published: Show beside each table what others published by the same protocol on the same data.
         overwrite: Replace OUT if it exists.
     """
     from rich.console import Console
@@ -127,11 +135,13 @@ def compare(runs: list[Path], *, out: Path, baseline: str | None = None, overwri
     from .compare import read_runs
 
     refuse_existing(out, overwrite)
-    comparison = put_together(read_runs(runs), baseline=baseline)
+    comparison = put_together(read_runs(runs), baseline=baseline, published=published)
     compare_files.write(comparison, out, overwrite=overwrite)
     console = Console()
     for table in comparison.tables:
         console.print(_comparison_table(table))
+        if table.published:
+            console.print(_published_table(table))
     for note in comparison.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
     console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, soft_wrap=True)
@@ -194,11 +204,28 @@ def _comparison_table(table: Table) -> RichTable:
 
     from .compare_files import cells, headings
 
-    # Further metrics are in the files: a terminal is too narrow for them.
-    kept = [place for place, heading in enumerate(headings(table)) if heading not in table.others]
+    # The rest is in the files: a terminal is too narrow for it.
+    dropped = {*table.others, *(["interval", "runs"] if table.baseline else [])}
+    kept = [place for place, heading in enumerate(headings(table)) if heading not in dropped]
     drawn = RichTable(title=escape(table.title))
     for place in kept:
         drawn.add_column(escape(headings(table)[place]), overflow="fold")
     for row in table.rows:
         drawn.add_row(*(escape(cells(table, row)[place]) for place in kept))
+    return drawn
+
+
+def _published_table(table: Table) -> RichTable:
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    from .compare_files import published_cells, published_headings
+
+    assert table.published is not None
+    drawn = RichTable(title=escape(f"Published, not measured here: {table.published.protocol}"))
+    headings = [heading for heading in published_headings(table) if heading != "other source"]  # it is in the files
+    for heading in headings:
+        drawn.add_column(escape(heading))
+    for row in table.published.rows:
+        drawn.add_row(*map(escape, published_cells(table, row)[: len(headings)]))
     return drawn

@@ -18,6 +18,7 @@ from ..hub.errors import DataError, UsageError
 from ..hub.report import Report, find_reports, load_report
 from .compare_paired import differences
 from .compare_rows import Row, Run, base_name, encoder_key, row_of, seed_matters
+from .published import PublishedTable, find_published
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Table:
     higher_is_better: bool
     rows: tuple[Row, ...]
     baseline: str | None = None  # the encoder that the differences are taken to, if it is in this table
+    published: PublishedTable | None = None  # shown beside, in columns of its own
 
     @property
     def title(self) -> str:
@@ -70,9 +72,9 @@ def read_runs(places: Iterable[Path]) -> list[Run]:
     ]
 
 
-def compare(runs: Sequence[Run], *, baseline: str | None = None) -> Comparison:
+def compare(runs: Sequence[Run], *, baseline: str | None = None, published: bool = False) -> Comparison:
     """Sorts runs into tables, averages over seeds, and takes the difference to `baseline` (an encoder's name) where
-    it was measured.
+    it was measured. With `published`, others' results by the same protocol on the same data go beside each table.
 
     Raises:
         DataError: there is no run.
@@ -90,6 +92,8 @@ def compare(runs: Sequence[Run], *, baseline: str | None = None) -> Comparison:
         notes[:0] = _why_separate(tables)
     if baseline is not None:
         tables = _against(tables, base_name(baseline), notes)
+    if published:
+        tables = [_with_published(table, notes) for table in tables]
     return Comparison(tuple(tables), tuple(notes))
 
 
@@ -191,6 +195,8 @@ def _against(tables: Sequence[Table], baseline: str, notes: list[str]) -> list[T
 
 
 def _with_differences(table: Table, baseline: str, notes: list[str]) -> Table:
+    if all(row.encoder == baseline for row in table.rows):
+        return table
     of_baseline = next((row for row in table.rows if row.encoder == baseline), None)
     if of_baseline is None:
         notes.append(f"{table.title}: the baseline {baseline} was not measured, so there are no differences.")
@@ -207,3 +213,15 @@ def _with_differences(table: Table, baseline: str, notes: list[str]) -> Table:
         for reason, encoders in untested.items()
     )
     return replace(table, rows=tuple(rows), baseline=baseline)
+
+
+def _with_published(table: Table, notes: list[str]) -> Table:
+    found = find_published(table.task, table.dataset, table.protocol)
+    if isinstance(found, str):
+        notes.append(f"{table.title}: no published results are shown, for {found}.")
+        return table
+    if found.engine != _library(table.engine):
+        notes.append(
+            f"{table.title}: the published results were measured with {found.engine}, ours with {table.engine}."
+        )
+    return replace(table, published=found)

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -16,13 +17,16 @@ from ..hub.provenance import command, version
 from .compare import Comparison, Table
 from .compare_plot import draw
 from .compare_rows import Difference, Row, Value
+from .published import PublishedRow
 
 FORMAT = 1
-TEXT_COLUMNS = ("encoder", "interval", "test")  # all others are numbers and align right
+# All other columns are numbers and align right.
+TEXT_COLUMNS = ("encoder", "interval", "test", "pretraining", "architecture", "status", "other source")
 CSV_COLUMNS = (
     *("table", "task", "dataset", "engine", "encoder", "architecture", "runs"),
     *("metric", "value", "low", "high", "interval"),
     *("baseline", "difference", "difference_low", "difference_high", "p", "test"),
+    *("published", "status", "source"),
 )
 
 
@@ -53,8 +57,21 @@ def csv_text(comparison: Comparison) -> str:
             for metric, value in row.values.items():
                 kind = row.interval if value.low is not None else None
                 against = _against(held, row.differences.get(metric))
-                table.writerow([*of_encoder, metric, value.mean, value.low, value.high, kind, *against])
+                table.writerow(
+                    [*of_encoder, metric, value.mean, value.low, value.high, kind, *against, None, "measured", None]
+                )
+        table.writerows([*about, *line] for line in _published_lines(held))
     return text.getvalue()
+
+
+def _published_lines(table: Table) -> Iterator[list[str | float | None]]:
+    """Published numbers have a column of their own, so that nothing averages them with ours."""
+    if table.published is None:
+        return
+    for row in table.published.rows:
+        for metric, value in row.values.items():
+            about = [row.pretraining, row.architecture, None, metric]
+            yield [*about, *[None] * 10, value, row.status(metric), row.source]
 
 
 def _against(table: Table, found: Difference | None) -> list[str | float | None]:
@@ -77,8 +94,20 @@ def _markdown_table(table: Table) -> str:
     names = headings(table)
     ruler = ["---" if name in TEXT_COLUMNS else "---:" for name in names]
     lines = [names, ruler, *(cells(table, row) for row in table.rows)]
-    body = "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
-    return f"## {table.title}\n\n{describe_data(table)}\n\n{body}"
+    body = _markdown_lines(lines)
+    return f"## {table.title}\n\n{describe_data(table)}\n\n{body}{_markdown_published(table)}"
+
+
+def _markdown_published(table: Table) -> str:
+    if table.published is None:
+        return ""
+    names = published_headings(table)
+    lines = [names, ["---"] * len(names), *(published_cells(table, row) for row in table.published.rows)]
+    return f"\n**Published, not measured here: {table.published.about}**\n\n{_markdown_lines(lines)}"
+
+
+def _markdown_lines(lines: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
 
 
 def headings(table: Table) -> list[str]:
@@ -93,6 +122,34 @@ def cells(table: Table, row: Row) -> list[str]:
     others = [f"{row.values[name].mean:.1f}" for name in table.others]
     primary = with_interval(row.values[table.primary])
     return [row.encoder, primary, row.interval, *against, str(len(row.runs)), *others]
+
+
+def published_headings(table: Table) -> list[str]:
+    """Of the columns that `published_cells` fills."""
+    assert table.published is not None
+    has_others = any(row.source != table.published.source for row in table.published.rows)
+    return [
+        *("pretraining", "architecture", *table.published.metrics, "status"),
+        *(["other source"] if has_others else []),
+    ]
+
+
+def published_cells(table: Table, row: PublishedRow) -> list[str]:
+    """A published row as text; the status is that of the table's first metric, and another's is said beside it."""
+    assert table.published is not None
+    metrics = table.published.metrics
+    known = [metric for metric in metrics if metric in row.values]
+    usual = row.status(known[0])
+    numbers = [
+        "" if metric not in row.values else f"{row.values[metric]:.1f}" + _unusual(row.status(metric), usual)
+        for metric in metrics
+    ]
+    source = row.source if row.source != table.published.source else ""
+    return [row.pretraining, row.architecture, *numbers, usual, source][: len(published_headings(table))]
+
+
+def _unusual(status: str, usual: str) -> str:
+    return "" if status == usual else f" ({status})"
 
 
 def _difference_cells(found: Difference | None) -> list[str]:
@@ -131,6 +188,8 @@ def html(comparison: Comparison, plot_png: bytes) -> str:
         cells=cells,
         describe_data=describe_data,
         text_columns=TEXT_COLUMNS,
+        published_headings=published_headings,
+        published_cells=published_cells,
         command=command(),
         version=version(),
     )

@@ -3,8 +3,8 @@
 Over seeds, where both encoders were run with the same three seeds or more: the paired t test of the differences. It
 speaks for other seeds on the same test images. Otherwise over the test images, where predictions.csv of all runs lie
 beside their reports: the exact McNemar test for accuracy of one run against one, the paired bootstrap for the rest;
-where an encoder has several runs, the bootstrap draws from them too. It speaks for other test images, and with
-few runs too confidently for other runs. Nothing is tested otherwise.
+where an encoder has several runs, the bootstrap draws from them too. It speaks for other test images, and for other
+runs a little too confidently when they are few. Nothing is tested otherwise.
 
 Sources: McNemar 1947, in its exact binomial form; Efron & Tibshirani 1993, chapters 13 and 16.
 """
@@ -133,9 +133,10 @@ def _resampled_means(scores: Floats, noise: np.random.Generator) -> Floats:
 
 
 def _mean_of_drawn_runs(means: Floats, noise: np.random.Generator) -> Floats:
-    """(RESAMPLES, runs) -> (RESAMPLES,)"""
-    runs = means.shape[1]
-    return (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
+    """(RESAMPLES, runs) -> (RESAMPLES,); the spread between runs is that of a sample, so n / (n - 1) corrects it."""
+    runs, mean = means.shape[1], means.mean(axis=1)
+    drawn = (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
+    return mean + (drawn - mean) * math.sqrt(runs / max(runs - 1, 1))
 
 
 def t_two_sided(t: float, freedom: int) -> float:
