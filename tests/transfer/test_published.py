@@ -119,5 +119,5 @@ def test_the_command_prints_published_rows_apart_from_ours(imagenet_runs, tmp_pa
         save_report(run.report, tmp_path / run.source / "report.json")
     commands.compare([tmp_path / "a", tmp_path / "b"], out=tmp_path / "out", published=True)
     printed = capsys.readouterr().out
-    assert "Published, not measured here: ImageNet linear probe" in printed
-    assert "InstDis, 200 epochs" in printed
+    assert "Published, not measured here" in printed
+    assert "InstDis" in printed
