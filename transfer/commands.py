@@ -10,6 +10,7 @@ from ..hub.errors import UsageError
 from .cached_probe import linear_cached
 from .classification import knn, linear
 from .few_shot import few_shot_1, few_shot_5, few_shot_20
+from .fine_tune import finetune, finetune_1pct, finetune_10pct
 from .retrieval import retrieval
 from .sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
 from .task import Task
@@ -37,6 +38,9 @@ TASKS: dict[str, Callable[[], Task]] = {
     "few-shot-5way-5shot": few_shot_5,
     "few-shot-5way-20shot": few_shot_20,
     "retrieval": retrieval,
+    "finetune": finetune,
+    "finetune-1pct": finetune_1pct,
+    "finetune-10pct": finetune_10pct,
     "voc07-map": voc07_map,
     "voc07-map-logistic": voc07_map_logistic,
     "voc07-clsa": voc07_clsa,
