@@ -3,8 +3,9 @@
 Over seeds, where both encoders were run with the same three seeds or more: the paired t test of the differences. It
 speaks for other seeds on the same test images. Otherwise over the test images, where predictions.csv of all runs lie
 beside their reports: the exact McNemar test for accuracy of one run against one, the paired bootstrap for the rest;
-where an encoder has several runs, the bootstrap draws from them too. It speaks for other test images, and for other
-runs a little too confidently when they are few. Nothing is tested otherwise.
+where a metric is no mean over images, the draws of images that its task scored (resamples.csv). Where an encoder has
+several runs, the bootstrap draws from them too. It speaks for other test images, and for other runs a little too
+confidently when they are few. Nothing is tested otherwise.
 
 Sources: McNemar 1947, in its exact binomial form; Efron & Tibshirani 1993, chapters 13 and 16.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from .compare_predictions import Predictions, scores_of
 from .compare_rows import Difference, Row, Run, t95
+from .resamples import read_resamples
 
 LEAST_SEEDS = 3
 RESAMPLES = 10_000
@@ -33,9 +35,12 @@ def differences(row: Row, baseline: Row) -> dict[str, Difference]:
 
 def _difference(row: Row, baseline: Row, metric: str) -> Difference:
     value = row.values[metric].mean - baseline.values[metric].mean
-    found = _over_seeds(value, row, baseline, metric) or _over_images(value, row, baseline, metric)
-    reason = f"their runs do not share {LEAST_SEEDS} seeds, nor have they comparable predictions.csv beside the reports"
-    return found or Difference(value, reason)
+    for paired in (_over_seeds, _over_images, _over_draws):
+        found = paired(value, row, baseline, metric)
+        if found:
+            return found
+    reason = f"their runs do not share {LEAST_SEEDS} seeds, nor is what they did on each test image beside the reports"
+    return Difference(value, reason)
 
 
 def _over_seeds(value: float, row: Row, baseline: Row, metric: str) -> Difference | None:
@@ -87,6 +92,21 @@ def _samples(row: Row, metric: str) -> tuple[Predictions, Floats] | None:
     return all_predictions[0], samples[:1] if (samples == samples[0]).all() else samples
 
 
+def _over_draws(value: float, row: Row, baseline: Row, metric: str) -> Difference | None:
+    """By the draws of test images that the tasks themselves scored."""
+    sides = [
+        [read_resamples(run.folder / "resamples.csv") if run.folder else None for run in r.runs]
+        for r in (row, baseline)
+    ]
+    known = [found for side in sides for found in side if found and metric in found.values]
+    if len(known) < sum(map(len, sides)) or len({found.draws for found in known}) > 1:
+        return None
+    ours, theirs = np.split(np.stack([found.values[metric] for found in known], axis=1), [len(row.runs)], axis=1)
+    low, high, p = _summary(ours, theirs, np.random.default_rng(0))
+    runs = " and of the runs" if ours.shape[1] + theirs.shape[1] > 2 else ""
+    return Difference(value, f"paired bootstrap, {len(ours)} draws of test images{runs}", low, high, p)
+
+
 def mcnemar(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
     """Two-sided p of the exact test: among the images that only one got right, each side has an even chance.
 
@@ -115,10 +135,15 @@ def paired_bootstrap(ours: Floats, theirs: Floats, groups: Sequence[NDArray[np.i
     means = np.zeros((RESAMPLES, len(ours) + len(theirs)))
     for rows in groups:
         means += _resampled_means(np.concatenate([ours, theirs])[:, rows], noise) / len(groups)
-    drawn = _mean_of_drawn_runs(means[:, : len(ours)], noise) - _mean_of_drawn_runs(means[:, len(ours) :], noise)
+    return _summary(means[:, : len(ours)], means[:, len(ours) :], noise)
+
+
+def _summary(ours: Floats, theirs: Floats, noise: np.random.Generator) -> tuple[float, float, float]:
+    """(draws, runs) of both sides -> the interval and p of the difference of their means."""
+    drawn = _mean_of_drawn_runs(ours, noise) - _mean_of_drawn_runs(theirs, noise)
     low, high = np.percentile(drawn, [2.5, 97.5])
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    return float(low), float(high), min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1))
+    return float(low), float(high), min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
 
 
 def _resampled_means(scores: Floats, noise: np.random.Generator) -> Floats:
@@ -133,7 +158,7 @@ def _resampled_means(scores: Floats, noise: np.random.Generator) -> Floats:
 
 
 def _mean_of_drawn_runs(means: Floats, noise: np.random.Generator) -> Floats:
-    """(RESAMPLES, runs) -> (RESAMPLES,); the spread between runs is that of a sample, so n / (n - 1) corrects it."""
+    """(draws, runs) -> (draws,); the spread between runs is that of a sample, so n / (n - 1) corrects it."""
     runs, mean = means.shape[1], means.mean(axis=1)
     drawn = (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
     return mean + (drawn - mean) * math.sqrt(runs / max(runs - 1, 1))

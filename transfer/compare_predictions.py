@@ -34,7 +34,8 @@ class Predictions:
 
 def scores_of(run: Run, metric: str) -> tuple[Predictions, NDArray[np.float64]] | None:
     """The predictions of a run and the images' scores in a metric; None unless their mean is what the report says."""
-    predictions = _read(run.folder / "predictions.csv") if run.folder else None
+    file = run.folder / "predictions.csv" if run.folder else None
+    predictions = _read(file, file.stat().st_mtime_ns) if file and file.is_file() else None
     scores = predictions.scores(metric) if predictions else None
     if predictions is None or scores is None:
         return None
@@ -43,9 +44,7 @@ def scores_of(run: Run, metric: str) -> tuple[Predictions, NDArray[np.float64]] 
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path) -> Predictions | None:
-    if not path.is_file():
-        return None
+def _read(path: Path, modified_ns: int) -> Predictions | None:  # the time is for the cache alone
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     if not lines or not {"path", "label"} <= set(lines[0]):

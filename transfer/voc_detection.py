@@ -85,7 +85,7 @@ class VocDetection(DetectionSettings):
     """The settings of the VOC tasks; called, it fine-tunes and scores.
 
     Beside the report it leaves detector.safetensors and detector.json (see `load_detector`), predictions.json (VOC's
-    corners: 1-based, inclusive, rounded as scored), metrics.jsonl and samples.png.
+    corners: 1-based, inclusive, rounded as scored), metrics.jsonl, resamples.csv and samples.png.
     """
 
     network: str = field(
@@ -107,10 +107,11 @@ class VocDetection(DetectionSettings):
         from rich.progress import track
 
         from .drawing import draw_samples
+        from .resamples import write_resamples
         from .torchvision_detector import DIFFERENCES
         from .trained_detector import save_detector
         from .voc import read_photo, read_voc
-        from .voc_evaluation import classes_to_find, voc_intervals, voc_scores
+        from .voc_evaluation import classes_to_find, voc_intervals, voc_resampled, voc_scores
 
         changed = scale_to_batch(self, setup.batch_size) if setup.batch_size not in (None, self.batch_size) else {}
         settings = replace(self, **changed)
@@ -120,14 +121,15 @@ class VocDetection(DetectionSettings):
         photos = track(voc.test, "Finding boxes", disable=not setup.progress)
         found = [detector.detect(read_photo(photo), photo.id) for photo in photos]
         to_find = classes_to_find(voc.test)
-        scores, ends = voc_scores(found, voc.test, to_find), voc_intervals(found, voc.test, to_find)
+        scores, resampled = voc_scores(found, voc.test, to_find), voc_resampled(found, voc.test, to_find)
+        write_resamples(folder / "resamples.csv", len(voc.test), ("AP", "AP50", "AP75"), resampled)
         save_detector(detector, folder)
         _write_lines(folder / "metrics.jsonl", rows)
         _write_predictions(folder / "predictions.json", found)
         title = f"{encoder.origin.name}: AP50 {scores.ap50:.1f} % on {len(voc.test)} test photos"
         draw_samples(voc.test, found, detector.classes, title=title).save(folder / "samples.png", optimize=True)
         return Measurement(
-            metrics=_metrics(scores, ends.tolist()),
+            metrics=_metrics(scores, voc_intervals(resampled).tolist()),
             dataset=dataset,
             engine=f"torchvision {metadata.version('torchvision')}",
             changed={**changed, "differs_from_published": _differences(settings, dataset, DIFFERENCES)},

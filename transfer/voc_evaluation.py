@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .resamples import draw_images
 from .voc import VocPhoto
 
 THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
@@ -63,24 +64,30 @@ def voc_scores(detections: Sequence[Detections], photos: Sequence[VocPhoto], cla
     return VocScores(ap, ap50, ap75, {name: tuple(row) for name, row in zip(classes, means.tolist())})
 
 
-def voc_intervals(
-    detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str], *, draws: int = 300
-) -> np.ndarray:
+def voc_intervals(resampled: np.ndarray) -> np.ndarray:
     """How far the scores move with the choice of test photos: 95 % bootstrap intervals over photos, percent.
 
-    Each draw takes as many photos as there are, with replacement, and averages over the classes that have an object in
-    them. The draws are always the same.
+    Args:
+        resampled: what `voc_resampled` gave.
 
     Returns:
         (2, 3): the low and the high ends of AP, AP50 and AP75.
     """
-    judged, random = _judge(detections, photos, classes), np.random.default_rng(0)
-    rows = []
-    for _ in range(draws):
-        counts = np.bincount(random.integers(len(photos), size=len(photos)), minlength=len(photos))
+    return np.percentile(resampled, [2.5, 97.5], axis=0)
+
+
+def voc_resampled(
+    detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str], *, draws: int = 300
+) -> np.ndarray:
+    """(draws, 3): AP, AP50 and AP75 in percent on each draw of `resamples.draw_images`, the same for every detector.
+
+    Averaged over the classes that have an object in the draw.
+    """
+    judged, rows = _judge(detections, photos, classes), []
+    for counts in draw_images(len(photos), draws):
         table = [_precisions(one, counts) for one in judged if counts @ one.to_find]
         rows.append(_over_thresholds(np.array(table)).mean(0) if table else np.zeros(3))
-    return np.percentile(rows, [2.5, 97.5], axis=0)
+    return np.array(rows)
 
 
 def classes_to_find(photos: Sequence[VocPhoto]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from goodviews.transfer import compare_files
 from goodviews.transfer.compare import compare, read_runs
 from goodviews.transfer.compare_paired import mcnemar, paired_bootstrap, t_two_sided
 from goodviews.transfer.compare_rows import Run
+from goodviews.transfer.resamples import read_resamples, write_resamples
 
 
 def write_run(folder: Path, report: Report, right: list[bool], labels: str | None = None) -> Path:
@@ -134,3 +135,32 @@ def test_a_column_named_after_a_metric_is_paired_by_image(make_report, tmp_path)
         places.append(tmp_path / name)
     found = compare(read_runs(places), baseline="base").tables[0].rows[0].differences["ap"]
     assert (found.value, found.test) == (25.0, "paired bootstrap, 4 images")
+
+
+def test_a_detectors_scores_are_paired_by_the_draws_of_photos_that_its_task_scored(make_report, tmp_path):
+    noise = np.random.default_rng(0)
+    shared = noise.normal(50, 8, (300, 1))  # how hard a draw is, for both
+    places = []
+    for name, mean in (("ours", 55.0), ("base", 50.0)):
+        save_report(make_report(name, metrics={"AP": mean}, primary="AP"), tmp_path / name / "report.json")
+        rows = shared + mean - 50 + noise.normal(0, 1, (300, 1))
+        write_resamples(tmp_path / name / "resamples.csv", 40, ["AP"], rows)
+        places.append(tmp_path / name)
+    found = compare(read_runs(places), baseline="base").tables[0].rows[0].differences["AP"]
+    assert (found.value, found.test) == (5.0, "paired bootstrap, 300 draws of test images")
+    assert (found.low, found.high) == pytest.approx((5 - 1.96 * 2**0.5, 5 + 1.96 * 2**0.5), abs=0.6)
+    assert found.p < 0.02
+    write_resamples(places[0] / "resamples.csv", 41, ["AP"], shared)  # of other photos
+    assert compare(read_runs(places), baseline="base").tables[0].rows[0].differences["AP"].p is None
+
+
+def test_resamples_read_back_as_written_and_broken_ones_not_at_all(tmp_path):
+    file = tmp_path / "resamples.csv"
+    assert read_resamples(file) is None
+    write_resamples(file, 7, ["AP", "AP50"], np.array([[1.5, 2.0], [3.0, 4.25]]))
+    found = read_resamples(file)
+    assert found is not None
+    assert found.values["AP50"].tolist() == [2.0, 4.25]
+    assert len(set(found.draws)) == 2
+    file.write_text(file.read_text()[:-8])
+    assert read_resamples(file) is None

@@ -13,6 +13,7 @@ from goodviews.transfer.voc_evaluation import (
     average_precision,
     classes_to_find,
     voc_intervals,
+    voc_resampled,
     voc_scores,
 )
 
@@ -96,7 +97,7 @@ def test_intervals_hold_the_score_and_shrink_with_more_photos():
     def ends(count: int) -> np.ndarray:
         photos = [photo(str(number), A) for number in range(count)]
         hits = [found(str(number), (*(A if number % 2 else FAR), 0.5)) for number in range(count)]
-        low, high = voc_intervals(hits, photos, ["cat"])[:, 1]
+        low, high = voc_intervals(voc_resampled(hits, photos, ["cat"]))[:, 1]
         assert low < voc_scores(hits, photos, ["cat"]).ap50 < high
         return high - low
 
@@ -105,8 +106,9 @@ def test_intervals_hold_the_score_and_shrink_with_more_photos():
 
 def test_intervals_of_perfect_and_of_no_detections_have_no_width():
     photos = [photo("1", A), photo("2", B)]
-    assert voc_intervals([found("1", (*A, 0.9)), found("2", (*B, 0.8))], photos, ["cat"]).tolist() == [[100] * 3] * 2
-    assert voc_intervals([], photos, ["cat"]).tolist() == [[0] * 3] * 2
+    perfect = voc_resampled([found("1", (*A, 0.9)), found("2", (*B, 0.8))], photos, ["cat"])
+    assert voc_intervals(perfect).tolist() == [[100] * 3] * 2
+    assert voc_intervals(voc_resampled([], photos, ["cat"])).tolist() == [[0] * 3] * 2
 
 
 def test_scores_agree_with_the_rules_written_as_loops():
