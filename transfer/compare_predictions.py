@@ -40,7 +40,7 @@ def scores_of(run: Run, metric: str) -> tuple[Predictions, NDArray[np.float64]] 
     if predictions is None or scores is None:
         return None
     found = np.mean([scores[rows].mean() for rows in predictions.groups(metric)])
-    return (predictions, scores) if abs(found - run.report.metrics[metric]) < 1e-6 else None
+    return (predictions, scores) if abs(found - run.report.metrics[metric]) < 1e-4 else None
 
 
 @lru_cache(maxsize=64)

@@ -52,6 +52,7 @@ class ClassRetrieval:
         import torch
 
         from .features import frozen_features, write_skipped
+        from .scoring import write_image_scores
 
         frozen = frozen_features(encoder, data, setup)
         write_skipped(frozen, folder)
@@ -59,6 +60,13 @@ class ClassRetrieval:
         precisions, among_first = rank(frozen.test, frozen.train, at)
         mean, half = float(precisions.mean()), _half_interval(precisions)
         asked = labels.unique().tolist()
+        each = {"mAP": precisions, **{f"precision_at_{k}": among_first[k] for k in at}}
+        write_image_scores(
+            folder / "predictions.csv",
+            frozen.test.paths,
+            [frozen.classes[label] for label in labels.tolist()],
+            {metric: (100 * values.double()).tolist() for metric, values in each.items()},
+        )
         return Measurement(
             metrics={
                 "mAP": 100 * mean,

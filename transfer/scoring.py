@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -69,6 +69,20 @@ def write_predictions(
     table.writerow(["path", "label", "predicted"])
     for name, label, guess in zip(paths, labels.tolist(), predicted.tolist()):
         table.writerow([name, classes[label], classes[guess]])
+    write_text(path, text.getvalue())
+
+
+def write_image_scores(
+    path: Path, paths: Sequence[str], labels: Sequence[str], scores: Mapping[str, Sequence[float]]
+) -> None:
+    """One line a test image: path, label, and what it adds to each metric that is a mean over images, in percent.
+
+    `compare` pairs encoders by these columns, which are named after the metrics.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "label", *scores])
+    table.writerows(zip(paths, labels, *scores.values(), strict=True))
     write_text(path, text.getvalue())
 
 

@@ -72,7 +72,9 @@ class VocClsa:
     test_crops: str = field(default="five, scores averaged", init=False)
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
-        """Trains and scores; leaves metrics.jsonl. The mean over classes of the same scores is in the details.
+        """Trains and scores; leaves metrics.jsonl and predictions.csv.
+
+        The mean over classes of the same scores is in the details.
 
         With `setup.cache` a run that was stopped continues from its last kept epoch.
 
@@ -82,6 +84,7 @@ class VocClsa:
         import torch
 
         from .epochs import state_file, write_rows
+        from .scoring import write_image_scores
 
         settings = replace(self, **(changed := scale_to_batch(self, setup.batch_size)))
         voc = read_labels(data, train=("train", "val"), test="test")
@@ -89,9 +92,16 @@ class VocClsa:
         scores, rows, epoch = _fit_and_score(encoder, voc, settings, setup, state)
         write_rows(folder / "metrics.jsonl", rows)
         test = voc.splits["test"]
+        of_images = 100 * label_precisions(scores, test.present)
+        write_image_scores(
+            folder / "predictions.csv",
+            [path.name for path in test.paths],
+            [" ".join(np.array(voc.classes)[present]) for present in test.present],
+            {"per_image_AP": of_images.tolist()},
+        )
         of_classes = [class_precision(scores[:, k], test.present[:, k]) for k in range(len(voc.classes))]
         return Measurement(
-            metrics={"per_image_AP": 100 * float(label_precisions(scores, test.present).mean())},
+            metrics={"per_image_AP": float(of_images.mean())},
             dataset=voc.dataset,
             engine=f"torch {torch.__version__}",
             changed=changed,

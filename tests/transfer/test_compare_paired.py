@@ -1,16 +1,21 @@
+import copy
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from goodviews.hub.report import Report, save_report
 from goodviews.transfer import compare_files
+from goodviews.transfer.classification import knn
 from goodviews.transfer.compare import compare, read_runs
 from goodviews.transfer.compare_paired import mcnemar, paired_bootstrap, t_two_sided
 from goodviews.transfer.compare_rows import Run
 from goodviews.transfer.resamples import read_resamples, write_resamples
+from goodviews.transfer.retrieval import retrieval
 
 
 def write_run(folder: Path, report: Report, right: list[bool], labels: str | None = None) -> Path:
@@ -164,3 +169,23 @@ def test_resamples_read_back_as_written_and_broken_ones_not_at_all(tmp_path):
     assert len(set(found.draws)) == 2
     file.write_text(file.read_text()[:-8])
     assert read_resamples(file) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "test"),
+    [(knn, "exact McNemar, 9 images"), (retrieval, "paired bootstrap, 9 images")],
+    ids=["knn", "retrieval"],
+)
+def test_what_the_tasks_leave_beside_their_reports_is_enough_to_pair_two_encoders(
+    task, test, encoder, colours, tmp_path
+):
+    other = copy.deepcopy(encoder)
+    other.origin = replace(encoder.origin, name="other")
+    with torch.no_grad():
+        other.backbone.conv1.weight.neg_()
+    for name, measured in (("ours", encoder), ("other", other)):
+        task().run(measured, colours, tmp_path / name)
+    (table,) = compare(read_runs([tmp_path / "ours", tmp_path / "other"]), baseline="other").tables
+    row = next(row for row in table.rows if row.differences)
+    assert row.differences[table.primary].test == test
+    assert all(found.p is not None for name, found in row.differences.items() if not name.startswith("top1_k"))

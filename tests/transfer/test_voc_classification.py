@@ -1,3 +1,4 @@
+import csv
 import json
 from dataclasses import replace
 
@@ -100,6 +101,9 @@ def test_clsa_task_ranks_labels_of_images_and_leaves_the_encoder_alone(encoder, 
     assert report.details["reported_epoch"] == 1 + int(np.argmax(values))
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert not encoder.training
+    with (tmp_path / "run" / "predictions.csv").open() as file:
+        each = [float(line["per_image_AP"]) for line in csv.DictReader(file)]
+    assert np.mean(each) == pytest.approx(report.metrics["per_image_AP"])
 
 
 def test_equal_seeds_give_equal_numbers(encoder, squares, tmp_path):
