@@ -70,22 +70,10 @@ def test_module_runs_the_command_and_fails_with_one_sentence(tmp_path):
 def test_signal_to_the_whole_process_group_ends_in_a_saved_run(images, tmp_path):
     """As Ctrl-C in a terminal does it: the loader's workers get the signal too."""
     run = tmp_path / "run"
-    words = [
-        sys.executable,
-        "-m",
-        "goodviews.pretrain",
-        "infomin_smoke",
-        "--data",
-        images,
-        "--out",
-        run,
-        "--workers",
-        "2",
-    ]
-    words += ["--set", "architecture=test_resnet", "--epochs", "100000", "--knn-every", "0", "--save-every", "1000000"]
-    begun = subprocess.Popen(
-        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    words = [sys.executable, "-m", "goodviews.pretrain", "infomin_smoke", "--data", images, "--out", run]
+    words += ["--workers", "2", "--set", "architecture=test_resnet", "--epochs", "200", "--knn-every", "0"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    begun = subprocess.Popen(words, **quiet, text=True, start_new_session=True)
     while not (run / "metrics.jsonl").exists() and begun.poll() is None:
         time.sleep(0.1)
     os.killpg(begun.pid, signal.SIGINT)
