@@ -136,8 +136,8 @@ def _remark(losses: Sequence[float], chance: float) -> str:
     said = f"At the end a whole photo is matched {matched}."
     if losses[-1] - min(losses) > 0.1:
         said += (
-            " The dip before is hardly skill: at a high learning rate the network moves so fast that older entries of the"
-            " list are easily told from a new one."
+            " The dip before is hardly skill: at a high learning rate the network moves so fast that older entries of"
+            " the list are easily told from a new one."
         )
     return said
 
