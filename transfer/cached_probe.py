@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .classification import LAYOUT, measured
 from .schedules import Cosine, Schedule
 from .sgd_probe import Initial, new_layer
-from .task import Measurement, Setup, Task
+from .task import Measurement, Setup, Task, require_above_zero
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,16 +64,14 @@ class CachedProbe:
         """Scores `encoder`; the details hold the chosen rate as `chosen_lr` and what each rate reached.
 
         Raises:
-            UsageError: no rate is given.
+            UsageError: no rate is given, or a setting is not above 0.
             DataError: several are, but no class has two images, so that none can be held out.
         """
         import torch
 
-        from ..hub.errors import UsageError
         from .features import as_exported, frozen_features
 
-        if not self.lr:
-            raise UsageError("--set lr=[] leaves no rate to train with; give e.g. --set lr=[1,10].")
+        require_above_zero(self, "lr", "batch_size", "epochs")
         frozen = frozen_features(encoder, data, setup)
         train, classes = frozen.train, len(frozen.classes)
         tried = sweep(self, train.vectors, train.labels, classes, seed=setup.seed) if len(self.lr) > 1 else {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .task import Measurement, Setup, Task
+from .task import Measurement, Setup, Task, require_above_zero
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,10 +67,11 @@ class NearestNeighbours:
         from .knn import weighted_knn
         from .scoring import percent
 
+        require_above_zero(self, "k", "temperature")
         frozen = frozen_features(encoder, data, setup)
         train, test = frozen.train, frozen.test
         k = min(self.k, len(train))
-        others = [other for other in self.also_k if other <= len(train)]
+        others = [other for other in self.also_k if 1 <= other <= len(train)]
         votes = weighted_knn(
             test.vectors,
             train.vectors,
@@ -104,6 +105,7 @@ class LinearProbe:
         from .features import as_exported, frozen_features
         from .linear import fit_probe
 
+        require_above_zero(self, "l2", "max_steps")
         frozen = frozen_features(encoder, data, setup)
         layer, chosen = fit_probe(
             frozen.train.vectors,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from .classification import LAYOUT, measured
 from .schedules import Cosine, Schedule, Steps
 from .sgd_probe import Initial, new_layer, scale_to_batch
-from .task import Measurement, Setup, Task
+from .task import Measurement, Setup, Task, require_above_zero
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -106,6 +106,7 @@ class FineTune:
 
         if not 0 < self.share <= 1:
             raise UsageError(f"--set share={self.share:g}: it must be above 0 and at most 1, e.g. 0.1.")
+        require_above_zero(self, "lr", "layer_lr", "batch_size", "epochs")
         changed = scale_to_batch(self, setup.batch_size)
         if changed:
             changed["layer_lr"] = self.layer_lr * changed["batch_size"] / self.batch_size

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .classification import LAYOUT, measured
 from .schedules import Cosine, Schedule, Steps
-from .task import Measurement, Setup, Task
+from .task import Measurement, Setup, Task, require_above_zero
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -100,6 +100,7 @@ class SgdProbe:
         from .epochs import state_file, write_rows
         from .features import TestData, describe, part_features
 
+        require_above_zero(self, "lr", "batch_size", "epochs")
         settings = replace(self, **(changed := scale_to_batch(self, setup.batch_size)))
         train, test = train_and_test(data)
         skipped = SkippedImages()

@@ -145,6 +145,20 @@ class Task:
         return report
 
 
+def require_above_zero(settings: Any, *names: str) -> None:
+    """Checks settings that --set may have changed; of a list every number, and that there is one.
+
+    Raises:
+        UsageError: a number is 0 or less.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if not numbers or min(numbers) <= 0:
+            found = list(value) if isinstance(value, tuple) else value
+            raise UsageError(f"{name} is {found}; it must be {'numbers' if numbers is value else 'a number'} above 0.")
+
+
 def digest_of(root: Path, files: Sequence[Path]) -> str:
     """Names the data: 16 hexadecimal digits over the relative path and the byte count of every file, in any order."""
     lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}" for file in files)

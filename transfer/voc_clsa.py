@@ -22,7 +22,7 @@ import numpy as np
 from .average_precision import class_precision, label_precisions
 from .schedules import Schedule, Waves
 from .sgd_probe import new_layer, scale_to_batch
-from .task import Measurement, Setup, Task
+from .task import Measurement, Setup, Task, require_above_zero
 from .voc_labels import LAYOUT, LabelledPhotos, VocLabels, read_labels
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class VocClsa:
         from .epochs import state_file, write_rows
         from .scoring import write_image_scores
 
+        require_above_zero(self, "lr", "batch_size", "epochs", "px")
         settings = replace(self, **(changed := scale_to_batch(self, setup.batch_size)))
         voc = read_labels(data, train=("train", "val"), test="test")
         state = state_file("voc07-clsa", encoder, settings, voc.dataset, setup)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .average_precision import class_precision
-from .task import Measurement, Setup, Task
+from .task import Measurement, Setup, Task, require_above_zero
 from .voc_labels import LAYOUT, LabelledPhotos, read_labels
 
 if TYPE_CHECKING:
@@ -60,15 +60,13 @@ class VocMap:
 
         Raises:
             DataError: the data is not VOC2007's layout, or a photo is damaged.
-            UsageError: no C is given.
+            UsageError: no C is given, or a setting is not above 0.
         """
         import torch
 
-        from ..hub.errors import UsageError
         from .linear_svm import fit_classes
 
-        if not self.c or min(self.c) <= 0:
-            raise UsageError("--set c must list one or more numbers above 0, e.g. --set c=[0.5].")
+        require_above_zero(self, "c", "positive_weight", "folds")
         voc = read_labels(data, train=("trainval",), test="test")
         train, test = voc.splits["trainval"], voc.splits["test"]
         vectors, tested = (_unit_features(encoder, part, setup) for part in (train, test))

@@ -48,7 +48,7 @@ def test_colours_are_told_apart_and_the_report_names_the_rate(encoder, colours, 
 
 
 def test_a_sweep_without_rates_or_without_images_to_hold_out_is_refused(encoder, colours, tmp_path):
-    with pytest.raises(UsageError, match="leaves no rate"):
+    with pytest.raises(UsageError, match=r"lr is \[\]; it must be numbers above 0"):
         linear_cached().changed(["lr=[]"]).run(encoder, colours, tmp_path / "run")
     with pytest.raises(DataError, match="no class there has two"):
         sweep(FEW, torch.eye(3), torch.arange(3), 3, seed=0)

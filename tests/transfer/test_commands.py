@@ -59,3 +59,21 @@ def test_existing_outputs_are_refused_before_any_work(encoder_folder, tmp_path):
         commands.transfer("knn", encoder="nowhere", data=tmp_path / "nowhere", out=out)
     with pytest.raises(OutputExists):
         commands.compare([tmp_path / "nowhere"], out=out)
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "message"),
+    [
+        ("knn", "k=0", "k is 0; it must be a number above 0"),
+        ("knn", "temperature=0", "temperature is 0.0"),
+        ("linear", "l2=[0.1,0]", r"l2 is \[0.1, 0.0\]; it must be numbers above 0"),
+        ("linear-moco", "epochs=0", "epochs is 0"),
+        ("linear-cached", "batch_size=-1", "batch_size is -1"),
+        ("finetune", "layer_lr=0", "layer_lr is 0.0"),
+        ("retrieval", "k=5", "ClassRetrieval has no field k; it has at"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_a_sentence(task, change, message, encoder, colours, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        commands.find_task(task).changed([change]).run(encoder, colours, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

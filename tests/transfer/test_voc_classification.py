@@ -69,7 +69,7 @@ def test_a_photo_with_only_difficult_objects_of_a_class_is_left_out_of_its_test(
 def test_one_c_is_taken_as_it_is(encoder, squares, tmp_path):
     report = voc07_map().changed(["c=[0.5]"]).run(encoder, squares, tmp_path / "run")
     assert set(report.details["C_of_class"].values()) == {0.5}
-    with pytest.raises(UsageError, match="must list one or more numbers above 0"):
+    with pytest.raises(UsageError, match=r"c is \[\]; it must be numbers above 0"):
         voc07_map().changed(["c=[]"]).run(encoder, squares, tmp_path / "other")
 
 
