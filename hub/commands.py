@@ -80,7 +80,7 @@ def doctor() -> None:
     """
     from rich.text import Text
 
-    from .doctor import examine, not_ready
+    from .doctor import examine, not_ready, ways_to_mend
 
     console = Console(highlight=False)
     with console.status("Asking the packages, each in a process of its own"):
@@ -97,11 +97,11 @@ def doctor() -> None:
     for tasks, lacks in not_ready(findings).items():
         word, colour = ("no", "yellow") if lacks else ("ok", "green")
         console.print(Text.assemble((f"{word:3}", colour), tasks, f" (lacks {', '.join(lacks)})" if lacks else ""))
-    mends = {finding.mend: finding.subject for finding in reversed(findings) if finding.mend}
+    mends = ways_to_mend(findings)
     if mends:
         console.print("\n[bold]What mends it[/]")
-    for mend, subject in reversed(mends.items()):
-        console.print(Text(f"{subject}:\n  {mend}"), soft_wrap=True)
+    for subjects, mend in mends.items():
+        console.print(Text(f"{subjects}:\n  {mend}"), soft_wrap=True)
     core = [finding for finding in findings if finding.breaks_the_core]
     if core:
         raise GoodviewsError(

@@ -39,6 +39,7 @@ TASKS = {  # groups of tasks, and for what the findings must be fine
     "image index and search": "index and search",
     "plots and pages of comparisons": "plots",
 }
+PLAIN = "pip install "
 EVALUATORS = ("faster-coco-eval", "pycocotools")
 DETECTRON2 = (
     "pip install setuptools wheel ninja && "
@@ -68,7 +69,7 @@ def examine() -> list[Finding]:
     answers = ask(installed)
     return [
         *_requirements(answers),
-        _torchvision_fits_torch(),
+        *_torchvision_fits_torch(),
         _gpu(answers["core"]),
         _processor(),
         _coco_evaluator(answers),
@@ -80,10 +81,27 @@ def examine() -> list[Finding]:
 def not_ready(findings: Iterable[Finding]) -> dict[str, list[str]]:
     """For each group of tasks what it lacks; an empty list where it can run."""
     lacks = [finding for finding in findings if finding.state in {"missing", "broken"}]
+    core = [finding.subject for finding in lacks if finding.needed_for == EVERYTHING]
+    short = ["what everything needs"] if core else []
     return {
-        tasks: [finding.subject for finding in lacks if finding.needed_for in {EVERYTHING, use}]
+        tasks: core if use == EVERYTHING else short + [found.subject for found in lacks if found.needed_for == use]
         for tasks, use in TASKS.items()
     }
+
+
+def ways_to_mend(findings: Iterable[Finding]) -> dict[str, str]:
+    """A command by what it mends; packages that are only missing share one."""
+    ways: dict[str, str] = {}
+    missing: list[Finding] = []
+    for finding in findings:
+        if finding.mend and finding.state == "missing" and "&&" not in finding.mend:
+            missing.append(finding)
+        elif finding.mend:
+            ways[finding.subject] = finding.mend
+    if not missing:
+        return ways
+    command = PLAIN + " ".join(str(finding.mend).removeprefix(PLAIN) for finding in missing)
+    return {", ".join(finding.subject for finding in missing): command, **ways}
 
 
 def _requirements(answers: dict[str, Answer]) -> Iterable[Finding]:
@@ -127,18 +145,18 @@ def _failure(name: str, answers: dict[str, Answer]) -> str | None:
     return answers["core"].failure if unreached and name == unreached[0] else None
 
 
-def _torchvision_fits_torch() -> Finding:
+def _torchvision_fits_torch() -> Iterable[Finding]:
     torch, torchvision = _version("torch"), _version("torchvision")
-    subject = "torchvision for torch"
     if torch is None or torchvision is None:
-        return Finding(subject, "missing", "one of them is not installed", EVERYTHING, "pip install torch torchvision")
-    public = Version(torch).public  # without +cu126
+        return
+    subject, public = "torchvision for torch", Version(torch).public  # without +cu126
     wants = [r for text in metadata.requires("torchvision") or [] if (r := Requirement(text)).name == "torch"]
     if all(requirement.specifier.contains(public, prereleases=True) for requirement in wants):
-        return Finding(subject, "fine", f"{torchvision} goes with {torch}", EVERYTHING)
+        yield Finding(subject, "fine", f"{torchvision} goes with {torch}", EVERYTHING)
+        return
     asked = ", ".join(str(requirement.specifier) for requirement in wants)
     mend = f'pip install --upgrade "torch=={public}" torchvision'
-    return Finding(subject, "broken", f"{torchvision} is built for torch {asked}, found {torch}", EVERYTHING, mend)
+    yield Finding(subject, "broken", f"{torchvision} is built for torch {asked}, found {torch}", EVERYTHING, mend)
 
 
 def _gpu(core: Answer) -> Finding:

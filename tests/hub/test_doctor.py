@@ -8,7 +8,7 @@ import pytest
 
 from goodviews.hub import doctor
 from goodviews.hub.cli import main
-from goodviews.hub.doctor import Finding, examine, not_ready
+from goodviews.hub.doctor import Finding, examine, not_ready, ways_to_mend
 from goodviews.hub.doctor_probes import Answer, ask
 
 VERSIONS = {
@@ -58,7 +58,20 @@ def test_missing_and_old_packages_are_named_with_the_command(machine):
     del machine[0]["torch"]
     assert (finding("torch").state, finding("torch").mend) == ("missing", 'pip install "torch>=2.6"')
     assert finding("timm").found == "0.9.0, but >=1.0.12 is needed"
-    assert all(subjects for subjects in not_ready(examine()).values())  # without the core nothing can run
+    ready = not_ready(examine())
+    assert ready["pretraining, classification, VOC detection"] == ["torch", "timm"]
+    assert ready["image index and search"] == ["what everything needs", "faiss-cpu"]
+    assert not any(found.subject == "torchvision for torch" for found in examine())
+
+
+def test_packages_that_are_only_missing_share_a_command(machine):
+    machine[0]["timm"] = "0.9.0"
+    for name in ("torch", "pycocotools"):
+        del machine[0][name]
+    ways = ways_to_mend(examine())
+    assert ways["torch, faiss-cpu, COCO evaluator"] == 'pip install "torch>=2.6" "faiss-cpu>=1.9" faster-coco-eval'
+    assert ways["timm"] == 'pip install "timm>=1.0.12"'
+    assert "git+https" in ways["detectron2"]
 
 
 def test_torchvision_of_another_torch_is_found_without_importing_either(machine):
@@ -151,7 +164,7 @@ def test_packages_that_crash_or_hang_only_harm_their_own_process(tmp_path, monke
 def test_the_command_fails_only_for_the_core(machine, capsys):
     main(["doctor"])
     printed = capsys.readouterr().out
-    assert 'pip install "faiss-cpu>=1.9"' in printed
+    assert 'faiss-cpu:\n  pip install "faiss-cpu>=1.9"' in printed
     assert "no image index and search (lacks faiss-cpu)" in printed
     machine[2]["core"] = Answer({"numpy": {}}, "ImportError: libjpeg is gone")
     machine[1]["goodviews"].append("pillow>=10")
