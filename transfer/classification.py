@@ -38,7 +38,10 @@ def knn() -> Task:
 
 
 def linear() -> Task:
-    """Logistic regression on the frozen features; see `linear.py` for why not the published SGD settings."""
+    """Logistic regression on the frozen features, fitted to convergence, its penalty chosen on a held-out part.
+
+    See `linear.py` for why not the published SGD settings.
+    """
     return Task(
         name="linear",
         fine_tuned="a linear layer",

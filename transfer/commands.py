@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,18 +101,28 @@ def transfer(
 
 
 def tasks() -> None:
-    """List the tasks: what is fine-tuned, what is measured, and the data that each reads."""
+    """List the tasks, by the data that they read: what each is, what is fine-tuned and what is measured."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("task", "what is fine-tuned, measured, and read", show_lines=True)
-    table.columns[0].no_wrap = True
+    tables: dict[str, RichTable] = {}
     for name, make in TASKS.items():
         task = make()
+        if task.layout not in tables:
+            title = escape(f"Reads {task.layout}")
+            tables[task.layout] = Table("task", "what it is", title=title, title_justify="left", show_lines=True)
+            tables[task.layout].columns[0].no_wrap = True
         protocol = f" (protocol {task.name})" if task.name != name else ""
-        table.add_row(name, escape(f"{task.fine_tuned}; {task.metric}{protocol}\n{task.layout}"))
-    Console().print(table)
+        measured = escape(f"Fine-tunes {task.fine_tuned}; {task.metric}{protocol}")
+        tables[task.layout].add_row(name, f"{escape(_summary(make))}\n[dim]{measured}[/]")
+    for table in tables.values():
+        Console().print(table)
+
+
+def _summary(make: Callable[[], Task]) -> str:
+    """The first paragraph of a task's docstring."""
+    return " ".join((inspect.getdoc(make) or "").split("\n\n")[0].split())
 
 
 def compare(

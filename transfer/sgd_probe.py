@@ -37,25 +37,28 @@ Initial = Literal["default", "normal", "zeros"]
 
 
 def linear_pycontrast() -> Task:
-    """PyContrast's: InfoMin, InstDis, CMC, PIRL and its MoCos. Which epoch its tables show is not said: the last."""
+    """PyContrast's probe, of InfoMin too: rate 30, a fifth after 30, 40 and 50 epochs of 60. The last epoch counts,
+    since which one its tables show is not said."""
     return _task("linear-pycontrast", SgdProbe())
 
 
 def linear_moco() -> Task:
-    """MoCo v1's and v2's."""
+    """MoCo's probe: rate 30, a tenth after 60 and 80 epochs of 100; the best epoch counts."""
     probe = SgdProbe(epochs=100, schedule=Steps((60, 80), 0.1), initial="normal", crop_scale=(0.08, 1.0))
     return _task("linear-moco", replace(probe, reported="best epoch on test"))
 
 
 def linear_clsa() -> Task:
-    """CLSA's: rate 10, a cosine that ends at 0.01."""
+    """CLSA's probe: rate 10, a cosine to 0.01 over 100 epochs; the best epoch counts."""
     probe = SgdProbe(lr=10.0, epochs=100, schedule=Cosine(floor=0.01), initial="normal", crop_scale=(0.08, 1.0))
     return _task("linear-clsa", replace(probe, reported="best epoch on test"))
 
 
 def linear_simclr() -> Task:
-    """SimCLR's: Nesterov, 0.1 for each 256 images of a batch of 4096. Its encoders take photos without normalisation:
-    so their preprocessing must say."""
+    """SimCLR's probe: Nesterov, rate 0.1 for each 256 images of a batch of 4096, 90 epochs.
+
+    Its encoders take photos without normalisation; so their preprocessing must say.
+    """
     probe = SgdProbe(
         lr=1.6,
         batch_size=4096,

@@ -37,7 +37,7 @@ def voc07_map() -> Task:
 
 
 def voc07_map_logistic() -> Task:
-    """The same with logistic regressions."""
+    """A logistic regression for each class, its C by cross-validation."""
     return _task("voc07-map-logistic", VocMap(loss="logistic", positive_weight=1.0))
 
 
