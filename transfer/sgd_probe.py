@@ -169,6 +169,7 @@ def _fit(
     from .training_images import TrainingImages, crop_and_flip
 
     device = test.vectors.device
+    encoder.eval()  # batch norm with its running statistics, as published
     layer = new_layer(encoder.num_features, len(train.classes), settings.initial, setup.seed).to(device)
     optimizer = torch.optim.SGD(
         layer.parameters(),
