@@ -6,6 +6,7 @@ process (`doctor_probes.py`).
 
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -132,7 +133,7 @@ def _package(requirement: Requirement, answers: dict[str, Answer], needed_for: s
     failure = _failure(name, answers)
     if failure:
         mend = f'pip install --force-reinstall --no-cache-dir "{name}{requirement.specifier}"'
-        return Finding(name, "broken", f"{version}: {failure}", needed_for, mend)
+        return Finding(name, "broken", f"{version}: {failure}", needed_for, _install_missing(failure) or mend)
     return Finding(name, "fine", version, needed_for)
 
 
@@ -143,6 +144,12 @@ def _failure(name: str, answers: dict[str, Answer]) -> str | None:
     stages = ["numpy", "pillow", "torch", "torchvision", "timm", "accelerate"]
     unreached = [stage for stage in stages if stage not in answers["core"].facts]
     return answers["core"].failure if unreached and name == unreached[0] else None
+
+
+def _install_missing(failure: str) -> str | None:
+    """The command when a package only lacks another."""
+    found = re.search(r"No module named '(\w+)'", failure)
+    return f"pip install {found[1]}" if found else None
 
 
 def _torchvision_fits_torch() -> Iterable[Finding]:
@@ -216,7 +223,8 @@ def _detectron2(answer: Answer | None, core: Answer) -> Iterable[Finding]:
     has_gpu = bool(core.facts.get("torch", {}).get("gpus"))
     version = _version("detectron2")
     if answer.failure:
-        yield Finding("detectron2", "broken", f"{version}: {answer.failure}", use, rebuild)
+        mend = _install_missing(answer.failure) or rebuild
+        yield Finding("detectron2", "broken", f"{version}: {answer.failure}", use, mend)
     elif has_gpu and answer.facts["detectron2"]["cuda"] is None:
         mend = rebuild.replace("&& pip", "&& FORCE_CUDA=1 pip")
         yield Finding("detectron2", "broken", f"{version} was built without CUDA, and there is a GPU", use, mend)

@@ -125,6 +125,8 @@ def test_detectron2_is_asked_for_its_build_and_its_trap(machine, monkeypatch):
     assert "FORCE_CUDA=1 pip install --force-reinstall --no-deps" in str(finding("detectron2").mend)
     machine[2]["detectron2"] = Answer({}, "ImportError: undefined symbol")
     assert finding("detectron2").found == "0.6: ImportError: undefined symbol"
+    machine[2]["detectron2"] = Answer({}, "ModuleNotFoundError: No module named 'fvcore'")
+    assert finding("detectron2").mend == "pip install fvcore"
 
 
 def test_one_working_coco_evaluator_is_enough(machine):
