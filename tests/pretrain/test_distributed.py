@@ -132,7 +132,7 @@ def two_sizes():
     names = [tuple(f"{kind}_{px}" for px in (32, 16)) for kind in ("weak", "strong")]
     return replace(
         clsa_smoke(),
-        views=clsa_views(px=32, weak=crops, strong=crops),
+        views=clsa_views(crops[0], weak=crops, strong=crops),
         objective=Clsa(*names),
         architecture="test_nfnet",
         batch_size=8,
