@@ -249,7 +249,12 @@ def _prepare(
     identity = run_folder.Identity(describe(recipe), description, seed, arithmetic)
     run_folder.check(out, identity, resume=resume, overwrite=overwrite)
     network = build_network(
-        recipe.architecture, head=recipe.head, dim=recipe.dim, patches=recipe.objective.patches, seed=seed
+        recipe.architecture,
+        head=recipe.head,
+        dim=recipe.dim,
+        patches=recipe.objective.patches,
+        seed=seed,
+        zero_init_last=recipe.zero_init_last,
     ).to(accelerator.device)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not resume:

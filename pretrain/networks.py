@@ -51,11 +51,19 @@ class ContrastiveNetwork(nn.Module):
         return slow.to(memory_format=torch.channels_last)
 
 
-def build_network(architecture: str, *, head: HeadKind, dim: int, patches: int, seed: int) -> ContrastiveNetwork:
-    """A randomly initialised network; equal seeds give equal weights. `patches` 0 leaves the jigsaw head out."""
+def build_network(
+    architecture: str, *, head: HeadKind, dim: int, patches: int, seed: int, zero_init_last: bool = False
+) -> ContrastiveNetwork:
+    """A randomly initialised network; equal seeds give equal weights. `patches` 0 leaves the jigsaw head out.
+
+    With `zero_init_last` the last batch norm of every residual branch starts at zero, where the architecture has such.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = speed_up_small_maps(build_backbone(architecture))
+        for block in backbone.modules() if zero_init_last else ():
+            if hasattr(block, "zero_init_last"):
+                block.zero_init_last()  # timm's name for it
         features = cast(int, backbone.num_features)
         projection = ProjectionHead(features, dim, head)
         jigsaw = JigsawHead(features, dim, head, patches) if patches else None

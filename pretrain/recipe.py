@@ -30,6 +30,8 @@ class Recipe:
     queue: keys that serve as negatives; keep it well below the number of images, or an image meets its own old keys.
     key_momentum: share of the key network's old weights that stays at a step.
     key_group: images whose keys share batch-norm statistics (see MomentumPair).
+    zero_init_last: let every residual branch start as nothing. Not published for these methods; meant for short runs,
+        since a plain start makes all images look alike and the first thing learned can then be how old a key is.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Recipe:
     queue: int = 65536
     key_momentum: float = 0.999
     key_group: int = 32
+    zero_init_last: bool = False
 
     @property
     def input_px(self) -> int:

@@ -114,3 +114,11 @@ def test_equal_seeds_give_equal_networks_and_leave_the_global_generator_alone():
     assert torch.equal(torch.rand(1), expected)
     second = build_network("resnet18", head="mlp", dim=16, patches=9, seed=2)
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values()))
+
+
+def test_residual_branches_can_start_as_nothing():
+    plain = build_network("resnet18", head="mlp", dim=16, patches=0, seed=2)
+    still = build_network("resnet18", head="mlp", dim=16, patches=0, seed=2, zero_init_last=True)
+    assert plain.backbone.layer2[0].bn2.weight.eq(1).all()
+    assert still.backbone.layer2[0].bn2.weight.eq(0).all()
+    assert still.backbone.layer2[0].conv2.weight.equal(plain.backbone.layer2[0].conv2.weight)
