@@ -196,11 +196,11 @@ class _Photos(Dataset):
             return position, name, str(error)
 
 
-def build_backbone(architecture: str) -> nn.Module:
+def build_backbone(architecture: str, *, zero_init_last: bool = False) -> nn.Module:
     """A timm network without classifier, randomly initialised from torch's global generator.
 
-    The last batch norm of a residual block starts at one, as in torchvision and the published recipes; timm's own
-    default would start it at zero.
+    The last batch norm of a ResNet's residual branches starts at one, as in torchvision and the published recipes;
+    with `zero_init_last` at zero, timm's own default.
 
     Raises:
         UsageError: timm does not know the name.
@@ -209,5 +209,5 @@ def build_backbone(architecture: str) -> nn.Module:
         near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
         raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
     if architecture in timm.list_models(module="resnet"):
-        return timm.create_model(architecture, num_classes=0, zero_init_last=False)
+        return timm.create_model(architecture, num_classes=0, zero_init_last=zero_init_last)
     return timm.create_model(architecture, num_classes=0)

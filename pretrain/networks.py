@@ -56,14 +56,11 @@ def build_network(
 ) -> ContrastiveNetwork:
     """A randomly initialised network; equal seeds give equal weights. `patches` 0 leaves the jigsaw head out.
 
-    With `zero_init_last` the last batch norm of every residual branch starts at zero, where the architecture has such.
+    With `zero_init_last` the last batch norm of every residual branch starts at zero, in ResNets and their like.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = speed_up_small_maps(build_backbone(architecture))
-        for block in backbone.modules() if zero_init_last else ():
-            if hasattr(block, "zero_init_last"):
-                block.zero_init_last()  # timm's name for it
+        backbone = speed_up_small_maps(build_backbone(architecture, zero_init_last=zero_init_last))
         features = cast(int, backbone.num_features)
         projection = ProjectionHead(features, dim, head)
         jigsaw = JigsawHead(features, dim, head, patches) if patches else None
