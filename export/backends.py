@@ -77,7 +77,7 @@ def open_encoder(source: str | Path) -> EncodesPhotos:
 def identify(encoder: "Encoder") -> EncoderIdentity:
     """Identity of a PyTorch encoder, its fingerprint computed now."""
     from ..hub.fingerprint import fingerprint
-    from ..hub.report import encoder_id
+    from ..hub.identity import encoder_id
 
     known = encoder_id(encoder)
     return EncoderIdentity(

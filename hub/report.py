@@ -8,15 +8,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .atomic import write_json
 from .errors import DataError
 from .provenance import command, commit, hardware, libraries, version
-
-if TYPE_CHECKING:
-    from .encoder import Encoder
-    from .frozen import ExportedEncoder
 
 FORMAT = 1
 
@@ -83,17 +79,6 @@ def gather_evidence() -> Iterator[Evidence]:
         yield evidence
     finally:
         evidence.seconds = round(time.monotonic() - begin, 1)
-
-
-def encoder_id(encoder: "Encoder | ExportedEncoder") -> EncoderId:
-    """Identity of an encoder for a report."""
-    from .artifact import weights_sha256
-    from .frozen import ExportedEncoder
-
-    if isinstance(encoder, ExportedEncoder):
-        return encoder.id
-    recipe = (encoder.origin.recipe or {}).get("name")
-    return EncoderId(encoder.origin.name, encoder.architecture, weights_sha256(encoder), recipe)
 
 
 def save_report(report: Report, path: Path) -> Path:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..hub.atomic import write_bytes, write_text
 from ..hub.encoder import Encoder
 from ..hub.errors import ArtifactError, GoodviewsError
-from ..hub.report import encoder_id
+from ..hub.identity import encoder_id
 from .task import Setup
 
 Row = dict[str, float]  # a line of metrics.jsonl

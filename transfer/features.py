@@ -19,8 +19,8 @@ from ..hub.atomic import write_bytes
 from ..hub.errors import DataError
 from ..hub.folders import ImageFolder, train_and_test
 from ..hub.frozen import ExportedEncoder, FrozenEncoder
+from ..hub.identity import encoder_id
 from ..hub.images import SkippedImages
-from ..hub.report import encoder_id
 from .task import Setup, digest_of
 
 BATCH_SIZE = 64

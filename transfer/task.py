@@ -29,7 +29,8 @@ from ..hub.atomic import new_folder
 from ..hub.changes import with_change
 from ..hub.errors import UsageError
 from ..hub.frozen import ExportedEncoder
-from ..hub.report import Report, encoder_id, gather_evidence, save_report
+from ..hub.identity import encoder_id
+from ..hub.report import Report, gather_evidence, save_report
 
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.atomic import write_text
-from ..hub.report import encoder_id
+from ..hub.identity import encoder_id
 from .detection import DetectionSettings, scale_to_batch
 from .task import Measurement, Setup, Task, digest_of
 

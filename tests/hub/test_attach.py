@@ -8,7 +8,8 @@ import pytest
 from goodviews.hub import ArtifactError, DataError, OutputExists, check, from_pretrained, save
 from goodviews.hub.attach import attach_reports
 from goodviews.hub.cli import main
-from goodviews.hub.report import Evidence, Report, encoder_id, save_report
+from goodviews.hub.identity import encoder_id
+from goodviews.hub.report import Evidence, Report, save_report
 
 
 @pytest.fixture(scope="module")
