@@ -23,7 +23,7 @@ from .errors import OutputExists
 
 PHOTOS = Path(__file__).parent / "photos"
 RECIPE = "infomin_demo"
-RANDOM = "random:resnet18-64px"  # the network of RECIPE, untrained: what every score is compared with
+RANDOM = "random:resnet18-32px"  # the network of RECIPE, untrained: what every score is compared with
 DETECTION = "voc-detection-smoke"
 SEEN = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
 QUERIES = {  # what is searched for; none of these photos is in the index

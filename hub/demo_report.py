@@ -27,7 +27,7 @@ from .folders import ImageFolder, train_and_test
 from .images import read_image
 from .report import Report, load_report
 
-SMOOTHED_OVER = 9  # steps
+SMOOTHED_OVER = 25  # steps
 CURVES = {"contrast": "whole photo", "jigsaw": "shuffled patches"}  # losses in metrics.jsonl: what is matched
 
 
