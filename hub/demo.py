@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from .atomic import refuse_existing, write_json
+from .demo_queries import QUERIES
 from .errors import OutputExists
 
 PHOTOS = Path(__file__).parent / "photos"
@@ -26,11 +27,6 @@ RECIPE = "infomin_demo"
 RANDOM = "random:resnet18-32px"  # the network of RECIPE, untrained: what every score is compared with
 DETECTION = "voc-detection-smoke"
 SEEN = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
-QUERIES = {  # what is searched for; none of these photos is in the index
-    "raccoon": "val/raccoon/raccoon-69.jpg",
-    "blood": "val/blood/blood-00356.jpg",
-    "kitchen": "val/indoors/coco-30213.jpg",
-}
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image, ImageOps
 
 from .atomic import write_text
-from .demo import QUERIES
 from .demo_charts import LineChart, line_chart, running_mean
+from .demo_queries import QUERIES
 from .errors import DataError
 from .folders import ImageFolder, train_and_test
 from .images import read_image
