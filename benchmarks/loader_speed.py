@@ -26,9 +26,10 @@ from published_infomin import published_views as infomin
 from torch import Tensor
 from torchvision import transforms
 
+from goodviews.hub.folders import ImageFolder
 from goodviews.hub.provenance import commit, hardware
 from goodviews.pretrain.choose import choose
-from goodviews.pretrain.data import ImageSource, open_images
+from goodviews.pretrain.data import open_images
 from goodviews.pretrain.decode import decoder
 from goodviews.pretrain.views import View
 from goodviews.pretrain.worker import Photos
@@ -67,7 +68,7 @@ def main() -> None:
         print(f"figures: {arguments.out}")
 
 
-def measure(recipe: str, source: ImageSource, *, rounds: int, per_round: int) -> dict:
+def measure(recipe: str, source: ImageFolder, *, rounds: int, per_round: int) -> dict:
     """Rates and ratios of the four ways, and what they depend on."""
     ways = _ways(source, choose(recipe).views, PUBLISHED[recipe]())
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -96,7 +97,7 @@ def measure(recipe: str, source: ImageSource, *, rounds: int, per_round: int) ->
 
 
 def _ways(
-    source: ImageSource, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]
+    source: ImageFolder, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]
 ) -> dict[str, Callable[[list[int]], None]]:
     random.seed(0)
     torch.manual_seed(0)

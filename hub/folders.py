@@ -25,9 +25,14 @@ class ImageFolder:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def name(self) -> str:
+        """The folder's own name, not where it lies."""
+        return self.root.resolve().name
+
     def describe(self) -> dict[str, object]:
         """What a report or a card says of the data: names and counts, no private path."""
-        return {"name": self.root.resolve().name, "images": len(self), "classes": list(self.classes)}
+        return {"name": self.name, "images": len(self), "classes": list(self.classes)}
 
 
 def image_folder(root: Path | str) -> ImageFolder:

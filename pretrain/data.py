@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..hub.errors import DataError, UsageError
-from ..hub.folders import training_folder
+from ..hub.folders import ImageFolder, training_folder
 from ..hub.images import SkippedImages
 from .decode import decoder
 from .randomness import epoch_order
@@ -26,31 +26,13 @@ from .worker import Loaded, Photos
 _PREFETCH = 4  # batches each worker prepares ahead
 
 
-@dataclass(frozen=True)
-class ImageSource:
-    """The images to learn from; `labels` (positions in `classes`) are there when the folder is labelled."""
-
-    name: str
-    paths: tuple[Path, ...]
-    labels: tuple[int, ...] | None
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def describe(self) -> dict[str, object]:
-        """What may be published of the data: the folder's own name, not where it lies."""
-        return {"name": self.name, "images": len(self), "classes": list(self.classes)}
-
-
-def open_images(path: Path) -> ImageSource:
+def open_images(path: Path) -> ImageFolder:
     """The images below a folder: all of a flat or labelled one, the `train` part of a split one.
 
     Raises:
         DataError: the folder is missing or holds no image.
     """
-    folder = training_folder(path)
-    return ImageSource(Path(path).resolve().name, folder.paths, folder.labels, folder.classes)
+    return training_folder(path)
 
 
 @dataclass(frozen=True)
@@ -83,7 +65,7 @@ class ViewLoader:
 
     def __init__(
         self,
-        source: ImageSource,
+        source: ImageFolder,
         views: Sequence[View],
         *,
         batch_size: int,

@@ -6,37 +6,27 @@ the same libraries and numbers of processes and threads; the number of loader wo
 """
 
 import copy
-import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from ..hub import artifact
 from ..hub.encoder import Encoder, Origin
 from ..hub.errors import GoodviewsError
-from ..hub.folders import training_folder
 from ..hub.preprocessing import Preprocessing
 from ..hub.provenance import commit
-from . import checkpoint, run_folder
-from .checkpoint import RunState
-from .data import Batch, ViewLoader, open_images
-from .momentum import KeyQueue, MomentumPair
-from .monitor import Monitor, Progress
-from .networks import build_network
-from .objective import Networks, Step, draw_orders, step_seed
-from .online_knn import OnlineKnn, online_knn
-from .precision import Device, Precision, resolve_device, resolve_precision
-from .recipe import Recipe, describe, validate
+from . import checkpoint
+from .data import Batch
+from .monitor import Progress
+from .objective import Step, draw_orders, step_seed
+from .online_knn import online_knn
+from .precision import Device, Precision
+from .recipe import Recipe, describe
 from .schedule import Moment
+from .start import Run, prepare
 from .stop import StopRequest, stop_request
-
-log = logging.getLogger(__name__)
 
 SAVE_AFTER_S = 600.0
 
@@ -79,7 +69,7 @@ def pretrain(
         UsageError, OutputExists, DataError: the request cannot be met; nothing was written.
         GoodviewsError: the loss is not a number, the disk is full, or the run was asked to stop.
     """
-    run = _prepare(recipe, data, out, seed, workers, device, precision, resume, overwrite, save_every, observe)
+    run = prepare(recipe, data, out, seed, workers, device, precision, resume, overwrite, save_every, observe)
     if knn_every != 0 and run.accelerator.is_main_process:
         knn = online_knn(data, _encoder(run))
         run.gauge = None if knn is None else (knn, knn_every or max(1, recipe.epochs // 10))
@@ -88,35 +78,7 @@ def pretrain(
     return out / "encoder"
 
 
-@dataclass
-class _Run:
-    """A run in memory: what was asked for, and the parts that work on it."""
-
-    recipe: Recipe
-    out: Path
-    seed: int
-    save_every: int | None
-    data: dict
-    accelerator: Accelerator
-    loader: ViewLoader
-    networks: Networks
-    optimizer: torch.optim.Optimizer
-    state: RunState
-    monitor: Monitor
-    gauge: tuple[OnlineKnn, int] | None = None
-    saved_at: float = 0.0
-
-    @property
-    def steps(self) -> int:
-        return self.recipe.epochs * self.loader.steps_per_epoch
-
-    @property
-    def epoch(self) -> float:
-        """Epochs done, with the share of the one under way."""
-        return self.state.step / self.loader.steps_per_epoch
-
-
-def _learn(run: _Run, stop: StopRequest) -> None:
+def _learn(run: Run, stop: StopRequest) -> None:
     """From the current step to the last; evaluation and checkpoints come between two steps."""
     if run.state.step == 0:
         _evaluate(run)
@@ -143,7 +105,7 @@ def _learn(run: _Run, stop: StopRequest) -> None:
     _save(run)
 
 
-def _step(run: _Run, batch: Batch) -> Step:
+def _step(run: Run, batch: Batch) -> Step:
     """One step of training: all that changes, in its order."""
     recipe, state, accelerator = run.recipe, run.state, run.accelerator
     rank, world = accelerator.process_index, accelerator.num_processes
@@ -161,7 +123,7 @@ def _step(run: _Run, batch: Batch) -> Step:
     return step
 
 
-def _set_learning_rate(run: _Run) -> float:
+def _set_learning_rate(run: Run) -> float:
     epoch, step = divmod(run.state.step, run.loader.steps_per_epoch)
     at = Moment(epoch, step, run.loader.steps_per_epoch, run.recipe.epochs, run.recipe.batch_size)
     lr = run.recipe.schedule(run.recipe.optimizer.lr, at)
@@ -170,7 +132,7 @@ def _set_learning_rate(run: _Run) -> float:
     return lr
 
 
-def _evaluate(run: _Run) -> None:
+def _evaluate(run: Run) -> None:
     """The online kNN, when this epoch's end, the start or the end of the run asks for it."""
     if run.gauge is None or not run.accelerator.is_main_process:
         return
@@ -179,13 +141,13 @@ def _evaluate(run: _Run) -> None:
         run.monitor.knn(run.state.step, run.epoch, knn(_encoder(run)))
 
 
-def _is_time_to_save(run: _Run) -> bool:
+def _is_time_to_save(run: Run) -> bool:
     if run.save_every is not None:
         return run.state.step % run.save_every == 0
     return time.monotonic() - run.saved_at > SAVE_AFTER_S
 
 
-def _agree(run: _Run, stop: bool, save: bool) -> tuple[bool, bool]:
+def _agree(run: Run, stop: bool, save: bool) -> tuple[bool, bool]:
     """What any process wants, all do: a signal may reach one of them only, and clocks differ."""
     if run.accelerator.num_processes == 1:
         return stop, save
@@ -193,7 +155,7 @@ def _agree(run: _Run, stop: bool, save: bool) -> tuple[bool, bool]:
     return bool(wishes[0] > 0), bool(wishes[1] > 0)
 
 
-def _save(run: _Run) -> None:
+def _save(run: Run) -> None:
     """The checkpoint, then the encoder as it is now; by the first process, and not once a loss is no number."""
     run.monitor.require_finite(run.state.step)
     if run.accelerator.is_main_process:
@@ -204,7 +166,7 @@ def _save(run: _Run) -> None:
     run.saved_at = time.monotonic()
 
 
-def _encoder(run: _Run) -> Encoder:
+def _encoder(run: Run) -> Encoder:
     """The query network's backbone as it is now, copied, so that nothing done with it reaches training."""
     backbone = copy.deepcopy(run.state.pair.query.backbone)
     knn = {} if run.monitor.knn_top1 is None else {"online_knn_top1": run.monitor.knn_top1}
@@ -217,92 +179,3 @@ def _encoder(run: _Run) -> Encoder:
         metrics=knn,
     )
     return Encoder(backbone, Preprocessing(input_px=run.recipe.input_px), origin)
-
-
-def _prepare(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    seed: int,
-    workers: int,
-    device: Device,
-    precision: Precision,
-    resume: bool,
-    overwrite: bool,
-    save_every: int | None,
-    observe: Callable[[Progress], None],
-) -> _Run:
-    """Check everything, then claim the RUN folder, then build the parts and put a checkpoint back into them."""
-    processor = resolve_device(device)
-    arithmetic = resolve_precision(precision, processor)
-    accelerator = _accelerator(processor, arithmetic)
-    rank, world = accelerator.process_index, accelerator.num_processes
-    source = open_images(data)
-    description = run_folder.describe_data(training_folder(data))
-    validate(recipe, images=len(source), world=world)
-    if recipe.queue >= len(source) and accelerator.is_main_process:
-        log.warning(
-            "the queue (%d keys) is not smaller than the data (%d images): images meet their own old keys as negatives",
-            recipe.queue,
-            len(source),
-        )
-    identity = run_folder.Identity(describe(recipe), description, seed, arithmetic)
-    run_folder.check(out, identity, resume=resume, overwrite=overwrite)
-    network = build_network(
-        recipe.architecture,
-        head=recipe.head,
-        dim=recipe.dim,
-        patches=recipe.objective.patches,
-        seed=seed,
-        zero_init_last=recipe.zero_init_last,
-    ).to(accelerator.device)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process and not resume:
-        run_folder.begin(out, identity)
-
-    pair = MomentumPair(network, momentum=recipe.key_momentum, group=recipe.key_group)
-    sgd = torch.optim.SGD(network.parameters(), **vars(recipe.optimizer))
-    query, optimizer = accelerator.prepare(network, sgd)
-    query.train()
-    keys = partial(pair.keys, rank=rank, gather=accelerator.gather, autocast=accelerator.autocast)
-    state = RunState(
-        pair, KeyQueue(recipe.queue, recipe.dim, seed=seed, device=accelerator.device), sgd, accelerator.scaler
-    )
-    loader = ViewLoader(
-        source,
-        recipe.views,
-        batch_size=recipe.batch_size,
-        seed=seed,
-        workers=workers,
-        rank=rank,
-        world=world,
-        device=accelerator.device,
-    )
-    monitor = Monitor(
-        out if accelerator.is_main_process else None,
-        steps=recipe.epochs * loader.steps_per_epoch,
-        reduce=partial(accelerator.reduce, reduction="mean"),
-        observe=observe,
-    )
-    if resume:
-        monitor.restore(checkpoint.load(state, out / "state"), state.step, accelerator.device)
-    return _Run(
-        recipe,
-        out,
-        seed,
-        save_every,
-        description,
-        accelerator,
-        loader,
-        Networks(query, keys),
-        optimizer,
-        state,
-        monitor,
-    )
-
-
-def _accelerator(device: str, arithmetic: str) -> Accelerator:
-    """Accelerate keeps its settings for the whole process; a second run in it may want others."""
-    AcceleratorState._reset_state()
-    torch.backends.cudnn.deterministic = True
-    return Accelerator(cpu=device == "cpu", mixed_precision={"fp32": "no"}.get(arithmetic, arithmetic))

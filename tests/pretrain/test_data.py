@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from goodviews.hub.errors import DataError, UsageError
+from goodviews.hub.folders import ImageFolder
 from goodviews.pretrain import worker
-from goodviews.pretrain.data import Batch, ImageSource, ViewLoader, open_images
+from goodviews.pretrain.data import Batch, ViewLoader, open_images
 from goodviews.pretrain.image_ops import ColorJitter, CutJigsaw, Flip, GaussianBlur, Grayscale, Normalize, RandAugment
 from goodviews.pretrain.views import RandomResizedCrop, View
 
@@ -26,7 +27,7 @@ VIEWS = (
 
 
 @pytest.fixture(scope="module")
-def source(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
+def source(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> ImageFolder:
     """Ten images in two classes."""
     root = tmp_path_factory.mktemp("images")
     for i in range(10):
@@ -36,7 +37,7 @@ def source(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Imag
     return open_images(root)
 
 
-def batches(source: ImageSource, *, epoch: int = 0, start_step: int = 0, **kwargs: int) -> list[Batch]:
+def batches(source: ImageFolder, *, epoch: int = 0, start_step: int = 0, **kwargs: int) -> list[Batch]:
     loader = ViewLoader(source, VIEWS, **{"batch_size": 4, "seed": 1, "workers": 0, **kwargs})
     return list(loader.epoch(epoch, start_step))
 
@@ -48,7 +49,7 @@ def assert_same(ours: list[Batch], theirs: list[Batch]) -> None:
         assert all(torch.equal(mine.views[view.name], other.views[view.name]) for view in VIEWS)
 
 
-def test_a_batch_holds_every_view_normalised(source: ImageSource):
+def test_a_batch_holds_every_view_normalised(source: ImageFolder):
     batch = batches(source)[0]
     assert batch.samples.dtype == torch.int64
     assert batch.views["query"].shape == (4, 3, 48, 48)
@@ -58,13 +59,13 @@ def test_a_batch_holds_every_view_normalised(source: ImageSource):
     assert batch.wait_s > 0
 
 
-def test_batches_do_not_depend_on_the_number_of_workers(source: ImageSource):
+def test_batches_do_not_depend_on_the_number_of_workers(source: ImageFolder):
     alone = batches(source)
     for workers in (1, 2):
         assert_same(batches(source, workers=workers), alone)
 
 
-def test_the_processes_of_a_run_share_out_the_batches_of_one(source: ImageSource):
+def test_the_processes_of_a_run_share_out_the_batches_of_one(source: ImageFolder):
     shares = [batches(source, rank=rank, world=2) for rank in range(2)]
     for whole, first, second in zip(batches(source), *shares, strict=True):
         assert torch.equal(whole.samples, torch.cat([first.samples, second.samples]))
@@ -73,7 +74,7 @@ def test_the_processes_of_a_run_share_out_the_batches_of_one(source: ImageSource
 
 
 def test_an_epoch_continues_at_any_step_without_decoding_what_came_before(
-    source: ImageSource, monkeypatch: pytest.MonkeyPatch
+    source: ImageFolder, monkeypatch: pytest.MonkeyPatch
 ):
     whole = batches(source, epoch=3, batch_size=3)
     read, original = [], worker.read_crops
@@ -82,20 +83,20 @@ def test_an_epoch_continues_at_any_step_without_decoding_what_came_before(
     assert len(read) == 6
 
 
-def test_workers_kept_between_epochs_show_each_epoch_its_own_views(source: ImageSource):
+def test_workers_kept_between_epochs_show_each_epoch_its_own_views(source: ImageFolder):
     loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=2)
     for epoch in (0, 1, 0):
         assert_same(list(loader.epoch(epoch)), batches(source, epoch=epoch))
     assert not torch.equal(batches(source, epoch=0)[0].samples, batches(source, epoch=1)[0].samples)
 
 
-def test_an_epoch_that_was_left_early_does_not_spill_into_the_next(source: ImageSource):
+def test_an_epoch_that_was_left_early_does_not_spill_into_the_next(source: ImageFolder):
     loader = ViewLoader(source, VIEWS, batch_size=2, seed=1, workers=2)
     next(loader.epoch(0))
     assert_same(list(loader.epoch(1, start_step=2)), batches(source, epoch=1, batch_size=2, start_step=2))
 
 
-def test_the_same_image_looks_different_in_the_next_epoch_and_with_another_seed(source: ImageSource):
+def test_the_same_image_looks_different_in_the_next_epoch_and_with_another_seed(source: ImageFolder):
     def picture(batch: Batch) -> torch.Tensor:
         return batch.views["query"][batch.samples == 3]
 
@@ -106,14 +107,14 @@ def test_the_same_image_looks_different_in_the_next_epoch_and_with_another_seed(
     assert not torch.equal(picture(first), picture(batches(source, seed=2, **everything)[0]))
 
 
-def test_loading_leaves_the_global_random_numbers_alone(source: ImageSource):
+def test_loading_leaves_the_global_random_numbers_alone(source: ImageFolder):
     torch.manual_seed(0)
     before = torch.get_rng_state()
     batches(source, workers=1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_worker_that_was_not_forked_gives_the_same_batches(source: ImageSource):
+def test_a_worker_that_was_not_forked_gives_the_same_batches(source: ImageFolder):
     """On macOS and Windows workers start afresh and receive all they have by pickle."""
     photos = pickle.loads(pickle.dumps(worker.Photos(source.paths, VIEWS, 1, renders=True)))
     batch = batches(source)[0]
@@ -121,7 +122,7 @@ def test_a_worker_that_was_not_forked_gives_the_same_batches(source: ImageSource
     assert all(torch.equal(loaded.images[view.name], batch.views[view.name]) for view in VIEWS)
 
 
-def test_workers_end_with_their_loader(source: ImageSource):
+def test_workers_end_with_their_loader(source: ImageFolder):
     loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=2)
     iterator = loader.epoch(0)
     next(iterator)
@@ -147,11 +148,11 @@ def test_every_odd_file_is_loaded_or_listed_once(odd_files: Path, workers: int):
     assert all(str(path) in reason for path, reason in loader.skipped)
 
 
-def test_an_unreadable_image_is_replaced_by_the_next_with_that_ones_numbers(source: ImageSource, tmp_path: Path):
+def test_an_unreadable_image_is_replaced_by_the_next_with_that_ones_numbers(source: ImageFolder, tmp_path: Path):
     broken = tmp_path / "broken.jpg"
     broken.write_text("no image")
     paths = (*source.paths[:4], broken, *source.paths[5:])
-    damaged = ViewLoader(ImageSource("x", paths, None, ()), VIEWS, batch_size=10, seed=1, workers=0)
+    damaged = ViewLoader(ImageFolder(tmp_path, paths, None, ()), VIEWS, batch_size=10, seed=1, workers=0)
     (batch,), (whole,) = list(damaged.epoch(0)), batches(source, batch_size=10)
     (place,) = (whole.samples == 4).nonzero()[0].tolist()
     assert batch.samples[place] == 5
@@ -169,17 +170,17 @@ def test_a_folder_without_a_readable_image_is_refused_in_one_sentence(tmp_path: 
         next(loader.epoch(0))
 
 
-def test_fewer_images_than_a_batch_are_refused(source: ImageSource):
+def test_fewer_images_than_a_batch_are_refused(source: ImageFolder):
     with pytest.raises(DataError, match="holds 10 images, fewer than one batch of 16"):
         ViewLoader(source, VIEWS, batch_size=16, seed=0, workers=0)
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused(source: ImageSource):
+def test_a_batch_that_cannot_be_shared_out_is_refused(source: ImageFolder):
     with pytest.raises(UsageError, match="5 images cannot be shared by 2 processes"):
         ViewLoader(source, VIEWS, batch_size=5, seed=0, workers=0, world=2)
 
 
-def test_folders_open_as_they_are_laid_out(source: ImageSource, tmp_path: Path):
+def test_folders_open_as_they_are_laid_out(source: ImageFolder, tmp_path: Path):
     assert source.classes == ("even", "odd")
     assert source.labels == (0,) * 5 + (1,) * 5
     root = tmp_path / "split"
@@ -191,7 +192,7 @@ def test_folders_open_as_they_are_laid_out(source: ImageSource, tmp_path: Path):
     assert len(flat) == 5
 
 
-def test_a_description_names_no_private_path(source: ImageSource):
+def test_a_description_names_no_private_path(source: ImageFolder):
     text = json.dumps(source.describe())
     assert json.loads(text) == {"name": source.name, "images": 10, "classes": ["even", "odd"]}
     assert "/" not in text
@@ -199,7 +200,7 @@ def test_a_description_names_no_private_path(source: ImageSource):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_views_rendered_on_a_gpu_equal_those_of_a_cpu_within_rounding(source: ImageSource):
+def test_views_rendered_on_a_gpu_equal_those_of_a_cpu_within_rounding(source: ImageFolder):
     loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=1, device="cuda")
     for there, here in zip(loader.epoch(0), batches(source), strict=True):
         assert torch.equal(there.samples, here.samples)

@@ -12,6 +12,7 @@ import torch
 
 from goodviews.pretrain import checkpoint, loop
 from goodviews.pretrain.choose import choose
+from goodviews.pretrain.momentum import MomentumPair
 
 SCRIPT = """
 import sys
@@ -21,11 +22,12 @@ import torch
 from accelerate import PartialState
 from goodviews.pretrain import loop
 from goodviews.pretrain.choose import choose
+from goodviews.pretrain.momentum import MomentumPair
 
 torch.set_num_threads(1)
 data, out = Path(sys.argv[1]), Path(sys.argv[2])
 met = []
-encode = loop.MomentumPair.keys
+encode = MomentumPair.keys
 
 def keys(self, images, order, **options):
     found = encode(self, images, order, **options)
@@ -33,7 +35,7 @@ def keys(self, images, order, **options):
     return found
 
 if __name__ == "__main__":
-    loop.MomentumPair.keys = keys
+    MomentumPair.keys = keys
     recipe = replace(choose("infomin_smoke"), architecture="test_resnet", epochs=2)
     loop._save, save = lambda run: (runs.append(run), save(run)), loop._save
     runs = []
@@ -103,13 +105,13 @@ def test_queue_and_weights_end_equal_in_both_processes(ranks):
 def test_first_keys_are_those_of_one_process_with_the_same_groups(ranks, images, smoke, tmp_path, monkeypatch):
     """Two processes of two images and one process with groups of two shuffle alike, so they make the same keys."""
     met = []
-    encode = loop.MomentumPair.keys
+    encode = MomentumPair.keys
 
     def keys(self, images, order, **options):
         met.append(encode(self, images, order, **options))
         return met[-1]
 
-    monkeypatch.setattr(loop.MomentumPair, "keys", keys)
+    monkeypatch.setattr(MomentumPair, "keys", keys)
     loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", knn_every=0)
     _, (first, _) = ranks
     torch.testing.assert_close(met[0].everyone, first["met"][0][1], rtol=1e-4, atol=1e-5)

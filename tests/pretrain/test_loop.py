@@ -11,6 +11,7 @@ from goodviews.hub.artifact import check, load
 from goodviews.hub.errors import DataError, GoodviewsError, OutputExists, UsageError
 from goodviews.pretrain import loop
 from goodviews.pretrain.choose import RECIPES
+from goodviews.pretrain.networks import build_network
 from goodviews.pretrain.objective import Step
 
 
@@ -33,7 +34,7 @@ def different_recipes():
 def test_recipe_trains_for_two_steps(name, images, tmp_path):
     """With its own views, objective and schedule; a smaller network, batch and queue."""
     small = {"architecture": "test_resnet", "batch_size": 8, "epochs": 1, "queue": 12, "key_group": 4}
-    before = loop.build_network("test_resnet", head="mlp", dim=128, patches=0, seed=0).backbone.state_dict()
+    before = build_network("test_resnet", head="mlp", dim=128, patches=0, seed=0).backbone.state_dict()
     encoder = load(loop.pretrain(replace(RECIPES[name](), **small), images, tmp_path / "run", knn_every=0))
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
     assert all(not torch.equal(weight, before[name]) for name, weight in encoder.backbone.named_parameters())
