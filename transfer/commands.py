@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..hub.errors import UsageError
 from .cached_probe import linear_cached
@@ -62,6 +62,7 @@ def transfer(
     workers: int = 0,
     device: str | None = None,
     cache: Path | None = None,
+    engine: Literal["auto", "detectron2", "torchvision"] = "auto",
     set: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
@@ -79,6 +80,8 @@ def transfer(
         device: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
         cache: Folder that keeps frozen features, which knn and linear then compute once, and the state of a long
             fine-tuning, which continues from there when it was stopped.
+        engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
+            torchvision elsewhere. The report names it, and comparisons keep them apart.
         set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1; the report's name then tells
             them, and it is compared with no report of the task itself.
         overwrite: Replace OUT if it exists.
@@ -91,7 +94,7 @@ def transfer(
     chosen = find_task(task).changed(set)
     _check_numbers(batch_size, workers)
     refuse_existing(out, overwrite)
-    setup = Setup(seed, batch_size, workers, cache, progress=True)
+    setup = Setup(seed, batch_size, workers, cache, progress=True, engine=engine)
     report = chosen.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
     console = Console()
     console.print(_metrics_table(report))

@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from .voc import VocPhoto, read_photo
-from .voc_evaluation import Detections
+from .detection import Detections
+from .labelled_photos import LabelledPhoto, read_photo
 
 MIN_SCORE = 0.5  # of a box that is drawn
 PHOTOS = 12
@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 
 
 def draw_samples(
-    photos: Sequence[VocPhoto], found: Sequence[Detections], classes: Sequence[str], *, title: str
+    photos: Sequence[LabelledPhoto], found: Sequence[Detections], classes: Sequence[str], *, title: str
 ) -> Image.Image:
     """Up to twelve photos, evenly spaced through the test split so that none is picked by its result.
 
@@ -47,7 +47,7 @@ def draw_samples(
     return page
 
 
-def draw_boxes(photo: VocPhoto, found: Detections, classes: Sequence[str], height_px: int) -> Image.Image:
+def draw_boxes(photo: LabelledPhoto, found: Detections, classes: Sequence[str], height_px: int) -> Image.Image:
     """One photo: what was to be found dashed in white, what was found in the colour of its class."""
     image = read_photo(photo).resize(
         (round(photo.width * height_px / photo.height), height_px), Image.Resampling.LANCZOS
@@ -66,10 +66,10 @@ def draw_boxes(photo: VocPhoto, found: Detections, classes: Sequence[str], heigh
     return image
 
 
-def _rows(entries: list[tuple[VocPhoto, Detections]]) -> list[list[tuple[VocPhoto, Detections, int]]]:
+def _rows(entries: list[tuple[LabelledPhoto, Detections]]) -> list[list[tuple[LabelledPhoto, Detections, int]]]:
     """Rows of (photo, boxes, height in px) that fill the page's width; what is left over is left out."""
-    rows: list[list[tuple[VocPhoto, Detections, int]]] = []
-    waiting: list[tuple[VocPhoto, Detections]] = []
+    rows: list[list[tuple[LabelledPhoto, Detections, int]]] = []
+    waiting: list[tuple[LabelledPhoto, Detections]] = []
     for photo, boxes in entries:
         waiting.append((photo, boxes))
         free = PAGE_PX - 2 * MARGIN_PX - GAP_PX * (len(waiting) - 1)
@@ -99,7 +99,7 @@ def _draw_words(draw: ImageDraw.ImageDraw, left: float, top: float, words: str) 
 
 
 def _draw_caption(
-    draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, photo: VocPhoto, found: Detections
+    draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, photo: LabelledPhoto, found: Detections
 ) -> None:
     """As much as the photo is wide for; the numbers matter more than the name."""
     counts = f"{len(photo.objects)} labelled, {int((found.scores >= MIN_SCORE).sum())} found"

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .detection import DetectionSettings
-from .voc import VocPhoto, read_photo
+from .labelled_photos import LabelledPhoto, read_photo
 
 Sample = tuple[Tensor, dict[str, Tensor]]  # (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1}
 
 
 def batches(
-    photos: Sequence[VocPhoto],
+    photos: Sequence[LabelledPhoto],
     classes: Sequence[str],
     settings: DetectionSettings,
     *,
@@ -53,7 +53,7 @@ class _Order:
     A batch is given out as soon as one of the two groups has filled it, as detectron2 does it.
     """
 
-    photos: Sequence[VocPhoto]
+    photos: Sequence[LabelledPhoto]
     batch_size: int
     seed: int
     start: int
@@ -85,7 +85,7 @@ class _Order:
 class _TrainingPhotos(Dataset):
     """By (position, photo): the photo at a drawn size, perhaps flipped, both drawn from (seed, position)."""
 
-    def __init__(self, photos: Sequence[VocPhoto], classes: Sequence[str], settings: DetectionSettings, seed: int):
+    def __init__(self, photos: Sequence[LabelledPhoto], classes: Sequence[str], settings: DetectionSettings, seed: int):
         self.photos, self.settings, self.seed = photos, settings, seed
         self.label = {name: number for number, name in enumerate(classes, start=1)}
 

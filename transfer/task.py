@@ -4,15 +4,14 @@ A task is a function returning a `Task`, and every such function is named in `co
 share is here; what differs lies in `Task.measure`, a frozen dataclass of settings that can be called:
 
     @dataclass(frozen=True)
-    class VocDetection:                       # the settings: together they fix the number
-        iterations: int = 24_000
-        batch_size: int = 16
+    class Retrieval:                       # the settings: together they fix the number
+        neighbours: int = 10
 
         def __call__(self, encoder, data, folder, setup) -> Measurement:
-            from .torchvision_engine import …  # heavy imports wait until the task runs
+            from .scoring import …  # heavy imports wait until the task runs
 
-    def voc_detection() -> Task:
-        return Task(name="voc07+12-c4-24k", …, measure=VocDetection())
+    def retrieval() -> Task:
+        return Task(name="retrieval", …, measure=Retrieval())
 
 Importing a module that defines tasks therefore imports no torch, and `goodviews tasks` answers at once.
 """
@@ -23,7 +22,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from ..hub.atomic import new_folder
 from ..hub.changes import with_change
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
 class Setup:
     """What the user chooses for one run; the device is where the encoder is.
 
-    Only `seed` can move the number, and `batch_size` where the task trains a network (then it goes into
-    `Measurement.changed`).
+    Only `seed` can move the number, `batch_size` where the task trains a network (then it goes into
+    `Measurement.changed`), and `engine` where a detector is trained (the report names it).
     """
 
     seed: int = 0
@@ -49,6 +48,7 @@ class Setup:
     workers: int = 0
     cache: Path | None = None  # folder for frozen features and the state of long runs; None: nothing is kept
     progress: bool = False  # show a bar
+    engine: Literal["auto", "detectron2", "torchvision"] = "auto"  # that trains detectors
 
 
 @dataclass(frozen=True)

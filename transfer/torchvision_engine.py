@@ -11,6 +11,7 @@ import pickle
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from ..hub.atomic import write_bytes
+from ..hub.encoder import Encoder
 from ..hub.errors import ArtifactError, GoodviewsError
-from .detection import DetectionSettings
+from .detection import DetectionSettings, EngineName, Row
+from .labelled_photos import DetectionData, LabelledPhoto
 from .photo_batches import Sample, batches
-from .voc import VocPhoto
-
-Row = dict[str, float]  # a line of metrics.jsonl
+from .torchvision_detector import DIFFERENCES, c4_detector
+from .trained_detector import TorchvisionDetector
 
 STATE_EVERY_S = 300.0
 _BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
@@ -35,9 +37,49 @@ _BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 log = logging.getLogger(__name__)
 
 
+class TorchvisionEngine:
+    """Faster R-CNN from torchvision's parts, as near to the published as they allow; see `differences`."""
+
+    name: EngineName = "torchvision"
+
+    def version(self) -> str:
+        return f"torchvision {metadata.version('torchvision')}"
+
+    def differences(self, settings: DetectionSettings) -> tuple[str, ...]:
+        return DIFFERENCES
+
+    def fine_tune(
+        self,
+        encoder: Encoder,
+        data: DetectionData,
+        settings: DetectionSettings,
+        *,
+        seed: int,
+        state: Path | None = None,
+        workers: int = 0,
+        progress: bool = False,
+    ) -> tuple[TorchvisionDetector, list[Row]]:
+        """See `detection.Engine`."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)  # of the new layers
+            network = c4_detector(encoder.backbone, encoder.preprocessing, len(data.classes), settings)
+        network.to(encoder.device)
+        rows = fine_tune(
+            network,
+            data.train,
+            data.classes,
+            settings,
+            seed=seed,
+            state=state.with_suffix(".pt") if state else None,
+            workers=workers,
+            progress=progress,
+        )
+        return TorchvisionDetector(network, data.classes, encoder.architecture, encoder.preprocessing, settings), rows
+
+
 def fine_tune(
     network: nn.Module,
-    photos: Sequence[VocPhoto],
+    photos: Sequence[LabelledPhoto],
     classes: Sequence[str],
     settings: DetectionSettings,
     *,
@@ -115,7 +157,7 @@ def _step(network: nn.Module, optimizer: Optimizer, batch: list[Sample], rate: f
 @torch.no_grad()
 def _measure_batch_norm(
     network: nn.Module,
-    photos: Sequence[VocPhoto],
+    photos: Sequence[LabelledPhoto],
     classes: Sequence[str],
     settings: DetectionSettings,
     *,

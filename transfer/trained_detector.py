@@ -21,16 +21,15 @@ from ..hub.encoder import build_backbone
 from ..hub.errors import ArtifactError
 from ..hub.images import read_image
 from ..hub.preprocessing import Preprocessing
-from .detection import DetectionSettings
+from .detection import Detections, DetectionSettings
 from .photo_batches import as_tensor, resized
 from .torchvision_detector import c4_detector
-from .voc_evaluation import Detections
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Detector:
+class TorchvisionDetector:
     """Finds boxes in photos, on the device its network is on."""
 
     network: GeneralizedRCNN
@@ -54,23 +53,22 @@ class Detector:
         names = tuple(self.classes[label - 1] for label in found["labels"].tolist())
         return Detections(photo_id, found["boxes"].cpu().numpy() * scale, found["scores"].cpu().numpy(), names)
 
+    def save(self, folder: Path) -> Path:
+        """Writes the two files into an existing folder."""
+        write_bytes(folder / "detector.safetensors", to_bytes(_tensors(self.network), metadata={"format": "pt"}))
+        settings = {field.name: getattr(self.settings, field.name) for field in fields(DetectionSettings)}
+        about = {
+            "format": FORMAT,
+            "architecture": self.architecture,
+            "classes": self.classes,
+            "preprocessing": asdict(self.preprocessing),
+            "settings": settings,
+        }
+        write_json(folder / "detector.json", about)
+        return folder
 
-def save_detector(detector: Detector, folder: Path) -> Path:
-    """Writes the two files into an existing folder."""
-    write_bytes(folder / "detector.safetensors", to_bytes(_tensors(detector.network), metadata={"format": "pt"}))
-    settings = {field.name: getattr(detector.settings, field.name) for field in fields(DetectionSettings)}
-    about = {
-        "format": FORMAT,
-        "architecture": detector.architecture,
-        "classes": detector.classes,
-        "preprocessing": asdict(detector.preprocessing),
-        "settings": settings,
-    }
-    write_json(folder / "detector.json", about)
-    return folder
 
-
-def load_detector(folder: Path | str) -> Detector:
+def load_detector(folder: Path | str) -> TorchvisionDetector:
     """The detector that a run of `goodviews transfer` left in its folder, on the CPU.
 
     Raises:
@@ -87,7 +85,7 @@ def load_detector(folder: Path | str) -> Detector:
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"{path} is missing or damaged ({error}); train the detector again.") from None
     load_strictly(network, weights, source=path)
-    return Detector(network.eval(), about["classes"], about["architecture"], preprocessing, settings)
+    return TorchvisionDetector(network.eval(), about["classes"], about["architecture"], preprocessing, settings)
 
 
 def _tensors(network: GeneralizedRCNN) -> dict[str, torch.Tensor]:

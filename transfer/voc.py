@@ -9,60 +9,13 @@ names are those of the data, so any photos labelled in this layout will do. Torc
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from ..hub.errors import DataError
+from .labelled_photos import DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
 
 
-@dataclass(frozen=True)
-class VocObject:
-    """One labelled object.
-
-    `box` is (xmin, ymin, xmax, ymax) in pixels of the stored photo with 0-based edges: the XML's 1-based inclusive
-    corners with 1 taken from xmin and ymin, so that xmax - xmin is the width.
-    """
-
-    name: str
-    box: tuple[float, float, float, float]
-    is_difficult: bool = False
-
-
-@dataclass(frozen=True)
-class VocPhoto:
-    """One photo and what is labelled in it."""
-
-    id: str  # the name in the split file
-    path: Path
-    width: int
-    height: int
-    objects: tuple[VocObject, ...]
-
-
-@dataclass(frozen=True)
-class VocData:
-    """What a detector is trained on and what it is tested on."""
-
-    root: Path  # the folder that holds VOC2007
-    classes: tuple[str, ...]  # every class with an object in training, in alphabetical order
-    train: tuple[VocPhoto, ...]
-    test: tuple[VocPhoto, ...]
-    train_splits: tuple[str, ...]  # ("VOC2007 trainval", "VOC2012 trainval")
-
-    @property
-    def name(self) -> str:
-        """The data folder's own name."""
-        return name_of(self.root)
-
-    @property
-    def files(self) -> list[Path]:
-        """Every file that was read."""
-        return files_of((*self.train, *self.test))
-
-
-def read_voc(folder: Path, *, decode: bool = False) -> VocData:
+def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
     """All photos and boxes below `folder`, checked.
 
     Objects marked difficult are kept, in training as in testing: whoever trains or scores decides about them.
@@ -76,7 +29,7 @@ def read_voc(folder: Path, *, decode: bool = False) -> VocData:
             the test split has a class that training lacks. The message gives the first problem; `validate` lists all.
     """
     data, problems = _read(folder)
-    problems += _decoding_problems(data) if decode else []
+    problems += decoding_problems((*data.train, *data.test)) if decode else []
     if problems:
         rest = len(problems) - 1
         more = f" Problems beside this: {rest}; goodviews.transfer.voc.validate lists them." if rest else ""
@@ -84,7 +37,7 @@ def read_voc(folder: Path, *, decode: bool = False) -> VocData:
     return data
 
 
-def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[VocPhoto, ...]:
+def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[LabelledPhoto, ...]:
     """The photos of one split, e.g. "train", in the order of its list, each checked as `read_voc` does.
 
     Raises:
@@ -104,20 +57,7 @@ def validate(folder: Path) -> list[str]:
         DataError: `folder` is not in the VOC layout at all.
     """
     data, problems = _read(folder)
-    return problems + _decoding_problems(data)
-
-
-def read_photo(photo: VocPhoto) -> Image.Image:
-    """The photo as RGB with the pixels as stored: boxes are in that frame, so an EXIF rotation is not applied.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    try:
-        with Image.open(photo.path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{photo.path} is damaged ({error}); replace it, or take it out of the split file.") from None
+    return problems + decoding_problems((*data.train, *data.test))
 
 
 def name_of(root: Path) -> str:
@@ -126,7 +66,7 @@ def name_of(root: Path) -> str:
     return root.parent.name if root.name == "VOCdevkit" else root.name
 
 
-def files_of(photos: Iterable[VocPhoto]) -> list[Path]:
+def files_of(photos: Iterable[LabelledPhoto]) -> list[Path]:
     """The photos' files and those of their annotations."""
     paths = [photo.path for photo in photos]
     return [*paths, *(_annotation_of(path) for path in paths)]
@@ -148,7 +88,7 @@ def find_devkit(folder: Path) -> Path:
     )
 
 
-def _read(folder: Path) -> tuple[VocData, list[str]]:
+def _read(folder: Path) -> tuple[DetectionData, list[str]]:
     root = find_devkit(folder)
     problems: list[str] = []
     years = [year for year in ("VOC2007", "VOC2012") if (root / year).is_dir()]
@@ -157,12 +97,22 @@ def _read(folder: Path) -> tuple[VocData, list[str]]:
     classes = tuple(sorted({thing.name for photo in train for thing in photo.objects}))
     if not problems:
         problems += _problems_between(root, classes, train, test)
-    data = VocData(root, classes, tuple(train), tuple(test), tuple(f"{year} trainval" for year in years))
+    data = DetectionData(
+        name=name_of(root),
+        root=root,
+        layout="voc",
+        classes=classes,
+        train=tuple(train),
+        test=tuple(test),
+        train_splits=tuple(f"{year} trainval" for year in years),
+        test_split="VOC2007 test",
+        files=tuple(files_of((*train, *test))),
+    )
     return data, problems
 
 
 def _problems_between(
-    root: Path, classes: tuple[str, ...], train: list[VocPhoto], test: list[VocPhoto]
+    root: Path, classes: tuple[str, ...], train: list[LabelledPhoto], test: list[LabelledPhoto]
 ) -> Iterable[str]:
     """What is wrong with the splits taken together."""
     if not classes:
@@ -180,7 +130,7 @@ def _problems_between(
             yield f"{photo.id} is in both trainval.txt and test.txt of {root / 'VOC2007'}; take it out of one."
 
 
-def _read_split(year: Path, split: str, problems: list[str]) -> list[VocPhoto]:
+def _read_split(year: Path, split: str, problems: list[str]) -> list[LabelledPhoto]:
     """The photos a split file names; what cannot be used goes into `problems`."""
     listing = year / "ImageSets" / "Main" / f"{split}.txt"
     try:
@@ -202,7 +152,7 @@ def _read_split(year: Path, split: str, problems: list[str]) -> list[VocPhoto]:
     return photos
 
 
-def _read_annotation(year: Path, photo_id: str) -> VocPhoto:
+def _read_annotation(year: Path, photo_id: str) -> LabelledPhoto:
     path = year / "JPEGImages" / f"{photo_id}.jpg"
     annotation = _annotation_of(path)
     try:
@@ -212,12 +162,14 @@ def _read_annotation(year: Path, photo_id: str) -> VocPhoto:
     except ElementTree.ParseError as error:
         raise DataError(f"{annotation} is not readable as XML ({error}).") from None
     width, height = (_number(tree, f"size/{side}", annotation) for side in ("width", "height"))
-    _check_size(path, (int(width), int(height)), annotation)
+    size = (int(width), int(height))
+    if problem := size_problem(path, size, named_by="a split file", sized_by=annotation.name):
+        raise DataError(problem)
     objects = tuple(_read_object(item, width, height, annotation) for item in tree.findall("object"))
-    return VocPhoto(photo_id, path, int(width), int(height), objects)
+    return LabelledPhoto(photo_id, path, int(width), int(height), objects)
 
 
-def _read_object(item: ElementTree.Element, width: float, height: float, annotation: Path) -> VocObject:
+def _read_object(item: ElementTree.Element, width: float, height: float, annotation: Path) -> LabelledObject:
     name = (item.findtext("name") or "").strip()
     if not name:
         raise DataError(f"{annotation} has an object without a name.")
@@ -228,7 +180,7 @@ def _read_object(item: ElementTree.Element, width: float, height: float, annotat
             f"its photo of {width:g} x {height:g}; corners are 1-based and inclusive."
         )
     is_difficult = (item.findtext("difficult") or "0").strip() == "1"
-    return VocObject(name, (xmin - 1, ymin - 1, xmax, ymax), is_difficult)
+    return LabelledObject(name, (xmin - 1, ymin - 1, xmax, ymax), is_difficult)
 
 
 def _number(element: ElementTree.Element, path: str, annotation: Path) -> float:
@@ -238,36 +190,6 @@ def _number(element: ElementTree.Element, path: str, annotation: Path) -> float:
     except ValueError:
         found = "nothing" if text is None else repr(text)
         raise DataError(f"{annotation} has {found} where {path.replace('/', ' > ')} must be a number.") from None
-
-
-def _check_size(path: Path, size: tuple[int, int], annotation: Path) -> None:
-    try:
-        with Image.open(path) as image:
-            found = image.size
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing, though a split file names it.") from None
-    except (OSError, SyntaxError, ValueError):
-        raise DataError(f"{path} is not an image that Pillow can read.") from None
-    if found != size:
-        turned = " (a photo that is turned by its EXIF tag must be labelled as stored)" if found == size[::-1] else ""
-        raise DataError(
-            f"{path} is {found[0]} x {found[1]} pixels, but {annotation.name} says {size[0]} x {size[1]}{turned}."
-        )
-
-
-def _decoding_problems(data: VocData) -> list[str]:
-    return [problem for photo in (*data.train, *data.test) if (problem := _decoding_problem(photo.path))]
-
-
-def _decoding_problem(path: Path) -> str | None:
-    """Reads the whole file; JPEG is decoded at reduced size, which finds the same damage sooner."""
-    try:
-        with Image.open(path) as image:
-            image.draft(image.mode, (1, 1))
-            image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"{path} is damaged ({error}); replace it, or take it out of the split file."
-    return None
 
 
 def _annotation_of(path: Path) -> Path:

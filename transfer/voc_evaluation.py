@@ -21,22 +21,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .detection import Detections
+from .labelled_photos import LabelledPhoto
 from .resamples import draw_images
-from .voc import VocPhoto
 
 THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
 RECALLS = np.arange(0, 1.1, 0.1)
 TO_ONE_BASED = np.array([1, 1, 0, 0])
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What a detector found in one photo, n boxes of one class each."""
-
-    photo_id: str
-    boxes: np.ndarray  # (n, 4) xmin, ymin, xmax, ymax in pixels of the photo, 0-based edges
-    scores: np.ndarray  # (n,) 0-1
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,7 @@ class VocScores:
     per_class: dict[str, tuple[float, float, float]]
 
 
-def voc_scores(detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str]) -> VocScores:
+def voc_scores(detections: Sequence[Detections], photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> VocScores:
     """Scores detections in `photos`; the means are over `classes`, so leave out a class that has no object to find.
 
     Args:
@@ -77,7 +68,7 @@ def voc_intervals(resampled: np.ndarray) -> np.ndarray:
 
 
 def voc_resampled(
-    detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str], *, draws: int = 300
+    detections: Sequence[Detections], photos: Sequence[LabelledPhoto], classes: Sequence[str], *, draws: int = 300
 ) -> np.ndarray:
     """(draws, 3): AP, AP50 and AP75 in percent on each draw of `resamples.draw_images`, the same for every detector.
 
@@ -90,7 +81,7 @@ def voc_resampled(
     return np.array(rows)
 
 
-def classes_to_find(photos: Sequence[VocPhoto]) -> tuple[str, ...]:
+def classes_to_find(photos: Sequence[LabelledPhoto]) -> tuple[str, ...]:
     """The classes that have an object which counts, in alphabetical order."""
     return tuple(sorted({thing.name for photo in photos for thing in photo.objects if not thing.is_difficult}))
 
@@ -147,7 +138,7 @@ class _Objects:
     is_difficult: np.ndarray  # by number
 
 
-def _judge(detections: Sequence[Detections], photos: Sequence[VocPhoto], classes: Sequence[str]) -> list[_Judged]:
+def _judge(detections: Sequence[Detections], photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> list[_Judged]:
     found: dict[str, list[_Found]] = defaultdict(list)
     for entry in detections:
         for name, box, score in zip(entry.names, *as_written(entry)):
@@ -155,7 +146,7 @@ def _judge(detections: Sequence[Detections], photos: Sequence[VocPhoto], classes
     return [_judge_class(found[name], name, photos) for name in classes]
 
 
-def _judge_class(found: list[_Found], name: str, photos: Sequence[VocPhoto]) -> _Judged:
+def _judge_class(found: list[_Found], name: str, photos: Sequence[LabelledPhoto]) -> _Judged:
     objects, number_of = _objects_of(name, photos), {photo.id: number for number, photo in enumerate(photos)}
     found = sorted(found, key=lambda one: -one.score)  # a stable sort: equal scores keep their order
     best = [_best_object(one, objects) for one in found]
@@ -183,7 +174,7 @@ def _over_thresholds(table: np.ndarray) -> np.ndarray:
     return 100 * np.stack([table.mean(1), table[:, 0], table[:, THRESHOLDS.index(0.75)]], axis=1)
 
 
-def _objects_of(name: str, photos: Sequence[VocPhoto]) -> _Objects:
+def _objects_of(name: str, photos: Sequence[LabelledPhoto]) -> _Objects:
     corners: dict[str, np.ndarray] = {}
     first: dict[str, int] = {}
     difficult: list[bool] = []

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..hub.errors import DataError
+from .labelled_photos import LabelledPhoto
 from .task import digest_of
-from .voc import VocPhoto, files_of, find_devkit, name_of, read_split
+from .voc import files_of, find_devkit, name_of, read_split
 
 LAYOUT = "DIR/VOC2007: Annotations, JPEGImages, ImageSets/Main/{train,val,test}.txt"
 
@@ -53,7 +54,7 @@ def read_labels(folder: Path, *, train: Sequence[str], test: str) -> VocLabels:
     return VocLabels(classes, splits, {**named, "classes": len(classes), **counts, "class_names": list(classes)})
 
 
-def _labelled(photos: Sequence[VocPhoto], classes: Sequence[str]) -> LabelledPhotos:
+def _labelled(photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> LabelledPhotos:
     number = {name: place for place, name in enumerate(classes)}
     present = np.zeros((len(photos), len(classes)), bool)
     mentioned = np.zeros_like(present)
@@ -65,7 +66,7 @@ def _labelled(photos: Sequence[VocPhoto], classes: Sequence[str]) -> LabelledPho
 
 
 def _check(
-    photos: dict[str, tuple[VocPhoto, ...]],
+    photos: dict[str, tuple[LabelledPhoto, ...]],
     splits: dict[str, LabelledPhotos],
     classes: Sequence[str],
     train: str,

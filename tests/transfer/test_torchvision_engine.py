@@ -14,6 +14,7 @@ from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from goodviews.transfer import torchvision_engine as engine
 from goodviews.transfer.detection import DetectionSettings, scale_to_batch
+from goodviews.transfer.labelled_photos import read_photo
 from goodviews.transfer.photo_batches import batches, resized
 from goodviews.transfer.task import Setup, Task
 from goodviews.transfer.torchvision_detector import (
@@ -24,7 +25,7 @@ from goodviews.transfer.torchvision_detector import (
     c4_detector,
 )
 from goodviews.transfer.trained_detector import load_detector
-from goodviews.transfer.voc import read_photo, read_voc
+from goodviews.transfer.voc import read_voc
 from goodviews.transfer.voc_detection import VocDetection, voc_07_12_c4_24k, voc_detection_smoke
 from goodviews.transfer.voc_evaluation import as_written
 

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from goodviews.hub.errors import DataError
-from goodviews.transfer.voc import read_photo, read_voc, validate
+from goodviews.transfer.labelled_photos import read_photo
+from goodviews.transfer.voc import read_voc, validate
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goodviews.transfer.voc import VocObject, VocPhoto
+from goodviews.transfer.detection import Detections
+from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.voc_evaluation import (
     THRESHOLDS,
-    Detections,
     as_written,
     average_precision,
     classes_to_find,
@@ -18,10 +18,10 @@ from goodviews.transfer.voc_evaluation import (
 )
 
 
-def photo(name: str, *boxes: tuple[int, int, int, int], kind: str = "cat", difficult: bool = False) -> VocPhoto:
+def photo(name: str, *boxes: tuple[int, int, int, int], kind: str = "cat", difficult: bool = False) -> LabelledPhoto:
     """Boxes by VOC's 1-based inclusive corners."""
-    things = tuple(VocObject(kind, (x1 - 1, y1 - 1, x2, y2), difficult) for x1, y1, x2, y2 in boxes)
-    return VocPhoto(name, Path(f"{name}.jpg"), 500, 500, things)
+    things = tuple(LabelledObject(kind, (x1 - 1, y1 - 1, x2, y2), difficult) for x1, y1, x2, y2 in boxes)
+    return LabelledPhoto(name, Path(f"{name}.jpg"), 500, 500, things)
 
 
 def found(name: str, *boxes: tuple[float, ...], kind: str = "cat") -> Detections:
@@ -117,7 +117,7 @@ def test_scores_agree_with_the_rules_written_as_loops():
     for number in range(12):
         corners = [(x, y, x + w, y + h) for x, y, w, h in random.integers(5, 120, (4, 4)).tolist()]
         things = [photo("", box, difficult=random.random() < 0.3).objects[0] for box in corners]
-        photos.append(VocPhoto(str(number), Path("x.jpg"), 500, 500, tuple(things)))
+        photos.append(LabelledPhoto(str(number), Path("x.jpg"), 500, 500, tuple(things)))
         jitter = [(*(np.array(box) + random.normal(0, 6, 4)), random.random()) for box in corners * 2]
         detections.append(found(str(number), *jitter))
     scores = voc_scores(detections, photos, ["cat"])
@@ -125,7 +125,7 @@ def test_scores_agree_with_the_rules_written_as_loops():
     assert 5 < scores.ap75 < scores.ap < scores.ap50 < 95
 
 
-def _by_loops(detections: list[Detections], photos: list[VocPhoto], threshold: float) -> float:
+def _by_loops(detections: list[Detections], photos: list[LabelledPhoto], threshold: float) -> float:
     objects = {one.id: [[*np.add(t.box, [1, 1, 0, 0]), t.is_difficult] for t in one.objects] for one in photos}
     rows = [(score, one.photo_id, box) for one in detections for box, score in zip(*as_written(one))]
     used, outcomes = set(), []

@@ -1,0 +1,182 @@
+"""The way of every detection task: read photos, fine-tune by an engine, find objects in test photos, score, write.
+
+A family of tasks (VOC, COCO) is a `Benchmark`: how its data are read and how its results are scored and written. A
+task's measure is a frozen dataclass of `DetectionSettings` whose call is `measure(...)` here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..hub.atomic import write_text
+from ..hub.errors import UsageError
+from ..hub.identity import encoder_id
+from .detection import DetectionSettings, scale_to_batch
+from .task import Measurement, Setup, digest_of
+
+if TYPE_CHECKING:
+    from ..hub.encoder import Encoder
+    from .detection import Detections, Engine, Row
+    from .labelled_photos import DetectionData
+
+DETECTRON2_LACKS = (
+    "detectron2 is not installed; `goodviews doctor` says how to get it. With --engine torchvision the same task runs "
+    "without it."
+)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was measured on the test photos."""
+
+    metrics: dict[str, float]  # with the ends of intervals, NAME_low and NAME_high
+    primary: str  # a key of metrics
+    resampled: dict[str, np.ndarray]  # (draws,) a metric on each draw of `resamples.draw_images`
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """How a family of detection tasks reads its data, and how it scores and writes what was found."""
+
+    read: Callable[[Path, DetectionSettings], DetectionData]
+    score: Callable[[Sequence[Detections], DetectionData, DetectionSettings], Scored]
+    as_written: Callable[[Sequence[Detections], DetectionData], list[dict[str, Any]]]  # entries of predictions.json
+    published_data: Mapping[str, Any]  # what Report.dataset says of the published data
+
+
+def measure(
+    settings: DetectionSettings,
+    benchmark: Benchmark,
+    encoder: Encoder,
+    data: Path,
+    folder: Path,
+    setup: Setup,
+    *,
+    published: DetectionSettings,
+) -> Measurement:
+    """Trains on `data`, where the encoder is. With `setup.cache` a run that was stopped continues from there.
+
+    Leaves the detector (see `load_detector`), predictions.json, metrics.jsonl, resamples.csv and samples.png in
+    `folder`.
+
+    Args:
+        settings: of the task.
+        benchmark: of the task's family.
+        encoder: what is measured.
+        data: the data folder.
+        folder: where files are left.
+        setup: what the user chose.
+        published: the settings that published numbers are of; the report names what is not as there.
+
+    Raises:
+        DataError: the data or a photo is wrong.
+        UsageError: the engine cannot build a detector on the encoder, or is not there.
+    """
+    from rich.progress import track
+
+    from .drawing import draw_samples
+    from .labelled_photos import read_photo
+    from .resamples import write_resamples
+
+    engine = choose_engine(setup.engine, encoder)
+    changed = scale_to_batch(settings, setup.batch_size) if setup.batch_size not in (None, settings.batch_size) else {}
+    settings = replace(settings, **changed)
+    photos = benchmark.read(data, settings)
+    dataset = describe(photos)
+    detector, rows = engine.fine_tune(
+        encoder,
+        photos,
+        settings,
+        seed=setup.seed,
+        state=_state(encoder, dataset, settings, setup, engine),
+        workers=setup.workers,
+        progress=setup.progress,
+    )
+    waiting = track(photos.test, "Finding boxes", disable=not setup.progress)
+    found = [detector.detect(read_photo(photo), photo.id) for photo in waiting]
+    scored = benchmark.score(found, photos, settings)
+    names, values = tuple(scored.resampled), tuple(scored.resampled.values())
+    write_resamples(folder / "resamples.csv", len(photos.test), names, np.stack(values, axis=1))
+    detector.save(folder)
+    _write_lines(folder / "metrics.jsonl", rows)
+    write_text(folder / "predictions.json", json.dumps(benchmark.as_written(found, photos)) + "\n")
+    score = f"{scored.primary} {scored.metrics[scored.primary]:.1f} %"
+    title = f"{encoder.origin.name}: {score} on {len(photos.test)} test photos"
+    draw_samples(photos.test, found, detector.classes, title=title).save(folder / "samples.png", optimize=True)
+    differs = [*_differences(settings, published, dataset, benchmark), *engine.differences(settings)]
+    return Measurement(
+        metrics=scored.metrics,
+        dataset=dataset,
+        engine=engine.version(),
+        changed={**changed, "differs_from_published": differs},
+        details={**scored.details, "final_loss": rows[-1]["loss"]},
+    )
+
+
+def choose_engine(name: Literal["auto", "detectron2", "torchvision"], encoder: Encoder) -> Engine:
+    """The engine of that name; "auto" is the published one, detectron2, where it is installed and the encoder on a GPU.
+
+    Raises:
+        UsageError: detectron2 is asked for and not installed.
+    """
+    is_installed = find_spec("detectron2") is not None
+    if name == "detectron2" and not is_installed:
+        raise UsageError(DETECTRON2_LACKS)
+    if name == "detectron2" or (name == "auto" and is_installed and encoder.device.type == "cuda"):
+        from .detectron2_engine import Detectron2Engine
+
+        return Detectron2Engine()
+    from .torchvision_engine import TorchvisionEngine
+
+    return TorchvisionEngine()
+
+
+def describe(data: DetectionData) -> dict[str, Any]:
+    """For Report.dataset: names, counts and a digest of everything read."""
+    return {
+        "name": data.name,
+        "digest": digest_of(data.root, data.files),
+        "train": " + ".join(data.train_splits),
+        "train_images": len(data.train),
+        "train_objects": sum(len(photo.objects) for photo in data.train),
+        "test": data.test_split,
+        "test_images": len(data.test),
+        "test_objects": sum(
+            not (thing.is_difficult or thing.is_crowd) for photo in data.test for thing in photo.objects
+        ),
+        "classes": len(data.classes),
+        "class_names": list(data.classes),
+    }
+
+
+def _state(
+    encoder: Encoder, dataset: dict[str, Any], settings: DetectionSettings, setup: Setup, engine: Engine
+) -> Path | None:
+    """Where a run of exactly this work keeps its state."""
+    if setup.cache is None:
+        return None
+    work = [asdict(encoder_id(encoder)), dataset, asdict(settings), setup.seed, engine.version()]
+    digest = hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]
+    return setup.cache / f"detection-{digest}"
+
+
+def _differences(
+    settings: DetectionSettings, published: DetectionSettings, dataset: dict[str, Any], benchmark: Benchmark
+) -> list[str]:
+    """What is not as published, in words: data and settings."""
+    known = {**benchmark.published_data, **asdict(published)}
+    found = {**{name: dataset[name] for name in benchmark.published_data}, **asdict(settings)}
+    return [f"{name} {found[name]}, published {known[name]}" for name in found if found[name] != known[name]]
+
+
+def _write_lines(path: Path, rows: Sequence[Row]) -> None:
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
