@@ -1,7 +1,8 @@
-"""Training batches of photos with boxes, in an order and with changes that depend on the seed alone."""
+"""Training batches of photos with boxes and masks, in an order and with changes that depend on the seed alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +11,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .detection import DetectionSettings
-from .labelled_photos import LabelledPhoto, read_photo
+from .labelled_photos import LabelledObject, LabelledPhoto, Mask, Rle, read_photo
 
-Sample = tuple[Tensor, dict[str, Tensor]]  # (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1}
+# (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1, with masks also "masks": n of Mask}, all as seen
+Sample = tuple[Tensor, dict[str, Any]]
+
+
+def trainable(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """Photos with the objects that can be learned from, which a crowd and an empty box cannot; no photo without one."""
+    kept = [replace(photo, objects=tuple(filter(_is_trainable, photo.objects))) for photo in photos]
+    return [photo for photo in kept if photo.objects]
 
 
 def batches(
@@ -25,7 +33,7 @@ def batches(
     stop: int,
     workers: int = 0,
 ) -> Iterator[list[Sample]]:
-    """Batches `start` to `stop`, the same whatever the start and the workers; every photo must have an object."""
+    """Batches `start` to `stop`, the same whatever the start and the workers; every photo must be `trainable`."""
     assert photos, "without photos the first batch would be waited for forever"
     order = _Order(photos, settings.batch_size, seed, start, stop)
     data = _TrainingPhotos(photos, classes, settings, seed)
@@ -93,12 +101,33 @@ class _TrainingPhotos(Dataset):
         position, index = key
         photo, random = self.photos[index], np.random.default_rng((self.seed, 1, position))
         image = resized(read_photo(photo), int(random.choice(self.settings.short_sides_px)), self.settings.long_side_px)
+        is_flipped = random.random() < self.settings.flip
         boxes = torch.tensor([thing.box for thing in photo.objects], dtype=torch.float32)
         boxes *= torch.tensor([image.width / photo.width, image.height / photo.height]).repeat(2)
-        if random.random() < self.settings.flip:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if is_flipped:
             boxes = torch.stack([image.width - boxes[:, 2], boxes[:, 1], image.width - boxes[:, 0], boxes[:, 3]], dim=1)
-        return as_tensor(image), {
-            "boxes": boxes,
-            "labels": torch.tensor([self.label[thing.name] for thing in photo.objects]),
-        }
+        labels = torch.tensor([self.label[thing.name] for thing in photo.objects])
+        target: dict[str, Any] = {"boxes": boxes, "labels": labels}
+        if self.settings.masks:
+            target["masks"] = [_seen(thing.mask, photo, image.size, is_flipped) for thing in photo.objects]
+        return as_tensor(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if is_flipped else image), target
+
+
+def _is_trainable(thing: LabelledObject) -> bool:
+    xmin, ymin, xmax, ymax = thing.box
+    return not thing.is_crowd and xmax > xmin and ymax > ymin
+
+
+def _seen(mask: Mask | None, photo: LabelledPhoto, size: tuple[int, int], is_flipped: bool) -> Mask:
+    """A mask of the stored photo as it lies in the photo at `size` (width, height), perhaps flipped."""
+    assert mask is not None, f"the reader lets no object of {photo.path} without a mask through"
+    if isinstance(mask, Rle):
+        from .masks import decode, encode
+
+        pixels = Image.fromarray(decode(mask, photo.height, photo.width)).resize(size, Image.Resampling.NEAREST)
+        return encode(np.array(pixels)[:, :: -1 if is_flipped else 1])
+    scale = np.array([size[0] / photo.width, size[1] / photo.height])
+    points = [np.reshape(polygon, (-1, 2)) * scale for polygon in mask]
+    if is_flipped:
+        points = [np.stack([size[0] - one[:, 0], one[:, 1]], axis=1) for one in points]
+    return tuple(tuple(one.ravel().tolist()) for one in points)

@@ -1,5 +1,7 @@
-"""A trained detector as two files, detector.safetensors and detector.json, that find boxes again without the data it
+"""A trained detector as two files, detector.safetensors and detector.json, that find objects again without the data it
 learned from.
+
+Each engine writes its own; detector.json names the engine, and `load_detector` reads both.
 """
 
 import json
@@ -21,16 +23,17 @@ from ..hub.encoder import build_backbone
 from ..hub.errors import ArtifactError
 from ..hub.images import read_image
 from ..hub.preprocessing import Preprocessing
-from .detection import Detections, DetectionSettings
+from .detection import Detections, DetectionSettings, Detector
 from .photo_batches import as_tensor, resized
-from .torchvision_detector import c4_detector
+from .torchvision_detector import build_detector
+from .torchvision_masks import paste_masks
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class TorchvisionDetector:
-    """Finds boxes in photos, on the device its network is on."""
+    """Finds objects in photos, on the device its network is on."""
 
     network: GeneralizedRCNN
     classes: tuple[str, ...]
@@ -40,7 +43,7 @@ class TorchvisionDetector:
 
     @torch.inference_mode()
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
-        """What is found in a photo (an RGB image or a file), best first. Boxes are in pixels of that photo.
+        """What is found in a photo (an RGB image or a file), best first. Boxes and masks are in pixels of that photo.
 
         Raises:
             DataError: the file cannot be read.
@@ -50,8 +53,12 @@ class TorchvisionDetector:
         device = next(self.network.parameters()).device
         found = self.network.eval()([as_tensor(seen).to(device)])[0]
         scale = np.array([photo.width / seen.width, photo.height / seen.height] * 2)
+        boxes = found["boxes"].cpu().numpy() * scale
         names = tuple(self.classes[label - 1] for label in found["labels"].tolist())
-        return Detections(photo_id, found["boxes"].cpu().numpy() * scale, found["scores"].cpu().numpy(), names)
+        masks = None
+        if self.settings.masks:
+            masks = paste_masks(found["mask_probabilities"], boxes, photo.height, photo.width)
+        return Detections(photo_id, boxes, found["scores"].cpu().numpy(), names, masks)
 
     def save(self, folder: Path) -> Path:
         """Writes the two files into an existing folder."""
@@ -59,6 +66,7 @@ class TorchvisionDetector:
         settings = {field.name: getattr(self.settings, field.name) for field in fields(DetectionSettings)}
         about = {
             "format": FORMAT,
+            "engine": "torchvision",
             "architecture": self.architecture,
             "classes": self.classes,
             "preprocessing": asdict(self.preprocessing),
@@ -68,17 +76,26 @@ class TorchvisionDetector:
         return folder
 
 
-def load_detector(folder: Path | str) -> TorchvisionDetector:
-    """The detector that a run of `goodviews transfer` left in its folder, on the CPU.
+def load_detector(folder: Path | str) -> Detector:
+    """The detector that a run of `goodviews transfer` left in its folder, on the CPU, whichever engine trained it.
 
     Raises:
         ArtifactError: a file is missing, damaged or not ours.
+        MissingExtra: detectron2 trained it and is not installed here.
     """
     folder = Path(folder)
-    about = _read_about(folder / "detector.json")
+    about = read_about(folder / "detector.json")
+    if about.get("engine") == "detectron2":
+        from .detectron2_engine import load
+
+        return load(folder)
+    return _load_torchvision(folder, about)
+
+
+def _load_torchvision(folder: Path, about: dict[str, Any]) -> TorchvisionDetector:
     preprocessing, settings = Preprocessing(**about["preprocessing"]), DetectionSettings(**about["settings"])
     backbone = build_backbone(about["architecture"])
-    network = c4_detector(backbone, preprocessing, len(about["classes"]), settings)
+    network = build_detector(backbone, preprocessing, len(about["classes"]), settings)
     path = folder / "detector.safetensors"
     try:
         weights = load_file(path)
@@ -92,7 +109,12 @@ def _tensors(network: GeneralizedRCNN) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
 
 
-def _read_about(path: Path) -> dict[str, Any]:
+def read_about(path: Path) -> dict[str, Any]:
+    """What detector.json says, with tuples for lists.
+
+    Raises:
+        ArtifactError: it is missing, damaged or not ours.
+    """
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,29 +1,24 @@
-"""The detector is the encoder plus what the protocol says, and training it is a function of its inputs."""
+"""Training a detector is a function of its inputs, and the task leaves what it measured and the detector."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
-from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
-from goodviews.transfer import torchvision_engine as engine
+from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError
+from goodviews.transfer import torchvision_training as engine
 from goodviews.transfer.detection import DetectionSettings, scale_to_batch
-from goodviews.transfer.labelled_photos import read_photo
-from goodviews.transfer.photo_batches import batches, resized
+from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto, masks_of, read_photo
+from goodviews.transfer.masks import decode, encode
+from goodviews.transfer.photo_batches import batches, resized, trainable
 from goodviews.transfer.task import Setup, Task
-from goodviews.transfer.torchvision_detector import (
-    _ExactAnchors,
-    _HalfPixelRoIAlign,
-    _L1Proposals,
-    _region_losses,
-    c4_detector,
-)
+from goodviews.transfer.torchvision_detector import build_detector
 from goodviews.transfer.trained_detector import load_detector
 from goodviews.transfer.voc import read_voc
 from goodviews.transfer.voc_detection import VocDetection, voc_07_12_c4_24k, voc_detection_smoke
@@ -40,6 +35,13 @@ TINY = replace(
     short_sides_px=(48, 64),
     test_short_side_px=64,
 )
+PYRAMID = replace(TINY, iterations=2, trunk="fpn", box_head="2fc", masks=True, mask_roi_px=4)
+NETWORKS = {
+    "c4": TINY,
+    "c4 with masks": replace(TINY, masks=True),
+    "standard pyramid": PYRAMID,
+    "InfoMin's pyramid": replace(PYRAMID, box_head="4conv1fc", head_norm=True),
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,78 +59,19 @@ def weights(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-def tiny_detector(encoder: Encoder) -> nn.Module:
+def tiny_detector(encoder: Encoder, settings: DetectionSettings = TINY) -> nn.Module:
     torch.manual_seed(0)
-    return c4_detector(encoder.backbone, encoder.preprocessing, 2, TINY)
+    return build_detector(encoder.backbone, encoder.preprocessing, 2, settings)
 
 
-# The network
+def with_masks(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """Every object fills its box."""
+    return [replace(photo, objects=tuple(map(_filled, photo.objects))) for photo in photos]
 
 
-def test_trunk_is_the_encoder_to_the_last_bit(encoder: Encoder):
-    photo = torch.rand(1, 3, 64, 96)
-    trunk = c4_detector(encoder.backbone, encoder.preprocessing, 3, PUBLISHED).eval().backbone
-    assert torch.equal(trunk(photo), encoder.feature_maps(photo)["res4"])
-
-
-def test_resnet50_has_the_published_tensors():
-    network = c4_detector(build_backbone("resnet50"), Preprocessing(), 20, PUBLISHED)
-    decayed, norms = engine.parameter_groups(network, PUBLISHED)
-    assert (len(decayed["params"]), decayed["weight_decay"]) == (63, 1e-4)
-    assert (len(norms["params"]), norms["weight_decay"]) == (108, 0.0)
-    assert network.roi_heads.box_head.norm.num_features == 2048
-    predictor = network.roi_heads.box_predictor
-    assert predictor.cls_score.weight.std().item() == pytest.approx(0.01, rel=0.05)
-    assert predictor.bbox_pred.weight.std().item() == pytest.approx(0.001, rel=0.05)
-    assert all(value.requires_grad for value in network.parameters())
-
-
-def test_networks_without_a_c4_trunk_are_refused():
-    plain = Preprocessing()
-    with pytest.raises(UsageError, match="ResNet encoders, such as resnet18 or resnet50; this one is convnext_atto"):
-        c4_detector(build_backbone("convnext_atto"), plain, 2, TINY)
-    small = build_backbone("resnet18")
-    small.maxpool = nn.Identity()
-    with pytest.raises(UsageError, match="stride 16"):
-        c4_detector(small, plain, 2, TINY)
-
-
-def test_anchors_are_exact_and_lie_on_the_trunks_grid():
-    make = _ExactAnchors(((32, 64),), ((0.5, 1.0, 2.0),))
-    cells = make.cell_anchors[0]
-    sides = cells[:, 2:] - cells[:, :2]
-    torch.testing.assert_close(sides.prod(1).sqrt(), torch.tensor([32.0, 64.0]).repeat(3))
-    torch.testing.assert_close(sides[:, 1] / sides[:, 0], torch.tensor([0.5, 0.5, 1.0, 1.0, 2.0, 2.0]))
-    odd = [torch.tensor(15), torch.tensor(15)]  # 481 px give 31 cells, and 481 // 31 is 15
-    centres = make.grid_anchors([[2, 2]], [odd])[0].reshape(4, 6, 2, 2).mean(dim=2)[:, 0]
-    assert centres.tolist() == [[0, 0], [16, 0], [0, 16], [16, 16]]
-
-
-def test_regions_are_pooled_with_the_half_pixel_correction():
-    ramp = torch.arange(20.0).expand(1, 1, 20, 20)  # the feature of column k is that of pixel 16 k + 8
-    pooled = _HalfPixelRoIAlign(["0"], output_size=1, sampling_ratio=0)(
-        {"0": ramp}, [torch.tensor([[96.0, 96.0, 160.0, 160.0]])], [(320, 320)]
-    )
-    assert pooled.item() == pytest.approx(128 / 16 - 0.5)
-
-
-def test_region_losses_by_hand():
-    logits, labels = torch.zeros(2, 3), torch.tensor([0, 2])
-    deltas = torch.zeros(2, 12)
-    deltas[1, 8:] = torch.tensor([1.0, 0.0, -2.0, 0.0])  # class 2 of the second region
-    deltas[1, 4:8] = 9.0  # another class: must not count
-    losses = _region_losses(logits, deltas, labels, torch.zeros(2, 4))
-    assert losses["loss_box_reg"].item() == pytest.approx(3 / 2)
-    assert losses["loss_classifier"].item() == pytest.approx(np.log(3))
-
-
-def test_proposal_losses_are_sums_over_samples_times_photos():
-    rpn = _L1Proposals(_ExactAnchors(((32,),), ((1.0,),)), nn.Identity(), 0.7, 0.3, 8, 0.5, {}, {}, 0.7)
-    labels = [torch.tensor([1.0, 0.0, -1.0])]  # an object, background, ignored
-    deltas, targets = torch.zeros(3, 4), [torch.tensor([[0.5, 0, 0, 0.25]] * 3)]
-    objectness, boxes = rpn.compute_loss(torch.zeros(3, 1), deltas, labels, targets)
-    assert boxes.item() == pytest.approx(0.75 / 8)
-    assert objectness.item() == pytest.approx(2 * np.log(2) / 8)
+def _filled(thing: LabelledObject) -> LabelledObject:
+    xmin, ymin, xmax, ymax = thing.box
+    return replace(thing, mask=((xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax),))
 
 
 # The schedule
@@ -170,6 +113,29 @@ def test_boxes_follow_their_photo_through_resizing_and_flipping(devkit: Path):
     assert outside[1] > 0.3  # grey
 
 
+@pytest.mark.parametrize("as_run_lengths", [False, True])
+def test_masks_follow_their_photo_through_resizing_and_flipping(devkit: Path, as_run_lengths: bool):
+    photo = with_masks(read_voc(devkit).train)[0]
+    if as_run_lengths:
+        drawn = masks_of(photo)
+        objects = tuple(replace(thing, mask=encode(one)) for thing, one in zip(photo.objects, drawn))
+        photo = replace(photo, objects=objects)
+    settings = replace(TINY, short_sides_px=(144,), flip=1.0, batch_size=1, masks=True)
+    (seen, target), *_ = next(batches([photo], ("blue", "red"), settings, seed=0, stop=1))
+    for box, mask in zip(target["boxes"], target["masks"], strict=True):
+        rows, columns = decode(mask, *seen.shape[1:]).nonzero()
+        assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == pytest.approx(box.tolist(), abs=1)
+
+
+def test_crowds_empty_boxes_and_photos_without_objects_are_not_trained_on(devkit: Path):
+    first, second, third = read_voc(devkit).train[:3]
+    red, blue = first.objects
+    flat = replace(blue, box=(5, 5, 5, 20))
+    mixed = replace(first, objects=(replace(red, is_crowd=True), red, flat))
+    kept = trainable([mixed, replace(second, objects=()), replace(third, objects=(replace(red, is_crowd=True),))])
+    assert kept == [replace(first, objects=(red,))]
+
+
 def test_a_batch_is_the_same_wherever_reading_starts(devkit: Path):
     voc = read_voc(devkit)
     whole = list(batches(voc.train, voc.classes, TINY, seed=3, stop=5))
@@ -182,18 +148,21 @@ def test_a_batch_is_the_same_wherever_reading_starts(devkit: Path):
 # Training
 
 
-def test_training_changes_everything_and_leaves_the_encoder_alone(small: Encoder, devkit: Path):
+@pytest.mark.parametrize("settings", NETWORKS.values(), ids=NETWORKS)
+def test_training_changes_everything_and_leaves_the_encoder_alone(small: Encoder, devkit: Path, settings):
     voc, before = read_voc(devkit), weights(small.backbone)
-    network = tiny_detector(small)
+    network = tiny_detector(small, settings)
     start = weights(network)
-    rows = engine.fine_tune(network, voc.train, voc.classes, TINY, seed=0)
-    assert [row["iteration"] for row in rows] == [1, 2, 3, 4]
+    rows = engine.fine_tune(network, with_masks(voc.train), voc.classes, settings, seed=0)
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4][: settings.iterations]
     assert rows[0]["loss"] == pytest.approx(sum(rows[0][name] for name in rows[0] if name.startswith("loss_")))
     trained = {name for name, value in network.named_parameters() if not torch.equal(value, start[name])}
     assert trained == {name for name, _ in network.named_parameters()}
     assert all(torch.equal(value, before[name]) for name, value in small.backbone.state_dict().items())
-    assert network.backbone.bn1.num_batches_tracked == TINY.precise_bn_iterations
-    assert network.backbone.bn1.momentum == 0.1
+    assert ("loss_mask" in rows[0]) == settings.masks
+    trunk = network.backbone if settings.trunk == "c4" else network.backbone.body
+    assert trunk.bn1.num_batches_tracked == settings.precise_bn_iterations
+    assert trunk.bn1.momentum == 0.1
 
 
 def test_a_stopped_run_continues_as_if_it_had_not_stopped(small: Encoder, devkit: Path, tmp_path: Path, monkeypatch):
@@ -213,7 +182,7 @@ def test_a_stopped_run_continues_as_if_it_had_not_stopped(small: Encoder, devkit
     with pytest.raises(KeyboardInterrupt):
         engine.fine_tune(tiny_detector(small), voc.train, voc.classes, TINY, seed=0, state=state, state_every_s=0)
     torch.manual_seed(99)
-    continued = c4_detector(small.backbone, small.preprocessing, 2, TINY)
+    continued = build_detector(small.backbone, small.preprocessing, 2, TINY)
     rows = engine.fine_tune(continued, voc.train, voc.classes, TINY, seed=0, state=state)
     assert len(calls) == 5  # 3 before, 2 after
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4]
