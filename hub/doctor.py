@@ -31,6 +31,7 @@ USES = {  # what the packages outside the core are for
     "onnxruntime": "ONNX export",
     "faiss-cpu": "index and search",
     "matplotlib": "plots",
+    "faster-coco-eval": COCO,
 }
 TASKS = {  # groups of tasks, and for what the findings must be fine
     "pretraining, classification, VOC detection": EVERYTHING,
@@ -41,7 +42,6 @@ TASKS = {  # groups of tasks, and for what the findings must be fine
     "plots and pages of comparisons": "plots",
 }
 PLAIN = "pip install "
-EVALUATORS = ("faster-coco-eval", "pycocotools")
 DETECTRON2 = (
     "pip install setuptools wheel ninja && "
     'pip install --no-build-isolation "git+https://github.com/facebookresearch/detectron2"'
@@ -73,7 +73,6 @@ def examine() -> list[Finding]:
         *_torchvision_fits_torch(),
         _gpu(answers["core"]),
         _processor(),
-        _coco_evaluator(answers),
         *_detectron2(answers.get("detectron2"), answers["core"]),
         *_room(),
     ]
@@ -119,7 +118,7 @@ def _requirements(answers: dict[str, Answer]) -> Iterable[Finding]:
     for name, requirement in core.items():
         yield _package(requirement, answers, USES.get(name, EVERYTHING))
     for name, requirement in optional.items():
-        if name not in core and name not in EVALUATORS:
+        if name not in core:
             yield _package(requirement, answers, USES.get(name, str(requirement.marker)))
 
 
@@ -200,16 +199,6 @@ def _processor() -> Finding:
     vectors = next((name for name in ("avx512f", "avx2") if name in flags), None)
     state: State = "fine" if vectors else "note"
     return Finding("processor", state, f"{cores} cores, {vectors or 'no AVX2: slow'}; {bf16}", SPEED)
-
-
-def _coco_evaluator(answers: dict[str, Answer]) -> Finding:
-    use = COCO
-    for name in EVALUATORS:
-        if name in answers and answers[name].failure is None:
-            return Finding("COCO evaluator", "fine", f"{name} {_version(name)}", use)
-    broken = "; ".join(f"{name}: {answers[name].failure}" for name in EVALUATORS if name in answers)
-    mend = f"pip install {'--force-reinstall --no-cache-dir ' if broken else ''}{EVALUATORS[0]}"
-    return Finding("COCO evaluator", "broken" if broken else "missing", broken or "not installed", use, mend)
 
 
 def _detectron2(answer: Answer | None, core: Answer) -> Iterable[Finding]:

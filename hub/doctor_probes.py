@@ -44,7 +44,6 @@ from detectron2 import _C
 say("detectron2", cuda=_C.get_cuda_version() if _C.has_cuda() else None)
 """,
     "faster-coco-eval": "from faster_coco_eval import COCO, COCOeval_faster\nsay('faster-coco-eval')",
-    "pycocotools": "from pycocotools import cocoeval, mask\nsay('pycocotools')",
 }
 
 

@@ -4,6 +4,7 @@ Torch-free.
 """
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,7 +83,7 @@ def read_photo(photo: LabelledPhoto) -> Image.Image:
         with Image.open(photo.path) as image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{photo.path} is damaged ({error}); replace it, or take it out of the split file.") from None
+        raise DataError(f"{photo.path} is damaged ({error}); replace it, or take it out of the labels.") from None
 
 
 def masks_of(photo: LabelledPhoto) -> np.ndarray:
@@ -103,7 +104,9 @@ def masks_of(photo: LabelledPhoto) -> np.ndarray:
 
 def decoding_problems(photos: Iterable[LabelledPhoto]) -> list[str]:
     """A sentence for each photo that cannot be decoded to its end."""
-    return [problem for photo in photos if (problem := _decoding_problem(photo.path))]
+    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
+        found = pool.map(_decoding_problem, (photo.path for photo in photos))
+        return [problem for problem in found if problem]
 
 
 def size_problem(path: Path, size: tuple[int, int], *, named_by: str, sized_by: str) -> str | None:
@@ -135,5 +138,5 @@ def _decoding_problem(path: Path) -> str | None:
             image.draft(image.mode, (1, 1))
             image.load()
     except (OSError, SyntaxError, ValueError) as error:
-        return f"{path} is damaged ({error}); replace it, or take it out of the split file."
+        return f"{path} is damaged ({error}); replace it, or take it out of the labels."
     return None

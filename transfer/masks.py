@@ -37,6 +37,22 @@ def compressed(counts: Sequence[int], height: int, width: int) -> Rle:
     return _as_rle(coco_masks.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
 
 
+def run_lengths(counts: str) -> list[int]:
+    """Of compressed text, which may be anything; what is no run length comes out as a wrong sum or below 0."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts:
+        chunk = ord(character) - 48
+        value |= (chunk & 0x1F) << shift
+        shift += 5
+        if not chunk & 0x20:  # the last of this number
+            if chunk & 0x10:
+                value -= 1 << shift
+            runs.append(value + runs[-2] if len(runs) > 2 else value)  # from the fourth on they are differences
+            value = shift = 0
+    return runs
+
+
 def areas(masks: Sequence[Rle]) -> list[int]:
     """How many pixels each mask has."""
     return [int(area) for area in np.atleast_1d(coco_masks.area([_as_given(mask) for mask in masks]))] if masks else []

@@ -16,11 +16,17 @@ VERSIONS = {
     "torchvision": "0.30.0",
     "timm": "1.0.31",
     "onnxruntime": "1.32.0",
-    "pycocotools": "2.0.11",
+    "faster-coco-eval": "1.8.0",
     "setuptools": "84.0.0",
 }
 REQUIRES = {
-    "goodviews": ["torch>=2.6", "timm>=1.0.12", 'faiss-cpu>=1.9; extra == "retrieval"', 'pytest>=8; extra == "test"'],
+    "goodviews": [
+        "torch>=2.6",
+        "timm>=1.0.12",
+        'faiss-cpu>=1.9; extra == "retrieval"',
+        'faster-coco-eval>=1.8; extra == "detection"',
+        'pytest>=8; extra == "test"',
+    ],
     "torchvision": ["numpy", "torch==2.15.0"],
 }
 CORE = Answer({name: {} for name in ("numpy", "pillow", "torchvision", "timm", "accelerate")})
@@ -30,7 +36,7 @@ CORE.facts["torch"] = {"cuda": "12.6", "gpus": [], "bf16": False}
 @pytest.fixture
 def machine(monkeypatch):
     """A machine described by dictionaries; change them, then examine it."""
-    versions, requires, answers = dict(VERSIONS), dict(REQUIRES), {"core": CORE, "pycocotools": Answer()}
+    versions, requires, answers = dict(VERSIONS), dict(REQUIRES), {"core": CORE}
     monkeypatch.setattr(doctor, "_version", versions.get)
     monkeypatch.setattr(metadata, "requires", requires.get)
     monkeypatch.setattr(doctor, "ask", lambda names: {name: answers.get(name, Answer()) for name in names})
@@ -66,10 +72,12 @@ def test_missing_and_old_packages_are_named_with_the_command(machine):
 
 def test_packages_that_are_only_missing_share_a_command(machine):
     machine[0]["timm"] = "0.9.0"
-    for name in ("torch", "pycocotools"):
+    for name in ("torch", "faster-coco-eval"):
         del machine[0][name]
     ways = ways_to_mend(examine())
-    assert ways["torch, faiss-cpu, COCO evaluator"] == 'pip install "torch>=2.6" "faiss-cpu>=1.9" faster-coco-eval'
+    assert ways["torch, faiss-cpu, faster-coco-eval"] == (
+        'pip install "torch>=2.6" "faiss-cpu>=1.9" "faster-coco-eval>=1.8"'
+    )
     assert ways["timm"] == 'pip install "timm>=1.0.12"'
     assert "git+https" in ways["detectron2"]
 
@@ -129,14 +137,14 @@ def test_detectron2_is_asked_for_its_build_and_its_trap(machine, monkeypatch):
     assert finding("detectron2").mend == "pip install fvcore"
 
 
-def test_one_working_coco_evaluator_is_enough(machine):
-    machine[0]["faster-coco-eval"] = "1.8.0"
+def test_what_coco_tasks_need_is_told_by_the_extra_that_brings_it(machine):
+    assert not_ready(examine())["COCO detection and masks"] == []
     machine[2]["faster-coco-eval"] = Answer({}, "ImportError: no")
-    assert finding("COCO evaluator").found == "pycocotools 2.0.11"
-    machine[2]["pycocotools"] = Answer({}, "ImportError: neither")
-    assert finding("COCO evaluator").state == "broken"
-    del machine[0]["faster-coco-eval"], machine[0]["pycocotools"]
-    assert finding("COCO evaluator").mend == "pip install faster-coco-eval"
+    assert finding("faster-coco-eval").state == "broken"
+    assert not_ready(examine())["COCO detection and masks"] == ["faster-coco-eval"]
+    del machine[0]["faster-coco-eval"]
+    assert finding("faster-coco-eval").mend == 'pip install "faster-coco-eval>=1.8"'
+    assert not_ready(examine())["pretraining, classification, VOC detection"] == []
 
 
 def test_little_room_is_a_note(machine, monkeypatch):
