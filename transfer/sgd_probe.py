@@ -5,7 +5,7 @@
 Published ImageNet top-1, ResNet-50, 200 epochs of pretraining: `linear-pycontrast` InfoMin 70.1, MoCo v2 67.5;
 `linear-moco` MoCo v2 67.7; `linear-clsa` CLSA 69.4 (single), 73.3 (multi); `linear-simclr` 64.5 at 100 epochs.
 Measured here: not yet. The four differ in rate, schedule, crops, initialisation and in which epoch they report, so they
-are four protocols. Rates of 10 and 30 suit the scale of those encoders' features; for others, sweep (`linear-sgd`).
+are four protocols. Rates of 10 and 30 suit the scale of those encoders' features; for others, sweep (`linear-cached`).
 
 What is common to them: the pooled features are raw, the encoder stays in evaluation mode, photos are tested once with
 its own preprocessing, and the last batch of an epoch may be smaller. PyContrast's option to add RandAugment, off by
