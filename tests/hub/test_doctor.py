@@ -190,7 +190,7 @@ def test_the_doctor_imports_nothing_that_it_examines():
 import sys
 from goodviews.hub import doctor
 from goodviews.hub.doctor_probes import Answer
-doctor.ask = lambda names: {name: Answer() for name in names}
+doctor.ask = lambda names: {name: Answer({"detectron2": {"cuda": None}}) for name in names}
 doctor.examine()
 print(sorted({"torch", "numpy", "faiss", "onnxruntime", "timm", "PIL"} & set(sys.modules)))
 """
