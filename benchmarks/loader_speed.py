@@ -26,11 +26,10 @@ from published_infomin import published_views as infomin
 from torch import Tensor
 from torchvision import transforms
 
-from goodviews.hub.folders import ImageFolder
 from goodviews.hub.provenance import commit, hardware
 from goodviews.pretrain.choose import choose
-from goodviews.pretrain.data import open_images
 from goodviews.pretrain.decode import decoder
+from goodviews.pretrain.files import Files, open_folder
 from goodviews.pretrain.views import View
 from goodviews.pretrain.worker import Photos
 
@@ -54,7 +53,7 @@ def main() -> None:
     if unknown:
         parser.error(f"{sorted(unknown)[0]} has no published pipeline here; choose of {', '.join(PUBLISHED)}")
     torch.set_num_threads(1)
-    source = open_images(arguments.images)
+    source = open_folder(arguments.images)
     figures = {
         name: measure(name, source, rounds=arguments.rounds, per_round=arguments.per_round)
         for name in arguments.recipes
@@ -68,7 +67,7 @@ def main() -> None:
         print(f"figures: {arguments.out}")
 
 
-def measure(recipe: str, source: ImageFolder, *, rounds: int, per_round: int) -> dict:
+def measure(recipe: str, source: Files, *, rounds: int, per_round: int) -> dict:
     """Rates and ratios of the four ways, and what they depend on."""
     ways = _ways(source, choose(recipe).views, PUBLISHED[recipe]())
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -89,7 +88,7 @@ def measure(recipe: str, source: ImageFolder, *, rounds: int, per_round: int) ->
         "rounds": rounds,
         "images_per_round": per_round,
         "source": source.describe(),
-        "median_pixels": statistics.median(w * h for w, h in (_plain_rgb(path).size for path in source.paths)),
+        "median_pixels": statistics.median(_pixels(source.path(i)) for i in range(len(source))),
         "decoder": decoder(),
         "hardware": hardware(),
         "commit": commit(),
@@ -97,7 +96,7 @@ def measure(recipe: str, source: ImageFolder, *, rounds: int, per_round: int) ->
 
 
 def _ways(
-    source: ImageFolder, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]
+    source: Files, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]
 ) -> dict[str, Callable[[list[int]], None]]:
     random.seed(0)
     torch.manual_seed(0)
@@ -105,19 +104,19 @@ def _ways(
 
     def as_published(samples: list[int]) -> None:
         for sample in samples:
-            published(_plain_rgb(source.paths[sample]))
+            published(_plain_rgb(source.path(sample)))
 
     def decode_crop(samples: list[int]) -> None:
         for sample in samples:
-            photo = _plain_rgb(source.paths[sample])
+            photo = _plain_rgb(source.path(sample))
             for crop in crops:
                 crop(photo)
 
     def worker_share(samples: list[int]) -> None:
-        Photos(source.paths, views, 0, renders=False).__getitems__([(0, sample) for sample in samples])
+        Photos(source, views, 0, renders=False).__getitems__([(0, sample) for sample in samples])
 
     def all_on_cpu(samples: list[int]) -> None:
-        Photos(source.paths, views, 0, renders=True).__getitems__([(0, sample) for sample in samples])
+        Photos(source, views, 0, renders=True).__getitems__([(0, sample) for sample in samples])
 
     return {
         "published": as_published,
@@ -125,6 +124,11 @@ def _ways(
         "worker_share": worker_share,
         "all_on_cpu": all_on_cpu,
     }
+
+
+def _pixels(path: Path) -> int:
+    with Image.open(path) as photo:
+        return photo.width * photo.height
 
 
 def _plain_rgb(path: Path) -> Image.Image:

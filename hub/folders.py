@@ -53,9 +53,14 @@ def image_folder(root: Path | str) -> ImageFolder:
 
 def training_folder(root: Path | str) -> ImageFolder:
     """The images to learn from: the `train` part of a split folder, else the whole folder."""
+    return image_folder(training_root(root))
+
+
+def training_root(root: Path | str) -> Path:
+    """The `train` part of a folder that has a test part too, else the folder itself."""
     root = Path(root)
-    part = _part(root, TRAIN_NAMES)
-    return image_folder(part if part is not None and _part(root, TEST_NAMES) is not None else root)
+    part = part_of(root, TRAIN_NAMES)
+    return part if part is not None and part_of(root, TEST_NAMES) is not None else root
 
 
 def train_and_test(root: Path | str) -> tuple[ImageFolder, ImageFolder]:
@@ -67,7 +72,7 @@ def train_and_test(root: Path | str) -> tuple[ImageFolder, ImageFolder]:
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give a folder with train/<class>/ and val/<class>/.")
-    train_root, test_root = _part(root, TRAIN_NAMES), _part(root, TEST_NAMES)
+    train_root, test_root = part_of(root, TRAIN_NAMES), part_of(root, TEST_NAMES)
     if train_root is None or test_root is None:
         found = ", ".join(sorted(path.name for path in root.iterdir())[:5]) or "nothing"
         raise DataError(f"{root} must hold train/<class>/ and val/<class>/ (or test/), but holds {found}.")
@@ -89,5 +94,6 @@ def train_and_test(root: Path | str) -> tuple[ImageFolder, ImageFolder]:
     return train, ImageFolder(test.root, test.paths, labels, train.classes)
 
 
-def _part(root: Path, names: tuple[str, ...]) -> Path | None:
+def part_of(root: Path, names: tuple[str, ...]) -> Path | None:
+    """The first folder in `root` that has one of these names."""
     return next((root / name for name in names if (root / name).is_dir()), None)

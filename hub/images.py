@@ -4,10 +4,12 @@ Torch-free, since the deployed encoder reads images by the same rules.
 """
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -39,18 +41,22 @@ def read_image(path: Path | str) -> Image.Image:
 
 
 @contextlib.contextmanager
-def opened(path: Path | str) -> Iterator[Image.Image]:
+def opened(file: Path | str | BinaryIO, *, name: str | None = None) -> Iterator[Image.Image]:
     """An opened image file, not yet decoded; what goes wrong with the file inside the block becomes one DataError.
+
+    Args:
+        file: its path, or its bytes as a stream.
+        name: what to call it in an error; by default its path.
 
     Raises:
         DataError: as `read_image`.
     """
-    path = Path(path)
+    path = name if name is not None else str(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata of files that read well
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(file) as image:
                 yield image
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; check the path.") from None
@@ -115,16 +121,24 @@ def find_images(folder: Path | str) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; give the folder that holds the images.")
-    images = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+        raise no_image(folder)
+    images = sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
     if not images:
-        count = sum(path.is_file() for path in folder.rglob("*"))
-        raise DataError(f"{folder} holds no image: {count} files, none with a suffix such as .jpg or .png.")
+        raise no_image(folder)
     return images
+
+
+def has_image_suffix(name: str) -> bool:
+    """Whether a file name is that of an image and not hidden."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")  # noqa: PTH122, fast
+
+
+def no_image(folder: Path) -> DataError:
+    """The error of a folder that is missing or holds no image file."""
+    if not folder.is_dir():
+        return DataError(f"{folder} is not a folder; give the folder that holds the images.")
+    count = sum(path.is_file() for path in folder.rglob("*"))
+    return DataError(f"{folder} holds no image: {count} files, none with a suffix such as .jpg or .png.")
 
 
 @dataclass

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def pretrain(
     recipe: str,
     *,
-    data: Path,
+    data: str,
     out: Path,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -36,7 +36,8 @@ def pretrain(
 
     Args:
         recipe: a name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
-        data: folder of images; of a folder with train/ and val/ the train part is learned from.
+        data: folder of images (of one with train/ and val/ the train part is learned from), .txt or .csv list of files,
+            tar shards (FOLDER, FILE or "train-{000..146}.tar"), or hf:NAME[:SPLIT] of Hugging Face datasets.
         out: the RUN folder to make; the encoder goes to RUN/encoder.
         epochs: instead of the recipe's.
         batch_size: images a step over all processes, instead of the recipe's; the learning rate is not scaled.

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,23 +15,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..hub.errors import DataError, UsageError
-from ..hub.folders import ImageFolder, training_folder
 from ..hub.images import SkippedImages
 from .decode import decoder
 from .randomness import epoch_order
+from .sources import Source
 from .views import View
 from .worker import Loaded, Photos
 
 _PREFETCH = 4  # batches each worker prepares ahead
-
-
-def open_images(path: Path) -> ImageFolder:
-    """The images below a folder: all of a flat or labelled one, the `train` part of a split one.
-
-    Raises:
-        DataError: the folder is missing or holds no image.
-    """
-    return training_folder(path)
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ class ViewLoader:
 
     def __init__(
         self,
-        source: ImageFolder,
+        source: Source,
         views: Sequence[View],
         *,
         batch_size: int,
@@ -90,7 +80,7 @@ class ViewLoader:
         self.decoder = decoder()
         self._places = _Places(len(source), batch_size, seed, rank, world)
         self._loader: DataLoader | None = DataLoader(
-            Photos(source.paths, self.views, seed, renders=self.device.type == "cpu"),
+            Photos(source, self.views, seed, renders=self.device.type == "cpu"),
             batch_sampler=self._places,
             collate_fn=_same,
             num_workers=workers,

@@ -11,6 +11,7 @@ PSNR in the median and 29 dB at worst, 1.5 levels of mean difference, mostly in 
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import PIL
@@ -32,14 +33,23 @@ def decoder() -> str:
     return f"Pillow {PIL.__version__}, libjpeg-turbo {jpeg}, torch {torch.__version__} resize"
 
 
-def read_crops(path: Path, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
+def read_crops(
+    file: Path | BinaryIO,
+    crops: Sequence[RandomResizedCrop],
+    uniforms: Sequence[NDArray[np.float64]],
+    *,
+    name: str | None = None,
+) -> list[Tensor]:
     """Every crop of one image, each (3, px, px), RGB, uint8, drawn from its own row of uniform numbers.
+
+    Args:
+        file: its path, or its bytes as a stream; `name` is what to call it in an error, by default the path.
 
     Raises:
         DataError: the file cannot be read as an image.
     """
-    with opened(path) as file:
-        image = file if file.format == "JPEG" else _decoded(file)
+    with opened(file, name=name) as stored:
+        image = stored if stored.format == "JPEG" else _decoded(stored)
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         boxes = [crop.box(width, height, row) for crop, row in zip(crops, uniforms, strict=True)]

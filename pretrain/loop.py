@@ -25,7 +25,7 @@ from .online_knn import online_knn
 from .precision import Device, Precision
 from .recipe import Recipe, describe
 from .schedule import Moment
-from .start import Run, prepare
+from .start import Request, Run, prepare
 from .stop import StopRequest, stop_request
 
 SAVE_AFTER_S = 600.0
@@ -33,7 +33,7 @@ SAVE_AFTER_S = 600.0
 
 def pretrain(
     recipe: Recipe,
-    data: Path,
+    data: Path | str,
     out: Path,
     *,
     seed: int = 0,
@@ -52,7 +52,7 @@ def pretrain(
 
     Args:
         recipe: what to learn.
-        data: flat, labelled or train/val folder; labels are used by the online kNN only.
+        data: a folder, list, shards or Hugging Face dataset (see sources); labels are used by the online kNN only.
         out: the RUN folder (see run_folder).
         seed: decides the initial weights, the order of the images and everything drawn.
         workers: processes that load images; 0 loads in this one. Does not change the result.
@@ -69,9 +69,23 @@ def pretrain(
         UsageError, OutputExists, DataError: the request cannot be met; nothing was written.
         GoodviewsError: the loss is not a number, the disk is full, or the run was asked to stop.
     """
-    run = prepare(recipe, data, out, seed, workers, device, precision, resume, overwrite, save_every, observe)
+    run = prepare(
+        Request(
+            recipe,
+            data,
+            out,
+            seed=seed,
+            workers=workers,
+            device=device,
+            precision=precision,
+            resume=resume,
+            overwrite=overwrite,
+            save_every=save_every,
+        ),
+        observe,
+    )
     if knn_every != 0 and run.accelerator.is_main_process:
-        knn = online_knn(data, _encoder(run))
+        knn = online_knn(run.images, _encoder(run))
         run.gauge = None if knn is None else (knn, knn_every or max(1, recipe.epochs // 10))
     with stop_request() as stop:
         _learn(run, stop)
@@ -173,7 +187,7 @@ def _encoder(run: Run) -> Encoder:
     origin = Origin(
         name=run.recipe.name,
         recipe=describe(run.recipe),
-        dataset=run.data,
+        dataset=run.dataset,
         epochs=round(run.epoch, 4),
         commit=commit(),
         metrics=knn,

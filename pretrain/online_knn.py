@@ -5,7 +5,6 @@ A gauge, not a result: it looks at a few thousand images at the recipe's own siz
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from ..hub.encoder import Encoder
 from ..hub.errors import DataError
-from ..hub.folders import ImageFolder, image_folder, train_and_test
+from .sources import Data, Source, read_photo
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +45,17 @@ class OnlineKnn:
         return _top1(_features(encoder, self.test.pixels) @ features.T, self.bank.labels, self.test.labels)
 
 
-def online_knn(data: Path, encoder: Encoder) -> OnlineKnn | None:
-    """Decode the labelled images of `data` once; None when the folder tells no classes.
+def online_knn(data: Data, encoder: Encoder) -> OnlineKnn | None:
+    """Decode the labelled images of `data` once; None when it tells no classes.
 
     Of large folders a random part is taken that fits into half a gigabyte.
     """
-    try:
-        bank, test = train_and_test(data)
-    except DataError:
-        whole = image_folder(data)
-        return OnlineKnn(_decode(whole, encoder, 1.0), None) if len(whole.classes) > 1 else None
-    share = len(bank) / (len(bank) + len(test))
-    return OnlineKnn(_decode(bank, encoder, share), _decode(test, encoder, 1 - share))
+    if len(data.train.classes) < 2:
+        return None
+    if data.test is None:
+        return OnlineKnn(_decode(data.train, encoder, 1.0), None)
+    share = len(data.train) / (len(data.train) + len(data.test))
+    return OnlineKnn(_decode(data.train, encoder, share), _decode(data.test, encoder, 1 - share))
 
 
 def weighted_vote(similarities: Tensor, labels: Tensor, *, neighbours: int, temperature: float) -> Tensor:
@@ -79,20 +77,20 @@ def _top1(similarities: Tensor, labels: Tensor, truth: Tensor) -> float:
     return 100 * float((guess == truth).float().mean())
 
 
-def _decode(folder: ImageFolder, encoder: Encoder, share: float) -> LabelledImages:
+def _decode(source: Source, encoder: Encoder, share: float) -> LabelledImages:
     px = encoder.preprocessing.input_px
     limit = int(BYTES_KEPT * share) // (3 * px * px)
-    chosen = np.random.default_rng(0).permutation(len(folder))[:limit]
-    if len(chosen) < len(folder):
-        log.info("online kNN looks at %d of the %d images of %s", len(chosen), len(folder), folder.root.name)
-    assert folder.labels is not None
+    chosen = np.random.default_rng(0).permutation(len(source))[:limit]
+    if len(chosen) < len(source):
+        log.info("online kNN looks at %d of the %d images of %s", len(chosen), len(source), source.name)
+    assert source.labels is not None
     pixels, labels = [], []
     for position in sorted(chosen.tolist()):
         try:
-            pixels.append(_to_bytes(encoder, encoder.preprocess(folder.paths[position])))
+            pixels.append(_to_bytes(encoder, encoder.preprocess(read_photo(source, position))))
         except DataError:
             continue  # the loader lists unreadable images
-        labels.append(folder.labels[position])
+        labels.append(int(source.labels[position]))
     return LabelledImages(torch.stack(pixels), torch.tensor(labels))
 
 

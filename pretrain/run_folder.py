@@ -7,7 +7,6 @@ RUN/encoder/        what the run has learned, as of its last checkpoint: this is
 RUN/skipped.txt     images that could not be read, if any
 """
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import Any
 
 from ..hub.atomic import write_json
 from ..hub.errors import ArtifactError, OutputExists, UsageError
-from ..hub.folders import ImageFolder
 from ..hub.provenance import commit, libraries, version
 
 OURS = ("recipe.json", "metrics.jsonl", "skipped.txt", "state", "encoder")
@@ -30,12 +28,6 @@ class Identity:
     data: dict[str, Any]
     seed: int
     precision: str
-
-
-def describe_data(folder: ImageFolder) -> dict[str, Any]:
-    """Name, counts and classes of the training images, and a digest over their relative names."""
-    names = "\n".join(path.relative_to(folder.root).as_posix() for path in folder.paths)
-    return folder.describe() | {"names_sha256": hashlib.sha256(names.encode()).hexdigest()}
 
 
 def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -15,7 +16,7 @@ from accelerate.state import AcceleratorState
 
 from . import checkpoint, run_folder
 from .checkpoint import RunState
-from .data import ViewLoader, open_images
+from .data import ViewLoader
 from .momentum import KeyQueue, MomentumPair
 from .monitor import Monitor, Progress
 from .networks import build_network
@@ -23,8 +24,25 @@ from .objective import Networks
 from .online_knn import OnlineKnn
 from .precision import Device, Precision, resolve_device, resolve_precision
 from .recipe import Recipe, describe, validate
+from .sources import Data, open_data
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; `goodviews.pretrain.loop.pretrain` says what each part means."""
+
+    recipe: Recipe
+    data: Path | str
+    out: Path
+    seed: int
+    workers: int
+    device: Device
+    precision: Precision
+    resume: bool
+    overwrite: bool
+    save_every: int | None
 
 
 @dataclass
@@ -35,7 +53,7 @@ class Run:
     out: Path
     seed: int
     save_every: int | None
-    data: dict
+    images: Data
     accelerator: Accelerator
     loader: ViewLoader
     networks: Networks
@@ -44,6 +62,11 @@ class Run:
     monitor: Monitor
     gauge: tuple[OnlineKnn, int] | None = None
     saved_at: float = 0.0
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """What recipe.json and config.json say of the data."""
+        return self.images.train.describe()
 
     @property
     def steps(self) -> int:
@@ -55,79 +78,62 @@ class Run:
         return self.state.step / self.loader.steps_per_epoch
 
 
-def prepare(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    seed: int,
-    workers: int,
-    device: Device,
-    precision: Precision,
-    resume: bool,
-    overwrite: bool,
-    save_every: int | None,
-    observe: Callable[[Progress], None],
-) -> Run:
+def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     """Check everything, then claim the RUN folder, then build the parts and put a checkpoint back into them."""
-    processor = resolve_device(device)
-    arithmetic = resolve_precision(precision, processor)
+    recipe = request.recipe
+    processor = resolve_device(request.device)
+    arithmetic = resolve_precision(request.precision, processor)
     accelerator = _accelerator(processor, arithmetic)
     rank, world = accelerator.process_index, accelerator.num_processes
-    source = open_images(data)
-    description = run_folder.describe_data(source)
-    validate(recipe, images=len(source), world=world)
-    if recipe.queue >= len(source) and accelerator.is_main_process:
-        log.warning(
-            "the queue (%d keys) is not smaller than the data (%d images): images meet their own old keys as negatives",
-            recipe.queue,
-            len(source),
-        )
-    identity = run_folder.Identity(describe(recipe), description, seed, arithmetic)
-    run_folder.check(out, identity, resume=resume, overwrite=overwrite)
+    images = open_data(request.data)
+    validate(recipe, images=len(images.train), world=world)
+    if accelerator.is_main_process:
+        _warn_of_queue(recipe, len(images.train))
+    identity = run_folder.Identity(describe(recipe), images.train.describe(), request.seed, arithmetic)
+    run_folder.check(request.out, identity, resume=request.resume, overwrite=request.overwrite)
     network = build_network(
         recipe.architecture,
         head=recipe.head,
         dim=recipe.dim,
         patches=recipe.objective.patches,
-        seed=seed,
+        seed=request.seed,
         zero_init_last=recipe.zero_init_last,
     ).to(accelerator.device)
     accelerator.wait_for_everyone()
-    if accelerator.is_main_process and not resume:
-        run_folder.begin(out, identity)
+    if accelerator.is_main_process and not request.resume:
+        run_folder.begin(request.out, identity)
 
     pair = MomentumPair(network, momentum=recipe.key_momentum, group=recipe.key_group)
     sgd = torch.optim.SGD(network.parameters(), **vars(recipe.optimizer))
     query, optimizer = accelerator.prepare(network, sgd)
     query.train()
     keys = partial(pair.keys, rank=rank, gather=accelerator.gather, autocast=accelerator.autocast)
-    state = RunState(
-        pair, KeyQueue(recipe.queue, recipe.dim, seed=seed, device=accelerator.device), sgd, accelerator.scaler
-    )
+    queue = KeyQueue(recipe.queue, recipe.dim, seed=request.seed, device=accelerator.device)
+    state = RunState(pair, queue, sgd, accelerator.scaler)
     loader = ViewLoader(
-        source,
+        images.train,
         recipe.views,
         batch_size=recipe.batch_size,
-        seed=seed,
-        workers=workers,
+        seed=request.seed,
+        workers=request.workers,
         rank=rank,
         world=world,
         device=accelerator.device,
     )
     monitor = Monitor(
-        out if accelerator.is_main_process else None,
+        request.out if accelerator.is_main_process else None,
         steps=recipe.epochs * loader.steps_per_epoch,
         reduce=partial(accelerator.reduce, reduction="mean"),
         observe=observe,
     )
-    if resume:
-        monitor.restore(checkpoint.load(state, out / "state"), state.step, accelerator.device)
+    if request.resume:
+        monitor.restore(checkpoint.load(state, request.out / "state"), state.step, accelerator.device)
     return Run(
         recipe,
-        out,
-        seed,
-        save_every,
-        description,
+        request.out,
+        request.seed,
+        request.save_every,
+        images,
         accelerator,
         loader,
         Networks(query, keys),
@@ -135,6 +141,15 @@ def prepare(
         state,
         monitor,
     )
+
+
+def _warn_of_queue(recipe: Recipe, images: int) -> None:
+    if recipe.queue >= images:
+        log.warning(
+            "the queue (%d keys) is not smaller than the data (%d images): images meet their own old keys as negatives",
+            recipe.queue,
+            images,
+        )
 
 
 def _accelerator(device: str, arithmetic: str) -> Accelerator:

@@ -1,7 +1,6 @@
 """What one loader worker does: files to crops and random numbers, and on behalf of a CPU to finished views."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch.utils.data import Dataset
 from ..hub.errors import DataError
 from .decode import read_crops
 from .randomness import uniforms
+from .sources import Source
 from .views import View
 
 _Found = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop and uniform numbers of each view
@@ -38,8 +38,8 @@ class Loaded(NamedTuple):
 class Photos(Dataset[Loaded]):
     """The photos of a source as batches of crops; with `renders`, of finished views."""
 
-    def __init__(self, paths: Sequence[Path], views: Sequence[View], seed: int, *, renders: bool):
-        self.paths, self.views, self.seed, self.renders = paths, views, seed, renders
+    def __init__(self, source: Source, views: Sequence[View], seed: int, *, renders: bool):
+        self.source, self.views, self.seed, self.renders = source, views, seed, renders
 
     def __getitems__(self, places: list[tuple[int, int]]) -> Loaded:
         """The batch of these (epoch, sample)."""
@@ -60,13 +60,14 @@ class Photos(Dataset[Loaded]):
         return Loaded(torch.tensor(samples), images, rows, list(unreadable.items()))
 
     def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Found | None:
-        """The sample, or the next in path order that can be read, with that one's own numbers; None if none can."""
-        for distance in range(len(self.paths)):
-            place = (sample + distance) % len(self.paths)
-            path = self.paths[place]
+        """The sample, or the next in the source that can be read, with that one's own numbers; None if none can."""
+        for distance in range(len(self.source)):
+            place = (sample + distance) % len(self.source)
+            name = self.source.place(place)
             numbers = [uniforms(self.seed, epoch, place, i, view.width) for i, view in enumerate(self.views)]
             try:
-                return place, read_crops(path, [view.crop for view in self.views], numbers), numbers
+                crops = [view.crop for view in self.views]
+                return place, read_crops(self.source.open(place), crops, numbers, name=name), numbers
             except DataError as error:
-                unreadable[str(path)] = str(error)
+                unreadable[name] = str(error)
         return None

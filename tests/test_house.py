@@ -12,6 +12,7 @@ COMPONENTS = ("hub", "pretrain", "transfer", "export")
 HOMES = {  # an optional or heavy package -> the only modules that may import it
     "detectron2": {"transfer.detectron2_engine"},
     "faster_coco_eval": {"transfer.masks", "transfer.coco_evaluation"},
+    "datasets": {"pretrain.hugging_face"},
     "faiss": {"export.index"},
     "onnx": {"export.onnx_file", "export.quantize"},
     "onnxruntime": {"export.runtime", "export.quantize"},

@@ -12,6 +12,7 @@ from goodviews.hub.errors import GoodviewsError
 from goodviews.hub.preprocessing import Preprocessing
 from goodviews.pretrain.monitor import Monitor, truncate
 from goodviews.pretrain.online_knn import OnlineKnn, online_knn, weighted_vote
+from goodviews.pretrain.sources import open_data
 
 
 def record(monitor, step, loss):
@@ -73,14 +74,14 @@ def colours(folder, each):
 def test_val_part_is_scored_against_the_train_part(tmp_path):
     colours(tmp_path / "train", 4)
     colours(tmp_path / "val", 2)
-    knn = online_knn(tmp_path, encoder())
+    knn = online_knn(open_data(tmp_path), encoder())
     assert (len(knn.bank.labels), len(knn.test.labels)) == (12, 6)
     assert knn(encoder()) == 100
 
 
 def test_without_a_val_part_every_image_is_left_out_once(tmp_path):
     colours(tmp_path, 4)
-    knn = online_knn(tmp_path, encoder())
+    knn = online_knn(open_data(tmp_path), encoder())
     assert knn.test is None
     assert knn(encoder()) == 100
     alone = OnlineKnn(type(knn.bank)(knn.bank.pixels[::4], torch.arange(3)), None)
@@ -89,13 +90,13 @@ def test_without_a_val_part_every_image_is_left_out_once(tmp_path):
 
 def test_flat_folder_has_no_score(tmp_path):
     Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
-    assert online_knn(tmp_path, encoder()) is None
+    assert online_knn(open_data(tmp_path), encoder()) is None
 
 
 def test_features_are_those_of_the_evaluation_transform(tmp_path):
     colours(tmp_path, 2)
     network = encoder()
-    knn = online_knn(tmp_path, network)
+    knn = online_knn(open_data(tmp_path), network)
     paths = sorted(tmp_path.rglob("*.png"))
     from goodviews.pretrain.online_knn import _features
 
