@@ -1,7 +1,7 @@
 """Training batches of photos with boxes and masks, in an order and with changes that depend on the seed alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .detection import DetectionSettings
 from .labelled_photos import LabelledObject, LabelledPhoto, Mask, Rle, read_photo
+from .photo_order import PhotoOrder, drawn
 
 # (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1, with masks also "masks": n of Mask}, all as seen
 Sample = tuple[Tensor, dict[str, Any]]
@@ -34,8 +35,7 @@ def batches(
     workers: int = 0,
 ) -> Iterator[list[Sample]]:
     """Batches `start` to `stop`, the same whatever the start and the workers; every photo must be `trainable`."""
-    assert photos, "without photos the first batch would be waited for forever"
-    order = _Order(photos, settings.batch_size, seed, start, stop)
+    order = PhotoOrder(photos, settings.batch_size, seed, start, stop)
     data = _TrainingPhotos(photos, classes, settings, seed)
     yield from DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=list)
 
@@ -54,42 +54,6 @@ def as_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float() / 255
 
 
-@dataclass(frozen=True)
-class _Order:
-    """Batches of (position, photo): photos shuffled anew each pass, wide and tall ones apart so that little is padded.
-
-    A batch is given out as soon as one of the two groups has filled it, as detectron2 does it.
-    """
-
-    photos: Sequence[LabelledPhoto]
-    batch_size: int
-    seed: int
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        waiting: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
-        given = 0
-        for position, index in enumerate(self._photos_forever()):
-            if given == self.stop:
-                return
-            group = waiting[self.photos[index].width > self.photos[index].height]
-            group.append((position, index))
-            if len(group) == self.batch_size:
-                if given >= self.start:
-                    yield group.copy()
-                group.clear()
-                given += 1
-
-    def _photos_forever(self) -> Iterator[int]:
-        random = np.random.default_rng((self.seed, 0))
-        while True:
-            yield from random.permutation(len(self.photos)).tolist()
-
-
 class _TrainingPhotos(Dataset):
     """By (position, photo): the photo at a drawn size, perhaps flipped, both drawn from (seed, position)."""
 
@@ -99,9 +63,9 @@ class _TrainingPhotos(Dataset):
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         position, index = key
-        photo, random = self.photos[index], np.random.default_rng((self.seed, 1, position))
-        image = resized(read_photo(photo), int(random.choice(self.settings.short_sides_px)), self.settings.long_side_px)
-        is_flipped = random.random() < self.settings.flip
+        photo = self.photos[index]
+        short_side_px, is_flipped = drawn(self.settings, self.seed, position)
+        image = resized(read_photo(photo), short_side_px, self.settings.long_side_px)
         boxes = torch.tensor([thing.box for thing in photo.objects], dtype=torch.float32)
         boxes *= torch.tensor([image.width / photo.width, image.height / photo.height]).repeat(2)
         if is_flipped:

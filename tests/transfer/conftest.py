@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
+from goodviews.hub.errors import UsageError
 from goodviews.hub.report import EncoderId, Evidence, Report
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
@@ -32,6 +34,16 @@ def colours(tmp_path: Path) -> Path:
         for name, colour in COLOURS.items():
             paint(root / part / name, colour, count, seed=len(part))
     return root
+
+
+@pytest.fixture(scope="session")
+def detectron2_engine() -> ModuleType:
+    """The module; where detectron2 does not work the test is skipped, and says why."""
+    try:
+        from goodviews.transfer import detectron2_engine
+    except UsageError as error:
+        pytest.skip(str(error))
+    return detectron2_engine
 
 
 def paint(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> None:

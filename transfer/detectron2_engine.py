@@ -1,0 +1,277 @@
+"""The detectron2 engine: fine-tunes the published detectors on the library they were published with.
+
+The only module that imports detectron2, and of it nothing that needs its `model_zoo`. The configuration is made from
+the task (`detectron2_settings`), every weight of the encoder is placed (`detectron2_start`), photos come in the order
+and with the changes that the torchvision engine sees, and what is found is scored by the same code.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.multiprocessing.spawn import ProcessException
+from torch.utils.data import DataLoader, Dataset
+
+from ..hub.atomic import write_json, write_text
+from ..hub.errors import DataError, GoodviewsError, UsageError
+from .detection import DetectionSettings, EngineName, Row
+from .detectron2_detector import Detectron2Detector, load
+from .detectron2_settings import C4_HEADS, Configuration, configuration
+from .detectron2_start import fill, shapes
+from .detectron2_training import rank_and_world, train
+from .detectron2_weights import shape_of
+from .labelled_photos import DetectionData, LabelledPhoto, Rle, read_photo
+from .photo_batches import trainable
+from .photo_order import PhotoOrder, drawn
+from .training_run import STATE_EVERY_S
+
+try:
+    import detectron2
+    from detectron2.config import CfgNode, get_cfg
+    from detectron2.data import detection_utils
+    from detectron2.data import transforms as T
+    from detectron2.engine import launch
+    from detectron2.layers import get_norm
+    from detectron2.modeling import ROI_HEADS_REGISTRY, build_model
+    from detectron2.modeling.roi_heads import Res5ROIHeads
+    from detectron2.solver import build_optimizer
+    from detectron2.structures import BoxMode
+    from detectron2.utils.events import EventStorage
+except ImportError as error:
+    raise UsageError(
+        f"detectron2 cannot be imported ({error}). It must be built for the torch that is installed, as `goodviews "
+        "doctor` says; if pkg_resources is what it lacks: pip install 'setuptools<81'. With --engine "
+        "torchvision the same task runs without it."
+    ) from None
+
+if TYPE_CHECKING:
+    from ..hub.encoder import Encoder
+
+__all__ = ["Detectron2Detector", "Detectron2Engine", "build_network", "load"]
+
+
+@ROI_HEADS_REGISTRY.register()
+class Res5ROIHeadsExtraNorm(Res5ROIHeads):
+    """detectron2's C4 head with a norm layer after res5, by which one learning rate serves every encoder."""
+
+    def __init__(self, cfg: CfgNode, input_shape: Any):
+        super().__init__(cfg, input_shape)
+        self.res5.add_module("norm", get_norm(cfg.MODEL.RESNETS.NORM, self.res5[-1].out_channels))
+
+
+assert Res5ROIHeadsExtraNorm.__name__ == C4_HEADS
+
+
+@dataclass(frozen=True)
+class Detectron2Engine:
+    """Faster and Mask R-CNN as published, trained by one process or several."""
+
+    processes: int = 1  # each with a GPU of its own, or all on the CPU
+    state_every_s: float = STATE_EVERY_S
+    name: EngineName = "detectron2"
+
+    def version(self) -> str:
+        return f"detectron2 {detectron2.__version__} (torch {torch.__version__})"
+
+    def differences(self, settings: DetectionSettings) -> tuple[str, ...]:
+        each = settings.batch_size // self.processes
+        grouped = f"photos are grouped by aspect ratio in {self.processes} x {each} (published: 8 GPUs with 2 photos)"
+        as_published = (self.processes, each) == (8, 2)
+        return (*([] if as_published else [grouped]), "photos are read as stored, without EXIF rotation")
+
+    def fine_tune(
+        self,
+        encoder: Encoder,
+        data: DetectionData,
+        settings: DetectionSettings,
+        *,
+        seed: int,
+        state: Path | None = None,
+        workers: int = 0,
+        progress: bool = False,
+    ) -> tuple[Detectron2Detector, list[Row]]:
+        """See `detection.Engine`."""
+        _check_processes(self.processes, encoder.device)
+        photos = tuple(trainable(data.train))
+        config = _configuration(encoder, len(data.classes), settings, photos, self.processes)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)  # of the new layers
+            network = build_network(config)
+        fill(network, encoder, settings.trunk)
+        file = state.with_suffix(".pt") if state else None
+        run = _Run(config, settings, photos, data.classes, seed, file, self.state_every_s, workers, progress)
+        rows = _train(network, run) if self.processes == 1 else _train_together(network, run, self.processes)
+        return (
+            Detectron2Detector(network, data.classes, encoder.architecture, encoder.preprocessing, settings, config),
+            rows,
+        )
+
+
+def build_network(config: Configuration) -> nn.Module:
+    """detectron2's detector for this configuration; its weights are drawn from torch's global generator."""
+    return build_model(resolved(config))
+
+
+def resolved(config: Configuration) -> CfgNode:
+    """The whole configuration: detectron2's defaults and ours over them."""
+    cfg = get_cfg()
+    cfg.merge_from_list([part for key, value in config.items() for part in (key, value)])
+    cfg.freeze()
+    return cfg
+
+
+def _configuration(
+    encoder: Encoder, classes: int, settings: DetectionSettings, photos: tuple[LabelledPhoto, ...], processes: int
+) -> Configuration:
+    return configuration(
+        settings,
+        encoder.preprocessing,
+        shape_of(shapes(encoder.backbone.state_dict()), encoder.architecture, settings.trunk),
+        classes=classes,
+        device=str(encoder.device) if processes == 1 else encoder.device.type,
+        processes=processes,
+        are_masks_drawn=any(isinstance(thing.mask, Rle) for photo in photos for thing in photo.objects),
+    )
+
+
+def _check_processes(processes: int, device: torch.device) -> None:
+    gpus = torch.cuda.device_count()
+    if processes > 1 and device.type == "cuda" and processes > gpus:
+        raise UsageError(f"{processes} processes need a GPU each; torch sees {gpus}.")
+    if processes > 1 and device.type == "cpu" and gpus:
+        raise UsageError(
+            "Several processes train on the CPU only where torch sees no GPU: set CUDA_VISIBLE_DEVICES=''."
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a training process must know."""
+
+    configuration: Configuration
+    settings: DetectionSettings
+    photos: tuple[LabelledPhoto, ...]
+    classes: tuple[str, ...]
+    seed: int
+    state: Path | None
+    state_every_s: float
+    workers: int
+    progress: bool
+
+
+def _train(network: nn.Module, run: _Run) -> list[Row]:
+    optimizer = build_optimizer(resolved(run.configuration), network)
+    with EventStorage():  # into which detectron2's parts write
+        return train(
+            network,
+            optimizer,
+            lambda start, stop: _batches(run, start, stop),
+            run.settings,
+            seed=run.seed,
+            state=run.state,
+            state_every_s=run.state_every_s,
+            progress=run.progress,
+        )
+
+
+def _train_together(network: nn.Module, run: _Run, processes: int) -> list[Row]:
+    """Trains copies in processes of detectron2's launcher; the first one's result goes into `network`.
+
+    Raises:
+        GoodviewsError: what a process said when it ended.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _save(network, folder / "start.safetensors")
+        try:
+            launch(_one_of_several, processes, dist_url="auto", args=(run, folder))
+        except ProcessException:
+            said = sorted(folder.glob("error*.txt"))
+            if not said:
+                raise
+            raise GoodviewsError(said[0].read_text(encoding="utf-8")) from None
+        network.load_state_dict(load_file(folder / "trained.safetensors"), strict=True)
+        return json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+
+
+def _one_of_several(run: _Run, folder: Path) -> None:
+    rank, _ = rank_and_world()
+    network = build_network(run.configuration)
+    network.load_state_dict(load_file(folder / "start.safetensors"), strict=True)
+    try:
+        rows = _train(network, run)
+    except GoodviewsError as error:
+        write_text(folder / f"error{rank}.txt", str(error))
+        raise
+    if rank == 0:  # processes may measure other statistics of batch norm; these are the ones that are scored and saved
+        _save(network, folder / "trained.safetensors")
+        write_json(folder / "rows.json", rows)
+
+
+def _save(network: nn.Module, path: Path) -> None:
+    save_file({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, path)
+
+
+def _batches(run: _Run, start: int, stop: int) -> Iterator[list[dict[str, Any]]]:
+    rank, world = rank_and_world()
+    order = PhotoOrder(run.photos, run.settings.batch_size // world, run.seed, start, stop, rank, world)
+    yield from DataLoader(_Samples(run), batch_sampler=order, num_workers=run.workers, collate_fn=list)
+
+
+class _Samples(Dataset):
+    """By (position, photo): the sample that detectron2 trains on, at the size and flip drawn from (seed, position)."""
+
+    def __init__(self, run: _Run):
+        self.run = run
+        self.label = {name: number for number, name in enumerate(run.classes)}
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        position, index = key
+        photo = self.run.photos[index]
+        pixels = np.asarray(read_photo(photo))
+        transforms = self._transforms(pixels, position)
+        image = transforms.apply_image(pixels)
+        size = image.shape[:2]
+        objects = [
+            detection_utils.transform_instance_annotations(entry, transforms, size) for entry in self._objects(photo)
+        ]
+        mask_format = self.run.configuration["INPUT.MASK_FORMAT"]
+        instances = detection_utils.annotations_to_instances(objects, size, mask_format=mask_format)
+        tensor = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return {"image": tensor, "instances": detection_utils.filter_empty_instances(instances)}
+
+    def _transforms(self, pixels: np.ndarray, position: int) -> T.TransformList:
+        height, width = pixels.shape[:2]
+        settings = self.run.settings
+        short_side, is_flipped = drawn(settings, self.run.seed, position)
+        size = T.ResizeShortestEdge.get_output_shape(height, width, short_side, settings.long_side_px)
+        resize = T.ResizeTransform(height, width, *size, Image.Resampling.BILINEAR)
+        return T.TransformList([resize, *([T.HFlipTransform(size[1])] if is_flipped else [])])
+
+    def _objects(self, photo: LabelledPhoto) -> list[dict[str, Any]]:
+        """As detectron2's data sets have them."""
+        found = []
+        for thing in photo.objects:
+            entry = {"bbox": thing.box, "bbox_mode": BoxMode.XYXY_ABS, "category_id": self.label[thing.name]}
+            if self.run.settings.masks:
+                if thing.mask is None:
+                    raise DataError(f"{photo.path} has a {thing.name!r} without a mask.")
+                entry["segmentation"] = _as_coco(thing.mask)
+            found.append(entry)
+        return found
+
+
+def _as_coco(mask: Any) -> Any:
+    if isinstance(mask, Rle):
+        return {"size": list(mask.size), "counts": mask.counts}
+    return [list(polygon) for polygon in mask]

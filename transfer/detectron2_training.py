@@ -1,0 +1,136 @@
+"""Training a detector of detectron2, in one of perhaps several processes: steps, rows, state, batch norm at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from .detection import DetectionSettings, Row
+from .training_run import (
+    Meter,
+    check_loss,
+    continued,
+    diverged,
+    log_row,
+    private_randomness,
+    progress_bar,
+    save_state,
+    seed_iteration,
+    window_of,
+)
+
+Batches = Callable[[int, int], Iterator[Any]]  # those of iterations start to stop, counted from 0
+
+
+def rank_and_world() -> tuple[int, int]:
+    """Which process this is, of how many."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def train(
+    network: nn.Module,
+    optimizer: Optimizer,
+    batches: Batches,
+    settings: DetectionSettings,
+    *,
+    seed: int,
+    state: Path | None,
+    state_every_s: float,
+    progress: bool,
+) -> list[Row]:
+    """Trains `network` in place by the losses it returns for a batch, in each process the same.
+
+    Args:
+        network: from `detectron2_engine.build_network`.
+        optimizer: of its parameters; the rates are set here.
+        batches: of this process.
+        settings: the schedule, and over how many further batches the statistics of batch norm are measured anew.
+        seed: of what torch draws.
+        state: the file that a stopped run continues from, written by the first process; None: nothing is kept.
+        state_every_s: seconds between two writings of it.
+        progress: show a bar.
+
+    Returns:
+        About a hundred rows, means over all processes.
+
+    Raises:
+        GoodviewsError: training diverged.
+    """
+    rank, world = rank_and_world()
+    stop, window = settings.iterations, window_of(settings.iterations)
+    start, rows = continued(state, network, optimizer)
+    model = _distributed(network.train(), world)
+    saved_s, meter = time.monotonic(), Meter(settings.batch_size)
+    with private_randomness(network), progress_bar(start, stop, progress and rank == 0) as advance:
+        for done, batch in enumerate(_seeded(batches(start, stop), seed, start), start + 1):
+            rate = settings.learning_rate(done - 1)
+            meter.add(_step(model, optimizer, batch, rate, done))
+            advance(meter.images_per_s)
+            if done % window and done < stop:
+                continue
+            rows.append({"iteration": done, **_over_processes(meter.means(), network), "lr": rate})
+            check_loss(rows[-1])
+            if rank == 0:
+                log_row(rows[-1], stop)
+            if rank == 0 and state is not None and time.monotonic() - saved_s >= state_every_s:
+                save_state(state, rows, network, optimizer)
+                saved_s = time.monotonic()
+        _measure_batch_norm(model, batches, settings, seed)
+    return rows
+
+
+def _distributed(network: nn.Module, world: int) -> nn.Module:
+    if world == 1:
+        return network
+    device = next(network.parameters()).device
+    return DistributedDataParallel(network, [device] if device.type == "cuda" else None, broadcast_buffers=False)
+
+
+def _seeded(batches: Iterator[Any], seed: int, start: int) -> Iterator[Any]:
+    """What torch draws after a batch was given out comes from the seed and the batch's number."""
+    rank, _ = rank_and_world()
+    for number, batch in enumerate(batches, start + 1):
+        seed_iteration(seed, number, rank)
+        yield batch
+
+
+def _step(model: nn.Module, optimizer: Optimizer, batch: Any, rate: float, done: int) -> dict[str, Tensor]:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    try:
+        losses = model(batch)
+    except FloatingPointError:  # detectron2 looks at the boxes it proposes
+        raise diverged("network proposes boxes that are not finite", done - 1, rate) from None
+    optimizer.zero_grad()
+    torch.stack(list(losses.values())).sum().backward()
+    optimizer.step()
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def _over_processes(row: Row, network: nn.Module) -> Row:
+    _, world = rank_and_world()
+    if world == 1:
+        return row
+    values = torch.tensor(list(row.values()), device=next(network.parameters()).device)
+    dist.all_reduce(values)
+    return dict(zip(row, (values / world).tolist()))
+
+
+def _measure_batch_norm(model: nn.Module, batches: Batches, settings: DetectionSettings, seed: int) -> None:
+    """Replaces the running statistics, which lag behind the weights, by those of further training batches.
+
+    Source: Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm" (arXiv:2105.07576), as fvcore computes it.
+    """
+    from fvcore.nn.precise_bn import update_bn_stats
+
+    start, count = settings.iterations, settings.precise_bn_iterations
+    if count:
+        update_bn_stats(model, _seeded(batches(start, start + count), seed, start), count)
