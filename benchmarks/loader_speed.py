@@ -31,7 +31,7 @@ from goodviews.pretrain.choose import choose
 from goodviews.pretrain.decode import decoder
 from goodviews.pretrain.files import Files, open_folder
 from goodviews.pretrain.views import View
-from goodviews.pretrain.worker import Photos
+from goodviews.pretrain.worker import FromSource, Photos
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
 PUBLISHED: dict[str, Callable[[], Callable[[Image.Image], Sequence[Tensor]]]] = {
@@ -113,10 +113,10 @@ def _ways(
                 crop(photo)
 
     def worker_share(samples: list[int]) -> None:
-        Photos(source, views, 0, renders=False).__getitems__([(0, sample) for sample in samples])
+        Photos(FromSource(source), views, 0, renders=False).__getitems__([(0, sample) for sample in samples])
 
     def all_on_cpu(samples: list[int]) -> None:
-        Photos(source, views, 0, renders=True).__getitems__([(0, sample) for sample in samples])
+        Photos(FromSource(source), views, 0, renders=True).__getitems__([(0, sample) for sample in samples])
 
     return {
         "published": as_published,

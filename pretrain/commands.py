@@ -27,6 +27,8 @@ def pretrain(
     seed: int = 0,
     save_every: int | None = None,
     knn_every: int | None = None,
+    keep: Literal["no", "memory", "disk", "gpu"] = "no",
+    keep_px: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -48,6 +50,9 @@ def pretrain(
         seed: decides the initial weights, the order of the images and everything drawn.
         save_every: steps between checkpoints; by default some ten minutes.
         knn_every: epochs between online kNN scores of a labelled folder, 0 for none; by default ten in a run.
+        keep: decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
+            $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
+        keep_px: reduce kept photos whose shorter side is longer than this many pixels.
         resume: continue the run in RUN from its last checkpoint.
         overwrite: start anew where RUN exists.
     """
@@ -77,6 +82,8 @@ def pretrain(
             overwrite=overwrite,
             save_every=save_every,
             knn_every=knn_every,
+            keep=keep,
+            keep_px=keep_px,
             observe=bar.show,
         )
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}")

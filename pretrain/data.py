@@ -17,10 +17,12 @@ from torch.utils.data import DataLoader
 from ..hub.errors import DataError, UsageError
 from ..hub.images import SkippedImages
 from .decode import decoder
+from .device_crops import PhotosOnDevice
+from .kept import KeptPhotos
 from .randomness import epoch_order
 from .sources import Source
 from .views import View
-from .worker import Loaded, Photos
+from .worker import Boxes, FromSource, Loaded, Photos, Reader
 
 _PREFETCH = 4  # batches each worker prepares ahead
 
@@ -46,6 +48,8 @@ class ViewLoader:
     Args:
         batch_size: images a step over all `world` processes; process `rank` gets its consecutive share of them.
         workers: processes that decode; 0 decodes in this one.
+        kept: the source's photos, decoded already.
+        on_device: the same photos on the device, where crops are then made.
         device: where views end up. Anything but a CPU also runs the views' programs; on a CPU the workers do.
 
     Raises:
@@ -63,6 +67,8 @@ class ViewLoader:
         workers: int,
         rank: int = 0,
         world: int = 1,
+        kept: KeptPhotos | None = None,
+        on_device: PhotosOnDevice | None = None,
         device: torch.device | str = "cpu",
     ):
         if batch_size < 1 or batch_size % world:
@@ -78,9 +84,12 @@ class ViewLoader:
         self.steps_per_epoch = len(source) // batch_size
         self.skipped = SkippedImages()
         self.decoder = decoder()
+        self.on_device = on_device
+        photos: Reader = FromSource(source) if kept is None else kept if on_device is None else Boxes(kept)
+        renders = self.device.type == "cpu" and on_device is None
         self._places = _Places(len(source), batch_size, seed, rank, world)
         self._loader: DataLoader | None = DataLoader(
-            Photos(source, self.views, seed, renders=self.device.type == "cpu"),
+            Photos(photos, self.views, seed, renders=renders),
             batch_sampler=self._places,
             collate_fn=_same,
             num_workers=workers,
@@ -120,10 +129,16 @@ class ViewLoader:
                 self.skipped.add(path, reason)
         if not loaded.images:
             raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
-        images = {name: image.to(self.device, non_blocking=True) for name, image in loaded.images.items()}
+        images = self._pixels(loaded)
         if loaded.numbers:
             images = {view.name: view.render(images[view.name], loaded.numbers[view.name]) for view in self.views}
         return Batch(loaded.samples, images, wait_s)
+
+    def _pixels(self, loaded: Loaded) -> dict[str, Tensor]:
+        if self.on_device is None:
+            return {name: image.to(self.device, non_blocking=True) for name, image in loaded.images.items()}
+        boxes = loaded.images
+        return {view.name: self.on_device.crops(loaded.samples, boxes[view.name], view.crop) for view in self.views}
 
 
 class _Places:

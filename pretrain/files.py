@@ -1,8 +1,9 @@
 """Images that lie as files: below a folder, or named by a list. A large folder is gone through once and remembered."""
 
 import csv
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,21 @@ class Files:
         """Name, counts, classes, and a digest over the relative names; no private path."""
         about = {"name": self.name, "images": len(self), "classes": list(self.classes)}
         return about | {"names_sha256": self.names.digest()}
+
+    def content(self) -> str:
+        return file_stamps(self.path(position) for position in range(len(self)))
+
+
+def file_stamps(paths: Iterable[Path]) -> str:
+    """A digest over where files lie, their sizes and when they were changed; a missing one counts as such."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            stat = path.stat()
+            digest.update(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        except OSError:
+            digest.update(f"{path} none\n".encode())
+    return digest.hexdigest()
 
 
 def open_folder(root: Path) -> Files:

@@ -41,6 +41,9 @@ class HuggingFace:
         about = {"name": self.name, "images": len(self), "classes": list(self.classes), "split": self.split}
         return about | {"fingerprint": self.fingerprint}
 
+    def content(self) -> str:
+        return self.fingerprint
+
 
 def open_dataset(words: str) -> Data:
     """NAME or FOLDER, and :SPLIT where it is not train; the photos are in the first column of images.

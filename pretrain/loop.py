@@ -19,6 +19,7 @@ from ..hub.preprocessing import Preprocessing
 from ..hub.provenance import commit
 from . import checkpoint
 from .data import Batch
+from .kept import Keep
 from .monitor import Progress
 from .objective import Step, draw_orders, step_seed
 from .online_knn import online_knn
@@ -44,6 +45,8 @@ def pretrain(
     overwrite: bool = False,
     save_every: int | None = None,
     knn_every: int | None = None,
+    keep: Keep = "no",
+    keep_px: int | None = None,
     observe: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Train an encoder on a folder of images and write it to OUT/encoder.
@@ -60,6 +63,8 @@ def pretrain(
         overwrite: start anew in a folder that holds a run.
         save_every: steps between checkpoints; None: some ten minutes.
         knn_every: epochs between online kNN scores, 0 for none; None: ten of them in a run.
+        keep: decode every photo once and keep it in memory, on disk for later runs too, or on the GPU.
+        keep_px: the longest that a kept photo's shorter side stays; None keeps photos whole.
         observe: called with the newest figures.
 
     Returns:
@@ -81,6 +86,8 @@ def pretrain(
             resume=resume,
             overwrite=overwrite,
             save_every=save_every,
+            keep=keep,
+            keep_px=keep_px,
         ),
         observe,
     )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..hub.errors import DataError
 from ..hub.images import has_image_suffix
 from . import index_cache
+from .files import file_stamps
 from .names import Names
 
 
@@ -61,6 +62,9 @@ class Shards:
         digest.update(self.members.tobytes())
         about = {"name": self.name, "images": len(self), "classes": list(self.classes), "shards": len(self.shards)}
         return about | {"names_sha256": digest.hexdigest()}
+
+    def content(self) -> str:
+        return file_stamps(self.shards)
 
 
 def find_shards(data: Path) -> list[Path]:

@@ -48,6 +48,10 @@ class Source(Protocol):
         """For recipe.json and config.json: name, counts, and a digest that tells this order of photos from another."""
         ...
 
+    def content(self) -> str:
+        """Changes when a photo's bytes may have changed; never published. Takes a look at every file."""
+        ...
+
 
 @dataclass(frozen=True)
 class Data:

@@ -14,9 +14,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from ..hub.errors import UsageError
 from . import checkpoint, run_folder
 from .checkpoint import RunState
 from .data import ViewLoader
+from .device_crops import PhotosOnDevice
+from .kept import Keep, KeptPhotos, describe_kept, keep_photos
 from .momentum import KeyQueue, MomentumPair
 from .monitor import Monitor, Progress
 from .networks import build_network
@@ -24,7 +27,7 @@ from .objective import Networks
 from .online_knn import OnlineKnn
 from .precision import Device, Precision, resolve_device, resolve_precision
 from .recipe import Recipe, describe, validate
-from .sources import Data, open_data
+from .sources import Data, Source, open_data
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class Request:
     resume: bool
     overwrite: bool
     save_every: int | None
+    keep: Keep
+    keep_px: int | None
 
 
 @dataclass
@@ -54,6 +59,7 @@ class Run:
     seed: int
     save_every: int | None
     images: Data
+    dataset: dict[str, Any]
     accelerator: Accelerator
     loader: ViewLoader
     networks: Networks
@@ -62,11 +68,6 @@ class Run:
     monitor: Monitor
     gauge: tuple[OnlineKnn, int] | None = None
     saved_at: float = 0.0
-
-    @property
-    def dataset(self) -> dict[str, Any]:
-        """What recipe.json and config.json say of the data."""
-        return self.images.train.describe()
 
     @property
     def steps(self) -> int:
@@ -89,7 +90,8 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     validate(recipe, images=len(images.train), world=world)
     if accelerator.is_main_process:
         _warn_of_queue(recipe, len(images.train))
-    identity = run_folder.Identity(describe(recipe), images.train.describe(), request.seed, arithmetic)
+    dataset = images.train.describe() | describe_kept(request.keep, request.keep_px)
+    identity = run_folder.Identity(describe(recipe), dataset, request.seed, arithmetic)
     run_folder.check(request.out, identity, resume=request.resume, overwrite=request.overwrite)
     network = build_network(
         recipe.architecture,
@@ -99,6 +101,7 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         seed=request.seed,
         zero_init_last=recipe.zero_init_last,
     ).to(accelerator.device)
+    kept = _keep(request, images.train, accelerator)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not request.resume:
         run_folder.begin(request.out, identity)
@@ -118,6 +121,8 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         workers=request.workers,
         rank=rank,
         world=world,
+        kept=kept,
+        on_device=PhotosOnDevice(kept, accelerator.device) if kept is not None and request.keep == "gpu" else None,
         device=accelerator.device,
     )
     monitor = Monitor(
@@ -134,6 +139,7 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         request.seed,
         request.save_every,
         images,
+        dataset,
         accelerator,
         loader,
         Networks(query, keys),
@@ -150,6 +156,26 @@ def _warn_of_queue(recipe: Recipe, images: int) -> None:
             recipe.queue,
             images,
         )
+
+
+def _keep(request: Request, source: Source, accelerator: Accelerator) -> KeptPhotos | None:
+    """The decoded photos, if they are to be kept; of several processes the first fills the disk for all.
+
+    Raises:
+        UsageError: they cannot be kept so.
+    """
+    if request.keep == "no":
+        if request.keep_px is not None:
+            raise UsageError("--keep-px is the size of kept photos; give --keep memory, disk or gpu with it.")
+        return None
+    if request.keep_px is not None and request.keep_px < 1:
+        raise UsageError(f"--keep-px is {request.keep_px}; the shorter side of a kept photo is 1 pixel or more.")
+    if request.keep == "gpu" and accelerator.device.type == "cpu":
+        raise UsageError("--keep gpu: this run has no GPU; give --keep memory or disk.")
+    if request.keep != "disk":
+        return keep_photos(source, request.keep, short_px=request.keep_px, workers=request.workers)
+    with accelerator.local_main_process_first():
+        return keep_photos(source, request.keep, short_px=request.keep_px, workers=request.workers)
 
 
 def _accelerator(device: str, arithmetic: str) -> Accelerator:

@@ -1,7 +1,8 @@
 """What one loader worker does: files to crops and random numbers, and on behalf of a CPU to finished views."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ from torch.utils.data import Dataset
 
 from ..hub.errors import DataError
 from .decode import read_crops
+from .kept import KeptPhotos
 from .randomness import uniforms
 from .sources import Source
-from .views import View
+from .views import RandomResizedCrop, View
 
 _Found = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop and uniform numbers of each view
 
@@ -24,7 +26,7 @@ class Loaded(NamedTuple):
     Args:
         samples: (N,), int64.
         images: by view, finished; or crops (N, 3, px, px), uint8, when `numbers` is there to render them with.
-            Empty when no image at all could be read.
+            or the crops' boxes (N, 4) in photos that lie on the device. Empty when no image at all could be read.
         numbers: by view, (N, width), for `View.render`.
         unreadable: path and reason of every image that was met and could not be read.
     """
@@ -35,11 +37,60 @@ class Loaded(NamedTuple):
     unreadable: list[tuple[str, str]]
 
 
-class Photos(Dataset[Loaded]):
-    """The photos of a source as batches of crops; with `renders`, of finished views."""
+class Reader(Protocol):
+    """Photos by position, read as crops (3, px, px), or as whatever the loader makes crops of."""
 
-    def __init__(self, source: Source, views: Sequence[View], seed: int, *, renders: bool):
-        self.source, self.views, self.seed, self.renders = source, views, seed, renders
+    def __len__(self) -> int: ...
+
+    def place(self, position: int) -> str: ...
+
+    def read(
+        self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
+    ) -> list[Tensor]: ...
+
+
+@dataclass(frozen=True)
+class FromSource:
+    """Every photo is decoded each time it is shown."""
+
+    source: Source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def place(self, position: int) -> str:
+        return self.source.place(position)
+
+    def read(
+        self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
+    ) -> list[Tensor]:
+        return read_crops(self.source.open(position), crops, uniforms, name=self.source.place(position))
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Of kept photos only where the crops lie, each (4,), int64: whoever has the photos makes them."""
+
+    kept: KeptPhotos
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def place(self, position: int) -> str:
+        return self.kept.place(position)
+
+    def read(
+        self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
+    ) -> list[Tensor]:
+        height, width = self.kept.photo(position).shape[:2]
+        return [torch.tensor(crop.box(width, height, row)) for crop, row in zip(crops, uniforms)]
+
+
+class Photos(Dataset[Loaded]):
+    """The photos of a reader as batches of crops; with `renders`, of finished views."""
+
+    def __init__(self, photos: Reader, views: Sequence[View], seed: int, *, renders: bool):
+        self.photos, self.views, self.seed, self.renders = photos, views, seed, renders
 
     def __getitems__(self, places: list[tuple[int, int]]) -> Loaded:
         """The batch of these (epoch, sample)."""
@@ -61,13 +112,11 @@ class Photos(Dataset[Loaded]):
 
     def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Found | None:
         """The sample, or the next in the source that can be read, with that one's own numbers; None if none can."""
-        for distance in range(len(self.source)):
-            place = (sample + distance) % len(self.source)
-            name = self.source.place(place)
+        for distance in range(len(self.photos)):
+            place = (sample + distance) % len(self.photos)
             numbers = [uniforms(self.seed, epoch, place, i, view.width) for i, view in enumerate(self.views)]
             try:
-                crops = [view.crop for view in self.views]
-                return place, read_crops(self.source.open(place), crops, numbers, name=name), numbers
+                return place, self.photos.read(place, [view.crop for view in self.views], numbers), numbers
             except DataError as error:
-                unreadable[name] = str(error)
+                unreadable[self.photos.place(place)] = str(error)
         return None

@@ -118,7 +118,7 @@ def test_loading_leaves_the_global_random_numbers_alone(source: Files):
 
 def test_a_worker_that_was_not_forked_gives_the_same_batches(source: Files):
     """On macOS and Windows workers start afresh and receive all they have by pickle."""
-    photos = pickle.loads(pickle.dumps(worker.Photos(source, VIEWS, 1, renders=True)))
+    photos = pickle.loads(pickle.dumps(worker.Photos(worker.FromSource(source), VIEWS, 1, renders=True)))
     batch = batches(source)[0]
     loaded = photos.__getitems__([(0, int(sample)) for sample in batch.samples])
     assert all(torch.equal(loaded.images[view.name], batch.views[view.name]) for view in VIEWS)
