@@ -40,7 +40,7 @@ say("accelerate")
     "faiss-cpu": "import faiss\nfaiss.IndexFlatIP(2)\nsay('faiss-cpu')",
     "detectron2": """
 import torch
-from detectron2 import _C
+from detectron2 import _C, engine, modeling
 say("detectron2", cuda=_C.get_cuda_version() if _C.has_cuda() else None)
 """,
     "faster-coco-eval": "from faster_coco_eval import COCO, COCOeval_faster\nsay('faster-coco-eval')",
