@@ -26,6 +26,7 @@ COMMANDS = {
     "views": ("goodviews.pretrain.commands:views", "Draw what the network sees of a photo."),
     "tasks": ("goodviews.transfer.commands:tasks", "List the transfer tasks and their protocols."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
+    "detect": ("goodviews.transfer.detect_command:detect", "Find objects in photos with a detector that was trained."),
     "compare": ("goodviews.transfer.commands:compare", "Reports of several encoders as a table and a plot."),
     "export": ("goodviews.export.commands:export", "Write an encoder as ONNX, compared with PyTorch."),
     "index build": ("goodviews.export.commands:index_build", "Embed a folder of images into a new index."),

@@ -34,7 +34,7 @@ def colour_of(name: str, classes: Sequence[str]) -> str:
     return COLOURS[list(classes).index(name) % len(COLOURS)]
 
 
-def draw_found(photo: Image.Image, found: Detections, classes: Sequence[str], *, min_score: float) -> Image.Image:
+def draw_found(photo: Image.Image, found: Detections, classes: Sequence[str], *, min_score: float = 0) -> Image.Image:
     """A photo with what was found in it, at its own size unless that is tiny or huge.
 
     Args:
