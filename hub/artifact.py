@@ -63,7 +63,10 @@ def load(folder: Path | str) -> Encoder:
         raise ArtifactError(
             f"{folder}/config.json names the architecture {config['architecture']}, unknown to this timm."
         )
-    backbone = timm.create_model(config["architecture"], num_classes=0, global_pool=config.get("global_pool", "avg"))
+    arguments = config.get("model_args", {})
+    pool = config.get("global_pool", "avg")
+    backbone: Any = timm.create_model(config["architecture"], num_classes=0, global_pool=pool, **arguments)
+    backbone.model_args = arguments
     load_strictly(backbone, _read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
     preprocessing = Preprocessing(
         input_px=int(cfg["input_size"][-1]),
@@ -205,11 +208,13 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
     }
     if encoder.origin.licence:
         pretrained_cfg["license"] = encoder.origin.licence
+    arguments = {"model_args": encoder.model_args} if encoder.model_args else {}
     return {
         "architecture": encoder.architecture,
         "num_classes": 0,
         "num_features": encoder.num_features,
         "global_pool": "avg",
+        **arguments,
         "pretrained_cfg": pretrained_cfg,
         "goodviews": {
             "format": FORMAT,

@@ -20,6 +20,8 @@ from .errors import DataError, UsageError
 from .images import ImageLike, SkippedImages, as_photo
 from .preprocessing import Preprocessing
 
+_STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -66,6 +68,11 @@ class Encoder(nn.Module):
     def architecture(self) -> str:
         """timm's name, e.g. "resnet50"."""
         return str(self.backbone.pretrained_cfg["architecture"])
+
+    @property
+    def model_args(self) -> dict[str, Any]:
+        """What timm must be told beside the name to build this network; JSON. Set by `build_backbone`."""
+        return dict(getattr(self.backbone, "model_args", {}))
 
     @property
     def name(self) -> str:
@@ -196,18 +203,33 @@ class _Photos(Dataset):
             return position, name, str(error)
 
 
-def build_backbone(architecture: str, *, zero_init_last: bool = False) -> nn.Module:
+def build_backbone(
+    architecture: str, *, width: float = 1.0, in_chans: int = 3, zero_init_last: bool = False
+) -> nn.Module:
     """A timm network without classifier, randomly initialised from torch's global generator.
 
     The last batch norm of a ResNet's residual branches starts at one, as in torchvision and the published recipes;
     with `zero_init_last` at zero, timm's own default.
 
+    Args:
+        architecture: a timm name.
+        width: of the channels of a ResNet's stages; its stem keeps 64, for timm can make no other. Not published "x2"
+            networks to the letter therefore, whose stem is wider too.
+        in_chans: channels of the input.
+
     Raises:
-        UsageError: timm does not know the name.
+        UsageError: timm does not know the name, or the network is no ResNet and was to be of another width.
     """
     if not timm.is_model(architecture):
         near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
         raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
-    if architecture in timm.list_models(module="resnet"):
-        return timm.create_model(architecture, num_classes=0, zero_init_last=zero_init_last)
-    return timm.create_model(architecture, num_classes=0)
+    changed: dict[str, Any] = {} if in_chans == 3 else {"in_chans": in_chans}
+    is_resnet = architecture in timm.list_models(module="resnet")
+    if width != 1:
+        if not is_resnet:
+            raise UsageError(f"{architecture} has one width only; ResNets such as resnet50 can be widened.")
+        changed["channels"] = [int(width * channels) for channels in _STAGE_CHANNELS]
+    still: dict[str, Any] = {"zero_init_last": zero_init_last} if is_resnet else {}
+    backbone: Any = timm.create_model(architecture, num_classes=0, **changed, **still)
+    backbone.model_args = changed
+    return backbone

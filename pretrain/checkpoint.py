@@ -13,18 +13,21 @@ import torch
 from torch import nn
 
 from ..hub.errors import ArtifactError, GoodviewsError
+from .memory_bank import MemoryBank
 from .momentum import KeyQueue, MomentumPair
+from .networks import TrainedNetwork
 
-FORMAT = 1
+FORMAT = 2
 FILE = "checkpoint.pt"
 
 
 @dataclass
 class RunState:
-    """All that changes while training; `step` counts the steps done, `monitor` is its own sums since the last line."""
+    """All that changes while training; `step` counts the steps done. A method without slow copy or memory has None."""
 
-    pair: MomentumPair
-    queue: KeyQueue
+    network: TrainedNetwork
+    pair: MomentumPair | None
+    memory: KeyQueue | MemoryBank | None
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None
     step: int = 0
@@ -39,9 +42,9 @@ def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
     content = {
         "format": FORMAT,
         "step": state.step,
-        "query": state.pair.query.state_dict(),
-        "key": state.pair.key.state_dict(),
-        "queue": {"rows": state.queue.rows, "pointer": state.queue.pointer},
+        "query": state.network.state_dict(),
+        "key": state.pair.key.state_dict() if state.pair is not None else None,
+        "memory": state.memory.state() if state.memory is not None else None,
         "optimizer": state.optimizer.state_dict(),
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
         "monitor": monitor,
@@ -72,15 +75,16 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = torch.load(path, map_location=state.queue.rows.device, weights_only=True)
+        content = torch.load(path, map_location=next(state.network.parameters()).device, weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ArtifactError(f"{path} cannot be read ({type(error).__name__}); start again with --overwrite.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ArtifactError(f"{path} is not a checkpoint of this goodviews; start again with --overwrite.")
-    _put_back(state.pair.query, content["query"], path)
-    _put_back(state.pair.key, content["key"], path)
-    state.queue.rows.copy_(content["queue"]["rows"])
-    state.queue.pointer = content["queue"]["pointer"]
+    _put_back(state.network, content["query"], path)
+    if state.pair is not None:
+        _put_back(state.pair.key, content["key"], path)
+    if state.memory is not None:
+        state.memory.restore(content["memory"])
     state.optimizer.load_state_dict(content["optimizer"])
     if state.scaler is not None and content["scaler"] is not None:
         state.scaler.load_state_dict(content["scaler"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..hub.changes import with_change
 from ..hub.errors import UsageError
-from . import clsa, infomin, moco
+from . import clsa, infomin, moco, simclr
 from .recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -31,6 +31,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "moco_v2_800": moco.moco_v2_800,
     "moco_v2_imagenette_cpu": moco.moco_v2_imagenette_cpu,
     "moco_v2_smoke": moco.moco_v2_smoke,
+    "simclr_100": simclr.simclr_100,
+    "simclr_1000": simclr.simclr_1000,
+    "simclr_imagenette_cpu": simclr.simclr_imagenette_cpu,
+    "simclr_smoke": simclr.simclr_smoke,
+    "simclr_x2_1000": simclr.simclr_x2_1000,
 }
 
 

@@ -41,8 +41,10 @@ from .image_ops import ColorJitter, Flip, GaussianBlur, Grayscale, Normalize
 from .losses import distributional_match, shared_similarities
 from .momentum import Keys
 from .objective import Networks, Orders, Step
-from .recipe import Recipe, Sgd
+from .optimizers import Sgd
+from .recipe import Recipe
 from .schedule import MocoCosine
+from .state import KeyNetwork, Queue
 from .strong_policy import StrongPolicy
 from .views import RandomResizedCrop, View
 
@@ -67,6 +69,7 @@ class Clsa:
     """
 
     patches: ClassVar[int] = 0
+    needs: ClassVar[tuple[type, ...]] = (KeyNetwork, Queue)
 
     weak: tuple[str, ...] = ("weak_224",)
     strong: tuple[str, ...] = ("strong_96",)
@@ -104,6 +107,7 @@ class SymmetricClsa:
     """
 
     patches: ClassVar[int] = 0
+    needs: ClassVar[tuple[type, ...]] = (KeyNetwork, Queue)
 
     weak: str = "weak_224"
     strong: tuple[str, ...] = ("strong_96",)
@@ -175,6 +179,8 @@ def clsa_200() -> Recipe:
         schedule=MocoCosine(),
         batch_size=256,
         epochs=200,
+        slow=KeyNetwork(momentum=0.999, group=32),
+        memory=Queue(65536),
     )
 
 
@@ -219,8 +225,8 @@ def clsa_imagenette_cpu() -> Recipe:
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
         batch_size=64,
         epochs=28,
-        queue=256,
-        key_momentum=0.99,
+        slow=KeyNetwork(momentum=0.99, group=32),
+        memory=Queue(256),
     )
 
 
@@ -235,8 +241,8 @@ def clsa_smoke() -> Recipe:
         objective=Clsa(weak=("weak_32",), strong=("strong_16",)),
         batch_size=4,
         epochs=1,
-        queue=10,
-        key_group=2,
+        slow=KeyNetwork(momentum=0.999, group=2),
+        memory=Queue(10),
     )
 
 

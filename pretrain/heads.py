@@ -1,24 +1,65 @@
-"""Heads: from backbone features to the unit vectors that are contrasted. No head has batch norm, as published."""
+"""Heads: from backbone features to the vectors that are compared. Which of them have batch norm is as published."""
 
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HeadKind = Literal["linear", "mlp"]
+HeadKind = Literal["linear", "mlp", "simclr", "byol", "swav", "classifier"]
+
+_BYOL_HIDDEN, _SWAV_HIDDEN = 4096, 2048
 
 
 class ProjectionHead(nn.Sequential):
-    """(N, F) features -> (N, D) unit rows; linear (MoCo) or with one hidden layer as wide as the features (MoCo v2).
+    """(N, F) features -> (N, D) unit rows.
 
-    The tensors are named as PyContrast's: 0.weight for linear, 0.* and 2.* for mlp.
+    linear: one layer (MoCo v1, InstDis). mlp: a hidden layer as wide as the features (MoCo v2). simclr: the same with
+    batch norm after both layers, the last without an offset. byol and swav: a hidden layer of 4096 or 2048 with batch
+    norm, the last layer without it. The tensors are named as PyContrast's: 0.weight for linear, 0.* and 2.* for mlp.
     """
 
     def __init__(self, features: int, dim: int, kind: HeadKind):
         super().__init__(*_layers(features, dim, kind))
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.normalize(super().forward(features).float(), dim=1)
+        return F.normalize(self.project(features), dim=1)
+
+    def project(self, features: Tensor) -> Tensor:
+        """The rows before they are put to length one."""
+        return super().forward(features).float()
+
+
+class PredictingHead(nn.Module):
+    """BYOL's: a projection, and a predictor after it that only the trained network has.
+
+    (N, F) -> (N, D) unit rows: what is predicted of the target's projection, or, without the predictor, the projection.
+
+    Source: Grill et al. 2020 (arXiv:2006.07733), section 3; google-deepmind/deepmind-research, byol/utils/networks.py.
+    """
+
+    def __init__(self, features: int, dim: int):
+        super().__init__()
+        self.projection = ProjectionHead(features, dim, "byol")
+        self.predictor: nn.Module | None = nn.Sequential(*_byol_layers(dim, dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.predictor is None:
+            return self.projection(features)
+        return F.normalize(self.predictor(self.projection.project(features)).float(), dim=1)
+
+
+class ClassifierHead(nn.Linear):
+    """(N, F) -> (N, C), float32 logits of classes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input).float()
+
+
+def build_head(features: int, dim: int, kind: HeadKind) -> nn.Module:
+    """A randomly initialised head, from torch's global generator."""
+    if kind == "byol":
+        return PredictingHead(features, dim)
+    return ClassifierHead(features, dim) if kind == "classifier" else ProjectionHead(features, dim, kind)
 
 
 class JigsawHead(nn.Module):
@@ -50,4 +91,26 @@ class JigsawHead(nn.Module):
 def _layers(features: int, dim: int, kind: HeadKind) -> list[nn.Module]:
     if kind == "linear":
         return [nn.Linear(features, dim)]
+    if kind == "simclr":
+        return _simclr_layers(features, dim)
+    if kind == "byol":
+        return _byol_layers(features, dim)
+    if kind == "swav":
+        hidden = nn.Linear(features, _SWAV_HIDDEN)
+        return [hidden, nn.BatchNorm1d(_SWAV_HIDDEN), nn.ReLU(inplace=True), nn.Linear(_SWAV_HIDDEN, dim)]
     return [nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, dim)]
+
+
+def _simclr_layers(features: int, dim: int) -> list[nn.Module]:
+    """Source: google-research/simclr, model_util.py; weights start as N(0, 0.01)."""
+    first, second = nn.Linear(features, features, bias=False), nn.Linear(features, dim, bias=False)
+    for layer in (first, second):
+        nn.init.normal_(layer.weight, std=0.01)
+    last = nn.BatchNorm1d(dim)
+    last.register_parameter("bias", None)
+    return [first, nn.BatchNorm1d(features), nn.ReLU(inplace=True), second, last]
+
+
+def _byol_layers(features: int, dim: int) -> list[nn.Module]:
+    hidden = nn.Linear(features, _BYOL_HIDDEN)
+    return [hidden, nn.BatchNorm1d(_BYOL_HIDDEN), nn.ReLU(inplace=True), nn.Linear(_BYOL_HIDDEN, dim, bias=False)]

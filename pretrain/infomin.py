@@ -30,8 +30,10 @@ from torch import Tensor
 from .image_ops import ColorJitter, CutJigsaw, Flip, GaussianBlur, Grayscale, Normalize, RandAugment
 from .losses import info_nce, key_rank_accuracy
 from .objective import Networks, Orders, Step
-from .recipe import Recipe, Sgd
+from .optimizers import Sgd
+from .recipe import Recipe
 from .schedule import PyContrastCosine
+from .state import KeyNetwork, Queue
 from .views import RandomResizedCrop, View
 
 
@@ -46,6 +48,7 @@ class InfoMin:
 
     view_names: ClassVar[tuple[str, ...]] = ("query", "key", "jigsaw")
     patches: ClassVar[int] = 9
+    needs: ClassVar[tuple[type, ...]] = (KeyNetwork, Queue)
 
     temperature: float = 0.15
     jigsaw_weight: float = 0.5
@@ -75,6 +78,8 @@ def infomin_200() -> Recipe:
         schedule=PyContrastCosine(),
         batch_size=256,
         epochs=200,
+        slow=KeyNetwork(momentum=0.999, group=32),
+        memory=Queue(65536),
     )
 
 
@@ -105,8 +110,8 @@ def infomin_imagenette_cpu() -> Recipe:
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
         batch_size=64,
         epochs=28,
-        queue=256,
-        key_momentum=0.99,
+        slow=KeyNetwork(momentum=0.99, group=32),
+        memory=Queue(256),
     )
 
 
@@ -123,9 +128,8 @@ def infomin_demo() -> Recipe:
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
         batch_size=12,
         epochs=25,
-        queue=24,
-        key_momentum=0.98,
-        key_group=12,
+        slow=KeyNetwork(momentum=0.98, group=12),
+        memory=Queue(24),
     )
 
 
@@ -138,8 +142,8 @@ def infomin_smoke() -> Recipe:
         views=infomin_views(px=32, jigsaw_px=48, patch_px=12),
         batch_size=4,
         epochs=1,
-        queue=10,
-        key_group=2,
+        slow=KeyNetwork(momentum=0.999, group=2),
+        memory=Queue(10),
     )
 
 

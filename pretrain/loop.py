@@ -11,22 +11,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..hub import artifact
 from ..hub.encoder import Encoder, Origin
 from ..hub.errors import GoodviewsError
-from ..hub.preprocessing import Preprocessing
 from ..hub.provenance import commit
 from . import checkpoint
 from .data import Batch
 from .kept import Keep
+from .memory_bank import Drawn, MemoryBank
+from .momentum import KeyQueue
 from .monitor import Progress
+from .networks import PrototypeNetwork
 from .objective import Step, draw_orders, step_seed
 from .online_knn import online_knn
 from .precision import Device, Precision
 from .recipe import Recipe, describe
 from .schedule import Moment
 from .start import Request, Run, prepare
+from .state import Bank, Queue
 from .stop import StopRequest, stop_request
 
 SAVE_AFTER_S = 600.0
@@ -134,14 +138,41 @@ def _step(run: Run, batch: Batch) -> Step:
     orders = draw_orders(
         run.seed, state.step, batch=recipe.batch_size, patches=recipe.objective.patches, rank=rank, world=world
     )
-    step = recipe.objective(run.networks, state.queue.rows, batch.views, orders)
+    step = recipe.objective(run.networks, _known(run, batch), batch.views, orders)
     run.optimizer.zero_grad()
     accelerator.backward(step.loss)
+    if isinstance(state.network, PrototypeNetwork) and _are_prototypes_frozen(run):
+        state.network.prototypes.weight.grad = None
     run.optimizer.step()
-    state.pair.update()
-    state.queue.enqueue(step.keys)
+    if isinstance(state.network, PrototypeNetwork):
+        state.network.keep_unit_rows()
+    if state.pair is not None and recipe.slow is not None:
+        state.pair.update(recipe.slow.momentum_at(state.step / run.steps))
+    if isinstance(state.memory, KeyQueue) and step.keys is not None:
+        state.memory.enqueue(step.keys)
+    if isinstance(state.memory, MemoryBank) and step.keys is not None:
+        state.memory.write(accelerator.gather(batch.samples.to(accelerator.device)), step.keys)
     state.step += 1
     return step
+
+
+def _are_prototypes_frozen(run: Run) -> bool:
+    return run.recipe.prototypes is not None and run.epoch < run.recipe.prototypes.frozen_epochs
+
+
+def _known(run: Run, batch: Batch) -> Tensor | Drawn | None:
+    """What an objective is given beside the views: the queue once it is in use, the bank, or the images' labels."""
+    recipe, memory, accelerator = run.recipe, run.state.memory, run.accelerator
+    if recipe.head == "classifier":
+        labels = run.loader.source.labels
+        assert labels is not None
+        return torch.tensor([labels[sample] for sample in batch.samples.tolist()], device=accelerator.device)
+    if isinstance(recipe.memory, Queue) and isinstance(memory, KeyQueue):
+        return memory.rows if run.epoch >= recipe.memory.from_epoch else None
+    if isinstance(recipe.memory, Bank) and isinstance(memory, MemoryBank):
+        place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
+        return memory.draw(batch.samples, recipe.memory.negatives, seed=run.seed, step=run.state.step, **place)
+    return None
 
 
 def _set_learning_rate(run: Run) -> float:
@@ -189,7 +220,7 @@ def _save(run: Run) -> None:
 
 def _encoder(run: Run) -> Encoder:
     """The query network's backbone as it is now, copied, so that nothing done with it reaches training."""
-    backbone = copy.deepcopy(run.state.pair.query.backbone)
+    backbone = copy.deepcopy(run.state.network.backbone)
     knn = {} if run.monitor.knn_top1 is None else {"online_knn_top1": run.monitor.knn_top1}
     origin = Origin(
         name=run.recipe.name,
@@ -199,4 +230,4 @@ def _encoder(run: Run) -> Encoder:
         commit=commit(),
         metrics=knn,
     )
-    return Encoder(backbone, Preprocessing(input_px=run.recipe.input_px), origin)
+    return Encoder(backbone, run.recipe.preprocessing, origin)

@@ -59,6 +59,27 @@ def distributional_match(logits: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(logits, target.detach())
 
 
+def in_batch_similarities(anchors: Tensor, partners: Tensor, others: Tensor, *, first: int) -> Tensor:
+    """(N, 2 B) similarities of one view's rows to the other view's of the whole batch, then to its own view's.
+
+    The positive of row i is column `first` + i; a row's similarity to itself, B columns further, is put so low that it
+    takes no part in a softmax (-1e9 and not minus infinity, which would make 0 * log 0 of a distribution's entry).
+
+    Args:
+        anchors: (N, D), unit rows of this process.
+        partners: (B, D), unit rows: the other view of all images of all processes.
+        others: (B, D), unit rows: the anchors' own view of them.
+        first: where in these this process's rows begin.
+
+    Source: google-research/simclr, objective.py.
+    """
+    anchors = anchors.float()
+    same = anchors @ others.float().T
+    itself = first + torch.arange(len(anchors), device=anchors.device)
+    same = same.scatter(1, itself[:, None], -1e9)
+    return torch.cat([anchors @ partners.float().T, same], dim=1)
+
+
 @torch.no_grad()
 def key_rank_accuracy(query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
     """Share of queries whose own key is nearer than every negative, 0-1: how easy the task is for the network."""

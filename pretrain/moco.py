@@ -28,8 +28,10 @@ from torch import Tensor
 from .image_ops import ColorJitter, Flip, GaussianBlur, Grayscale, Normalize
 from .losses import info_nce, key_rank_accuracy
 from .objective import Networks, Orders, Step
-from .recipe import Recipe, Sgd
+from .optimizers import Sgd
+from .recipe import Recipe
 from .schedule import MocoCosine, Steps
+from .state import KeyNetwork, Queue
 from .views import Operation, RandomResizedCrop, View
 
 
@@ -39,6 +41,7 @@ class QueueContrast:
 
     view_names: ClassVar[tuple[str, ...]] = ("query", "key")
     patches: ClassVar[int] = 0
+    needs: ClassVar[tuple[type, ...]] = (KeyNetwork, Queue)
 
     temperature: float = 0.2
 
@@ -75,8 +78,8 @@ def moco_v1_smoke() -> Recipe:
         views=moco_v1_views(px=32),
         batch_size=4,
         epochs=1,
-        queue=10,
-        key_group=2,
+        slow=KeyNetwork(momentum=0.999, group=2),
+        memory=Queue(10),
     )
 
 
@@ -91,6 +94,8 @@ def moco_v2_200() -> Recipe:
         schedule=MocoCosine(),
         batch_size=256,
         epochs=200,
+        slow=KeyNetwork(momentum=0.999, group=32),
+        memory=Queue(65536),
     )
 
 
@@ -113,8 +118,8 @@ def moco_v2_imagenette_cpu() -> Recipe:
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
         batch_size=64,
         epochs=28,
-        queue=256,
-        key_momentum=0.99,
+        slow=KeyNetwork(momentum=0.99, group=32),
+        memory=Queue(256),
     )
 
 
@@ -127,8 +132,8 @@ def moco_v2_smoke() -> Recipe:
         views=moco_v2_views(px=32),
         batch_size=4,
         epochs=1,
-        queue=10,
-        key_group=2,
+        slow=KeyNetwork(momentum=0.999, group=2),
+        memory=Queue(10),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +46,7 @@ class MomentumPair:
 
     def __init__(self, query: ContrastiveNetwork, *, momentum: float, group: int):
         self.query, self.momentum, self.group = query, momentum, group
-        self.key = query.without_jigsaw().requires_grad_(False).eval()
+        self.key = query.slow_copy().requires_grad_(False).eval()
         for module in self.key.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.train()
@@ -79,27 +80,57 @@ class MomentumPair:
         return Keys(restored[first : first + share], restored, first)
 
     @torch.no_grad()
-    def update(self) -> None:
-        """key <- momentum * key + (1 - momentum) * query, for parameters; buffers stay the key network's own."""
+    def targets(
+        self,
+        images: Tensor,
+        order: Tensor | None = None,
+        *,
+        rank: int = 0,
+        gather: Gather = lambda tensor: tensor,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> Keys:
+        """Keys of (N, 3, H, W) images with the batch statistics of all of them; `order` is not heeded."""
+        with autocast():
+            own = self.key.embed(images)
+        return Keys(own.float(), gather(own.float()), rank * len(images))
+
+    @torch.no_grad()
+    def update(self, momentum: float | None = None) -> None:
+        """key <- momentum * key + (1 - momentum) * query, for parameters; buffers stay the key network's own.
+
+        Args:
+            momentum: of this step, where it is not the same in all.
+        """
         fast = dict(self.query.named_parameters())
         names = [name for name, _ in self.key.named_parameters()]
         slow: list[Tensor] = [parameter for _, parameter in self.key.named_parameters()]
-        torch._foreach_lerp_(slow, [fast[name].detach() for name in names], 1 - self.momentum)
+        stays = self.momentum if momentum is None else momentum
+        torch._foreach_lerp_(slow, [fast[name].detach() for name in names], 1 - stays)
 
 
 class KeyQueue:
     """The last K keys, oldest overwritten first; K need not be a multiple of the batch.
 
+    A row holds one key of `dim` numbers or, of methods that make several of an image, `parts` of them side by side.
     Starts as random unit rows, as published. Equal in all processes, since it is drawn from the seed and every process
     enqueues the gathered keys.
 
     Source: He et al. 2020 (arXiv:1911.05722), section 3.1; HobbitLong/PyContrast, memory/mem_moco.py.
     """
 
-    def __init__(self, size: int, dim: int, *, seed: int = 0, device: torch.device | str = "cpu"):
-        rows = torch.randn(size, dim, generator=torch.Generator().manual_seed(seed))
-        self.rows = F.normalize(rows, dim=1).to(device)
+    def __init__(self, size: int, dim: int, *, parts: int = 1, seed: int = 0, device: torch.device | str = "cpu"):
+        rows = torch.randn(size, dim * parts, generator=torch.Generator().manual_seed(seed))
+        self.rows = F.normalize(rows.unflatten(1, (parts, dim)), dim=2).flatten(1).to(device)
         self.pointer = 0
+
+    def state(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"rows": self.rows, "pointer": self.pointer}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """As it was when `state` was taken."""
+        self.rows.copy_(state["rows"])
+        self.pointer = state["pointer"]
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:

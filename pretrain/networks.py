@@ -1,14 +1,15 @@
-"""The network that is trained: a backbone, a projection head and, for InfoMin, a jigsaw head."""
+"""The network that is trained: a backbone, a head and, for InfoMin and PIRL, a jigsaw head; for SwAV, prototypes."""
 
 import copy
 from collections.abc import Sequence
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..hub.encoder import build_backbone
-from .heads import HeadKind, JigsawHead, ProjectionHead
+from .heads import HeadKind, JigsawHead, PredictingHead, build_head
 from .small_maps import speed_up_small_maps
 
 
@@ -45,23 +46,79 @@ class ContrastiveNetwork(nn.Module):
     def _features(self, images: Tensor) -> Tensor:
         return self.backbone(images.contiguous(memory_format=torch.channels_last))
 
-    def without_jigsaw(self) -> "ContrastiveNetwork":
-        """A copy of backbone and projection head with the same weights."""
-        slow = ContrastiveNetwork(copy.deepcopy(self.backbone), copy.deepcopy(self.head))
-        return slow.to(memory_format=torch.channels_last)
+    def slow_copy(self) -> "ContrastiveNetwork":
+        """A copy of backbone and projection with the same weights: what makes keys or targets."""
+        head = copy.deepcopy(self.head)
+        if isinstance(head, PredictingHead):
+            head.predictor = None
+        return ContrastiveNetwork(copy.deepcopy(self.backbone), head).to(memory_format=torch.channels_last)
+
+
+class PrototypeNetwork(nn.Module):
+    """Backbone, projection head and SwAV's prototypes.
+
+    The backbone runs once for each side that crops have, the head once over all of them, so that its batch norm sees
+    them all, as in the published code.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, prototypes: int, dim: int):
+        super().__init__()
+        self.backbone, self.head = backbone, head
+        self.prototypes = nn.Linear(dim, prototypes, bias=False)
+        self.keep_unit_rows()
+
+    def forward(self, crops: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Embeddings of all crops, float32 unit rows (sum of the sets' lengths, D), and the prototypes (P, D).
+
+        Args:
+            crops: sets of crops, each (n, 3, H, W) with sides of its own.
+        """
+        features = [self.backbone(images.contiguous(memory_format=torch.channels_last)) for images in crops]
+        return self.head(torch.cat(features)), self.prototypes.weight
+
+    @torch.no_grad()
+    def keep_unit_rows(self) -> None:
+        """Put every prototype back to length one, in place."""
+        self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
+
+
+TrainedNetwork = ContrastiveNetwork | PrototypeNetwork
 
 
 def build_network(
-    architecture: str, *, head: HeadKind, dim: int, patches: int, seed: int, zero_init_last: bool = False
+    architecture: str,
+    *,
+    head: HeadKind,
+    dim: int,
+    patches: int,
+    seed: int,
+    width: float = 1.0,
+    zero_init_last: bool = False,
 ) -> ContrastiveNetwork:
     """A randomly initialised network; equal seeds give equal weights. `patches` 0 leaves the jigsaw head out.
 
-    With `zero_init_last` the last batch norm of every residual branch starts at zero, in ResNets and their like.
+    With `zero_init_last` the last batch norm of every residual branch starts at zero, in ResNets and their like;
+    `width` multiplies their channels (see build_backbone).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = speed_up_small_maps(build_backbone(architecture, zero_init_last=zero_init_last))
-        features = cast(int, backbone.num_features)
-        projection = ProjectionHead(features, dim, head)
+        backbone, features = _backbone(architecture, width, zero_init_last)
+        projection = build_head(features, dim, head)
         jigsaw = JigsawHead(features, dim, head, patches) if patches else None
     return ContrastiveNetwork(backbone, projection, jigsaw).to(memory_format=torch.channels_last)
+
+
+def build_prototype_network(
+    architecture: str, *, prototypes: int, dim: int, seed: int, width: float = 1.0, zero_init_last: bool = False
+) -> PrototypeNetwork:
+    """SwAV's, randomly initialised; equal seeds give equal weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone, features = _backbone(architecture, width, zero_init_last)
+        network = PrototypeNetwork(backbone, build_head(features, dim, "swav"), prototypes, dim)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _backbone(architecture: str, width: float, zero_init_last: bool) -> tuple[nn.Module, int]:
+    backbone = speed_up_small_maps(build_backbone(architecture, width=width, zero_init_last=zero_init_last))
+    return backbone, cast(int, backbone.num_features)

@@ -1,8 +1,8 @@
-"""What an objective is: a pure function of networks, negatives and views. Only the training loop changes anything."""
+"""What an objective is: a pure function of networks, what is known and views. Only the training loop changes things."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -16,13 +16,14 @@ class Step:
 
     loss: scalar; what is minimised.
     losses: its terms by name, before any weight, so that each can be held against its own chance level.
-    keys: (B, D) the keys of the whole batch, over all processes, for the queue.
+    keys: what the run is to remember of the whole batch, over all processes: (B, D), or D for each part of a queue's
+        row or for each bank, side by side. None where nothing is remembered.
     metrics: scalars worth a line in metrics.jsonl that are not part of the loss.
     """
 
     loss: Tensor
     losses: Mapping[str, Tensor]
-    keys: Tensor
+    keys: Tensor | None = None
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -38,28 +39,49 @@ class Orders:
     patches: Tensor
 
 
+def _no_keys(images: Tensor, order: Tensor) -> Keys:
+    raise AssertionError("the recipe has no slow copy of the network to make keys with")
+
+
 @dataclass(frozen=True)
 class Networks:
     """The networks as an objective sees them.
 
-    query: sets of crops, each (N, 3, H, W) -> as many (N, D), and None; with patches (N, P, 3, h, w) and their order
-        the jigsaw embedding in its place. Called once a step.
-    keys: images and the order of `Orders.keys` -> Keys.
+    query: the trained network; called once a step. For most: sets of crops, each (N, 3, H, W) -> as many (N, D), and
+        None; with patches (N, P, 3, h, w) and their order the jigsaw embedding in its place.
+    keys: of the slow copy, if there is one: images and the order of `Orders.keys` -> Keys. A `Target` pays no heed to
+        the order.
+    everyone: rows of this process -> those of all, rank by rank; the gradient flows back.
+    rank: which of the processes this one is.
     """
 
-    query: Callable[..., tuple[list[Tensor], Tensor | None]]
-    keys: Callable[[Tensor, Tensor], Keys]
+    query: Callable[..., Any]
+    keys: Callable[[Tensor, Tensor], Keys] = _no_keys
+    everyone: Callable[[Tensor], Tensor] = lambda rows: rows
+    rank: int = 0
 
 
 class Objective(Protocol):
-    """A frozen dataclass that knows which views it needs, how many patches its jigsaw head takes, and a step's loss."""
+    """A frozen dataclass that knows what it needs, and a step's loss.
+
+    patches: how many its jigsaw head takes, 0 without one.
+    needs: what the recipe must keep for it, of the classes in `state`.
+    """
 
     patches: ClassVar[int]
+    needs: ClassVar[tuple[type, ...]]
 
     @property
     def view_names(self) -> tuple[str, ...]: ...
 
-    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step: ...
+    def __call__(self, networks: Networks, known: Any, views: Mapping[str, Tensor], orders: Orders, /) -> Step:
+        """The step's loss.
+
+        Args:
+            known: what the run knows beside the views: the queue's rows (K, D), a `Drawn` of the memory bank, the
+                images' labels (N,), or None.
+        """
+        ...
 
 
 def draw_orders(seed: int, step: int, *, batch: int, patches: int, rank: int = 0, world: int = 1) -> Orders:

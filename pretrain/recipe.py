@@ -1,24 +1,19 @@
 """A recipe: everything that decides what a run learns, as one frozen value that can be written down and compared."""
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..hub.errors import UsageError
+from ..hub.preprocessing import Preprocessing
 from .heads import HeadKind
+from .image_ops import Normalize
 from .objective import Objective
+from .optimizers import Optimizer
 from .schedule import Schedule
+from .state import Bank, KeyNetwork, Prototypes, Queue, Target
 from .views import View
-
-
-@dataclass(frozen=True)
-class Sgd:
-    """Plain SGD, no Nesterov; weight decay on every parameter, batch norm and biases included, as published."""
-
-    lr: float
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
 
 
 @dataclass(frozen=True)
@@ -27,32 +22,45 @@ class Recipe:
 
     architecture: a timm name.
     batch_size: images over all processes; `optimizer.lr` is for this size and is never scaled silently.
-    queue: keys that serve as negatives; keep it well below the number of images, or an image meets its own old keys.
-    key_momentum: share of the key network's old weights that stays at a step.
-    key_group: images whose keys share batch-norm statistics (see MomentumPair).
-    zero_init_last: let every residual branch start as nothing. Not published for these methods; meant for short runs,
-        since a plain start makes all images look alike and the first thing learned can then be how old a key is.
+    dim: numbers in an embedding; with a classifier for a head, classes.
+    slow, memory, prototypes: what the method keeps beside the network; None for what it does not have.
+    width: of the backbone's channels; 2 doubles all but the stem's 64, which timm cannot widen. ResNets only.
+    batch_norm: whose images share statistics: each process's "own", or "shared" by all processes.
+    zero_init_last: let every residual branch start as nothing. Published for SimCLR, BYOL and the supervised baseline;
+        not for momentum contrast, where it is meant for short runs, since a plain start makes all images look alike and
+        the first thing learned can then be how old a key is.
     """
 
     name: str
     architecture: str
     views: tuple[View, ...]
     objective: Objective
-    optimizer: Sgd
+    optimizer: Optimizer
     schedule: Schedule
     batch_size: int
     epochs: int
     head: HeadKind = "mlp"
     dim: int = 128
-    queue: int = 65536
-    key_momentum: float = 0.999
-    key_group: int = 32
+    slow: KeyNetwork | Target | None = None
+    memory: Queue | Bank | None = None
+    prototypes: Prototypes | None = None
+    width: float = 1.0
+    batch_norm: Literal["own", "shared"] = "own"
     zero_init_last: bool = False
 
     @property
     def input_px(self) -> int:
         """The side of the first view; what the encoder will be given in use."""
         return int(self.views[0].crop.px)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the encoder's input must look like in use: sized and normalised as the first view."""
+        view = self.views[0]
+        interpolation, last = view.crop.interpolation, view.program[-1] if view.program else None
+        if isinstance(last, Normalize):
+            return Preprocessing(self.input_px, interpolation=interpolation, mean=last.mean, std=last.std)
+        return Preprocessing(self.input_px, interpolation=interpolation)
 
 
 def describe(value: Any) -> Any:
@@ -66,24 +74,18 @@ def describe(value: Any) -> Any:
     return value
 
 
-def validate(recipe: Recipe, *, images: int, world: int) -> None:
+def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> None:
     """Refuse what cannot be trained.
 
+    Args:
+        images, classes: of the data; 0 classes where nobody labelled it.
+
     Raises:
-        UsageError: a number out of range, a view missing, or a batch larger than the data or not divisible.
+        UsageError: a number out of range, a view or a part missing, a batch larger than the data or not divisible, or
+            labels that the data lacks.
     """
-    at_least = {"batch_size": 2, "epochs": 1, "queue": 1, "dim": 1, "key_group": 2}
-    for name, least in at_least.items():
-        if getattr(recipe, name) < least:
-            raise UsageError(f"{recipe.name}: {name} is {getattr(recipe, name)}; it must be {least} or more.")
-    if not 0 <= recipe.key_momentum < 1:
-        raise UsageError(f"{recipe.name}: key_momentum is {recipe.key_momentum}; it must be in [0, 1).")
-    if recipe.optimizer.lr <= 0:
-        raise UsageError(f"{recipe.name}: optimizer.lr is {recipe.optimizer.lr}; it must be above 0.")
-    missing = set(recipe.objective.view_names) - {view.name for view in recipe.views}
-    if missing:
-        kind = type(recipe.objective).__name__
-        raise UsageError(f"{recipe.name}: {kind} needs a view named {sorted(missing)[0]}, which the recipe lacks.")
+    _check_numbers(recipe)
+    _check_parts(recipe, classes)
     if recipe.batch_size > images:
         raise UsageError(
             f"{recipe.name} takes {recipe.batch_size} images a step, but the data has {images}; "
@@ -94,3 +96,40 @@ def validate(recipe: Recipe, *, images: int, world: int) -> None:
             f"{recipe.name}: a batch of {recipe.batch_size} cannot be shared by {world} processes, "
             "each needs the same number, at least 2; change --batch-size."
         )
+
+
+def _check_numbers(recipe: Recipe) -> None:
+    at_least = {"batch_size": 2, "epochs": 1, "dim": 1, "slow.group": 2, "memory.size": 1, "memory.negatives": 1}
+    for name, least in (at_least | {"prototypes.count": 1}).items():
+        found = _field(recipe, name)
+        if found is not None and found < least:
+            raise UsageError(f"{recipe.name}: {name} is {found}; it must be {least} or more.")
+    for name in ("slow.momentum", "memory.momentum"):
+        found = _field(recipe, name)
+        if found is not None and not 0 <= found < 1:
+            raise UsageError(f"{recipe.name}: {name} is {found}; it must be in [0, 1).")
+    for name in ("optimizer.lr", "width"):
+        if _field(recipe, name) <= 0:
+            raise UsageError(f"{recipe.name}: {name} is {_field(recipe, name)}; it must be above 0.")
+
+
+def _check_parts(recipe: Recipe, classes: int) -> None:
+    """The views, the state and the labels that the objective counts on."""
+    kind = type(recipe.objective).__name__
+    missing = set(recipe.objective.view_names) - {view.name for view in recipe.views}
+    if missing:
+        raise UsageError(f"{recipe.name}: {kind} needs a view named {sorted(missing)[0]}, which the recipe lacks.")
+    for part in recipe.objective.needs:
+        if not any(isinstance(kept, part) for kept in (recipe.slow, recipe.memory, recipe.prototypes)):
+            raise UsageError(f"{recipe.name}: {kind} needs a {part.__name__}, which the recipe lacks.")
+    if recipe.head == "classifier" and recipe.dim != classes:
+        found = f"has {classes} classes; give --set dim={classes}" if classes else "has no labels"
+        raise UsageError(f"{recipe.name} learns {recipe.dim} classes, but the data {found}.")
+
+
+def _field(recipe: Recipe, path: str) -> Any:
+    """The value of "memory.size" and the like; None where the recipe has no such part or the part no such field."""
+    value: Any = recipe
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value

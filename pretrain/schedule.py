@@ -78,6 +78,29 @@ class Steps:
         return base_lr * self.factor ** sum(at.epoch >= milestone for milestone in self.milestones)
 
 
+@dataclass(frozen=True)
+class WarmupCosine:
+    """A linear climb over `warmup_epochs`, then a cosine to `end` times the base rate; both change at every step.
+
+    The climb starts at `warmup_from`, a rate, and would reach the base rate at the first step after it. The schedule of
+    SimCLR, BYOL and SwAV, which reaches the base rate a step earlier.
+
+    Source: google-research/simclr, model_util.py; google-deepmind/deepmind-research, byol/utils/schedules.py;
+    facebookresearch/swav, main_swav.py.
+    """
+
+    warmup_epochs: int = 10
+    warmup_from: float = 0.0
+    end: float = 0.0
+
+    def __call__(self, base_lr: float, at: Moment) -> float:
+        if at.epoch < self.warmup_epochs:
+            return _climb(self.warmup_from, base_lr, at, self.warmup_epochs)
+        steps = (at.epochs - self.warmup_epochs) * at.steps_per_epoch
+        done = ((at.epoch - self.warmup_epochs) * at.steps_per_epoch + at.step) / steps
+        return base_lr * (self.end + (1 - self.end) * (1 + math.cos(math.pi * done)) / 2)
+
+
 def _climb(start: float, target: float, at: Moment, epochs: int) -> float:
     done = (at.step + at.epoch * at.steps_per_epoch) / (epochs * at.steps_per_epoch)
     return start + done * (target - start)

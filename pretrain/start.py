@@ -15,19 +15,18 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from ..hub.errors import UsageError
-from . import checkpoint, run_folder
+from . import checkpoint, parts, run_folder
 from .checkpoint import RunState
 from .data import ViewLoader
 from .device_crops import PhotosOnDevice
 from .kept import Keep, KeptPhotos, describe_kept, keep_photos
-from .momentum import KeyQueue, MomentumPair
 from .monitor import Monitor, Progress
-from .networks import build_network
 from .objective import Networks
 from .online_knn import OnlineKnn
 from .precision import Device, Precision, resolve_device, resolve_precision
 from .recipe import Recipe, describe, validate
 from .sources import Data, Source, open_data
+from .state import Bank, Queue
 
 log = logging.getLogger(__name__)
 
@@ -87,32 +86,19 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     accelerator = _accelerator(processor, arithmetic)
     rank, world = accelerator.process_index, accelerator.num_processes
     images = open_data(request.data)
-    validate(recipe, images=len(images.train), world=world)
+    validate(recipe, images=len(images.train), world=world, classes=len(images.train.classes))
     if accelerator.is_main_process:
-        _warn_of_queue(recipe, len(images.train))
+        _warn_of_memory(recipe, len(images.train))
     dataset = images.train.describe() | describe_kept(request.keep, request.keep_px)
     identity = run_folder.Identity(describe(recipe), dataset, request.seed, arithmetic)
     run_folder.check(request.out, identity, resume=request.resume, overwrite=request.overwrite)
-    network = build_network(
-        recipe.architecture,
-        head=recipe.head,
-        dim=recipe.dim,
-        patches=recipe.objective.patches,
-        seed=request.seed,
-        zero_init_last=recipe.zero_init_last,
-    ).to(accelerator.device)
+    network = parts.build(recipe, request.seed, accelerator.device, world=world)
     kept = _keep(request, images.train, accelerator)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not request.resume:
         run_folder.begin(request.out, identity)
 
-    pair = MomentumPair(network, momentum=recipe.key_momentum, group=recipe.key_group)
-    sgd = torch.optim.SGD(network.parameters(), **vars(recipe.optimizer))
-    query, optimizer = accelerator.prepare(network, sgd)
-    query.train()
-    keys = partial(pair.keys, rank=rank, gather=accelerator.gather, autocast=accelerator.autocast)
-    queue = KeyQueue(recipe.queue, recipe.dim, seed=request.seed, device=accelerator.device)
-    state = RunState(pair, queue, sgd, accelerator.scaler)
+    built = parts.assemble(recipe, network, accelerator, images=len(images.train), seed=request.seed)
     loader = ViewLoader(
         images.train,
         recipe.views,
@@ -132,7 +118,7 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         observe=observe,
     )
     if request.resume:
-        monitor.restore(checkpoint.load(state, request.out / "state"), state.step, accelerator.device)
+        monitor.restore(checkpoint.load(built.state, request.out / "state"), built.state.step, accelerator.device)
     return Run(
         recipe,
         request.out,
@@ -142,19 +128,27 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         dataset,
         accelerator,
         loader,
-        Networks(query, keys),
-        optimizer,
-        state,
+        built.networks,
+        built.optimizer,
+        built.state,
         monitor,
     )
 
 
-def _warn_of_queue(recipe: Recipe, images: int) -> None:
-    if recipe.queue >= images:
+def _warn_of_memory(recipe: Recipe, images: int) -> None:
+    if isinstance(recipe.memory, Queue) and recipe.memory.size >= images:
         log.warning(
             "the queue (%d keys) is not smaller than the data (%d images): images meet their own old keys as negatives",
-            recipe.queue,
+            recipe.memory.size,
             images,
+        )
+    if isinstance(recipe.memory, Bank) and recipe.memory.negatives >= images:
+        log.warning(
+            "%d negatives are drawn of %d images: an image meets itself and others several times over; "
+            "--set memory.negatives=%d would do",
+            recipe.memory.negatives,
+            images,
+            images // 2,
         )
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from goodviews.hub.errors import UsageError
 from goodviews.pretrain.choose import RECIPES, choose
+from goodviews.pretrain.state import KeyNetwork, Queue
 
 
 def test_name_of_a_recipe_is_the_one_it_carries():
@@ -14,12 +15,8 @@ def test_name_of_a_recipe_is_the_one_it_carries():
 def test_published_settings_are_the_published_ones():
     infomin, moco = choose("infomin_200"), choose("moco_v2")
     for recipe in (infomin, moco):
-        assert (recipe.architecture, recipe.batch_size, recipe.queue, recipe.key_momentum) == (
-            "resnet50",
-            256,
-            65536,
-            0.999,
-        )
+        assert (recipe.architecture, recipe.batch_size) == ("resnet50", 256)
+        assert (recipe.memory, recipe.slow) == (Queue(65536), KeyNetwork(momentum=0.999, group=32))
         assert (recipe.optimizer.lr, recipe.optimizer.momentum, recipe.optimizer.weight_decay) == (0.03, 0.9, 1e-4)
         assert (recipe.head, recipe.dim, recipe.epochs) == ("mlp", 128, 200)
         assert recipe.views[0].crop.scale == (0.2, 1.0)
@@ -39,7 +36,7 @@ def test_moco_v1_differs_from_v2_as_published():
     assert (gray.p, flip.p) == (0.2, 0.5)
     assert tuple(vars(jitter).values()) == (0.4, 0.4, 0.4, 0.4, 1.0)
     assert v1.views[0].crop == v2.views[0].crop
-    for field in ("architecture", "optimizer", "batch_size", "epochs", "dim", "queue", "key_momentum"):
+    for field in ("architecture", "optimizer", "batch_size", "epochs", "dim", "memory", "slow"):
         assert getattr(v1, field) == getattr(v2, field)
 
 

@@ -42,7 +42,7 @@ if __name__ == "__main__":
     loop.pretrain(recipe, data, out / "run", device="cpu")
     state = runs[-1].state
     rank = PartialState().process_index
-    content = {"met": met, "queue": state.queue.rows, "pointer": state.queue.pointer}
+    content = {"met": met, "queue": state.memory.rows, "pointer": state.memory.pointer}
     content |= {"query": dict(state.pair.query.named_parameters()), "key": dict(state.pair.key.named_parameters())}
     torch.save(content, out / f"rank{rank}.pt")
 """
@@ -124,6 +124,27 @@ def test_only_the_first_process_writes(ranks):
     assert torch.load(folder / "run" / "state" / checkpoint.FILE, weights_only=True)["step"] == 8
 
 
+@pytest.mark.parametrize("name", ["simclr_smoke"])
+def test_methods_that_share_batch_norm_have_the_losses_of_one_process_with_the_same_batch(name, images, tmp_path):
+    """Embeddings are gathered with their gradients and batch statistics are those of all images."""
+    words = [name, "--data", images, "--workers", "0", "--knn-every", "0", "--set", "architecture=test_resnet"]
+    words += ["--batch-size", "8", "--epochs", "2", "--device", "cpu"]
+    run_in_two_processes(["-m", "goodviews.pretrain", *words, "--out", tmp_path / "two"])
+    recipe = replace(choose(name), architecture="test_resnet", batch_size=8, epochs=2)
+    loop.pretrain(recipe, images, tmp_path / "one", knn_every=0, device="cpu")
+    one, two = (
+        [json.loads(line)["loss"] for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    )
+    assert len(one) == 4
+    assert two == pytest.approx(one, rel=1e-4)
+    weights = [
+        torch.load(tmp_path / run / "state" / checkpoint.FILE, weights_only=True)["query"] for run in ("one", "two")
+    ]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=1e-2, atol=1e-3)
+
+
 RECIPE = """
 from dataclasses import replace
 from goodviews.pretrain.clsa import Clsa, clsa_smoke, clsa_views
@@ -158,7 +179,7 @@ def test_clsa_in_two_processes_has_the_losses_and_keys_of_one_with_the_same_batc
         for term in ("loss", "contrast", "match"):
             assert theirs[term] == pytest.approx(ours[term], rel=1e-4)
     queues = [
-        torch.load(tmp_path / run / "state" / checkpoint.FILE, weights_only=True)["queue"] for run in ("one", "two")
+        torch.load(tmp_path / run / "state" / checkpoint.FILE, weights_only=True)["memory"] for run in ("one", "two")
     ]
     torch.testing.assert_close(queues[0]["rows"], queues[1]["rows"], rtol=1e-3, atol=1e-4)
     assert queues[0]["pointer"] == queues[1]["pointer"]

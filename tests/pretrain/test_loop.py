@@ -9,10 +9,10 @@ from PIL import Image
 
 from goodviews.hub.artifact import check, load
 from goodviews.hub.errors import DataError, GoodviewsError, OutputExists, UsageError
-from goodviews.pretrain import loop
+from goodviews.pretrain import loop, parts
 from goodviews.pretrain.choose import RECIPES
-from goodviews.pretrain.networks import build_network
 from goodviews.pretrain.objective import Step
+from goodviews.pretrain.state import Bank, KeyNetwork, Queue
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +23,27 @@ def run(images, smoke, tmp_path_factory):
 
 
 def different_recipes():
-    """Of recipes that differ in their length only, the first."""
+    """Of recipes that differ in their length and width only, the first."""
     found = {}
     for name, make in RECIPES.items():
-        found.setdefault(replace(make(), name="", epochs=1), name)
+        found.setdefault(replace(make(), name="", epochs=1, width=1.0), name)
     return found.values()
+
+
+def smaller(recipe):
+    memory = {Queue: {"size": 12}, Bank: {"negatives": 5}}.get(type(recipe.memory))
+    memory = memory and replace(recipe.memory, **memory)
+    slow = replace(recipe.slow, group=4) if isinstance(recipe.slow, KeyNetwork) else recipe.slow
+    small = {"architecture": "test_resnet", "width": 1.0, "zero_init_last": False, "batch_size": 8, "epochs": 1}
+    return replace(recipe, memory=memory, slow=slow, **small)
 
 
 @pytest.mark.parametrize("name", different_recipes())
 def test_recipe_trains_for_two_steps(name, images, tmp_path):
-    """With its own views, objective and schedule; a smaller network, batch and queue."""
-    small = {"architecture": "test_resnet", "batch_size": 8, "epochs": 1, "queue": 12, "key_group": 4}
-    before = build_network("test_resnet", head="mlp", dim=128, patches=0, seed=0).backbone.state_dict()
-    encoder = load(loop.pretrain(replace(RECIPES[name](), **small), images, tmp_path / "run", knn_every=0))
+    """With its own views, objective, optimiser and schedule; a smaller network, batch and memory."""
+    recipe = smaller(RECIPES[name]())
+    before = parts.build(recipe, 0, torch.device("cpu")).backbone.state_dict()
+    encoder = load(loop.pretrain(recipe, images, tmp_path / "run", knn_every=0))
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
     assert all(not torch.equal(weight, before[name]) for name, weight in encoder.backbone.named_parameters())
 
@@ -134,7 +142,7 @@ def test_finished_run_is_continued_by_doing_nothing(run, images, smoke):
         ({"batch_size": 64}, r"takes 64 images a step, but the data has 16; give --batch-size 16 or less"),
         ({"batch_size": 1}, r"batch_size is 1; it must be 2 or more"),
         ({"epochs": 0}, r"epochs is 0; it must be 1 or more"),
-        ({"key_momentum": 1.0}, r"key_momentum is 1.0; it must be in \[0, 1\)"),
+        ({"slow": KeyNetwork(momentum=1.0)}, r"slow.momentum is 1.0; it must be in \[0, 1\)"),
         ({"architecture": "resnet19"}, r"timm has no model called resnet19"),
     ],
 )
@@ -180,7 +188,7 @@ def test_loss_that_is_no_number_stops_the_run_before_it_is_saved(images, smoke, 
 
 
 def test_queue_as_large_as_the_data_is_warned_of(images, smoke, tmp_path, caplog):
-    loop.pretrain(replace(smoke, epochs=1, queue=16), images, tmp_path / "run", knn_every=0)
+    loop.pretrain(replace(smoke, epochs=1, memory=Queue(16)), images, tmp_path / "run", knn_every=0)
     assert "not smaller than the data" in caplog.text
 
 

@@ -52,8 +52,8 @@ def assert_same(first: Path, second: Path) -> None:
     for part in ("query", "key"):
         assert a[part].keys() == b[part].keys()
         assert all(torch.equal(a[part][name], b[part][name]) for name in a[part]), part
-    assert torch.equal(a["queue"]["rows"], b["queue"]["rows"])
-    assert a["queue"]["pointer"] == b["queue"]["pointer"]
+    assert torch.equal(a["memory"]["rows"], b["memory"]["rows"])
+    assert a["memory"]["pointer"] == b["memory"]["pointer"]
     buffers = [[s["momentum_buffer"] for s in c["optimizer"]["state"].values()] for c in (a, b)]
     assert all(torch.equal(x, y) for x, y in zip(*buffers))
     weights = [(run / "encoder" / "model.safetensors").read_bytes() for run in (first, second)]

@@ -1,0 +1,78 @@
+"""The parts of a run that learn or remember, built as the recipe says."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from .checkpoint import RunState
+from .memory_bank import MemoryBank
+from .momentum import KeyQueue, MomentumPair
+from .networks import ContrastiveNetwork, TrainedNetwork, build_network, build_prototype_network
+from .objective import Networks
+from .recipe import Recipe
+from .shared import gather_with_gradient, share_batch_norm
+from .state import KeyNetwork, Queue
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What objectives see of the networks; the optimiser as accelerate drives it; all that changes."""
+
+    networks: Networks
+    optimizer: torch.optim.Optimizer
+    state: RunState
+
+
+def build(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) -> TrainedNetwork:
+    """The network that is to be trained, with weights from the seed.
+
+    Raises:
+        UsageError: timm does not know the architecture, or cannot make it of this width.
+    """
+    common: dict[str, Any] = {"dim": recipe.dim, "seed": seed}
+    common |= {"width": recipe.width, "zero_init_last": recipe.zero_init_last}
+    network: TrainedNetwork
+    if recipe.prototypes is not None:
+        network = build_prototype_network(recipe.architecture, prototypes=recipe.prototypes.count, **common)
+    else:
+        patches = recipe.objective.patches
+        network = build_network(recipe.architecture, head=recipe.head, patches=patches, **common)
+    network = network.to(device)
+    if recipe.batch_norm == "shared" and world > 1:
+        share_batch_norm(network, device)
+    return network
+
+
+def assemble(recipe: Recipe, network: TrainedNetwork, accelerator: Accelerator, *, images: int, seed: int) -> Parts:
+    """Optimiser, slow copy and memory for a network; `images` is how many the data has."""
+    raw = recipe.optimizer.build(network)
+    pair = _slow_copy(recipe, network)
+    trained, optimizer = accelerator.prepare(network, raw)
+    trained.train()
+    state = RunState(network, pair, _memory(recipe, images, seed, accelerator.device), raw, accelerator.scaler)
+    networks = Networks(trained, everyone=gather_with_gradient, rank=accelerator.process_index)
+    if pair is not None:
+        encode = pair.keys if isinstance(recipe.slow, KeyNetwork) else pair.targets
+        keys = partial(encode, rank=networks.rank, gather=accelerator.gather, autocast=accelerator.autocast)
+        networks = Networks(trained, keys, gather_with_gradient, accelerator.process_index)
+    return Parts(networks, optimizer, state)
+
+
+def _slow_copy(recipe: Recipe, network: TrainedNetwork) -> MomentumPair | None:
+    if recipe.slow is None:
+        return None
+    assert isinstance(network, ContrastiveNetwork)
+    group = recipe.slow.group if isinstance(recipe.slow, KeyNetwork) else recipe.batch_size
+    return MomentumPair(network, momentum=recipe.slow.momentum, group=group)
+
+
+def _memory(recipe: Recipe, images: int, seed: int, device: torch.device) -> KeyQueue | MemoryBank | None:
+    memory = recipe.memory
+    if memory is None:
+        return None
+    if isinstance(memory, Queue):
+        return KeyQueue(memory.size, recipe.dim, parts=memory.parts, seed=seed, device=device)
+    return MemoryBank(images, recipe.dim, momentum=memory.momentum, banks=memory.banks, seed=seed, device=device)

@@ -1,0 +1,61 @@
+"""What processes share within a step: gathered embeddings whose gradient flows back, and batch-norm statistics."""
+
+import torch
+import torch.distributed as dist
+from timm.layers import convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather, all_reduce
+
+
+def gather_with_gradient(rows: Tensor) -> Tensor:
+    """(N, ...) of each process -> (B, ...) of all, in the order of their ranks.
+
+    The gradient of a row is the sum of what all processes' losses say of it; with the mean that distributed training
+    takes of the weights' gradients, that is the gradient of the mean loss.
+    """
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return rows
+    return torch.cat(all_gather(rows))
+
+
+def share_batch_norm(network: nn.Module, device: torch.device) -> None:
+    """Make every batch norm in a network take its statistics over the images of all processes; changes it in place.
+
+    On GPUs with torch's SyncBatchNorm; on CPUs, for which torch has none, with `SharedBatchNorm`.
+    """
+    if device.type != "cpu":
+        convert_sync_batchnorm(network)
+        return
+    for module in network.modules():
+        if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d):
+            module.__class__ = SharedBatchNorm
+
+
+class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm over the images of all processes, by two sums over them; each process must hold as many images."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        dims = [dim for dim in range(input.ndim) if dim != 1]
+        count = dist.get_world_size() * input.numel() // input.shape[1]
+        shape = (1, -1) + (1,) * (input.ndim - 2)
+        mean = all_reduce(input.float().sum(dims)) / count
+        centred = input.float() - mean.view(shape)
+        variance = all_reduce(centred.square().sum(dims)) / count
+        self._follow(mean.detach(), variance.detach() * count / (count - 1))
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        out = centred * scale.view(shape)
+        return (out if self.bias is None else out + self.bias.view(shape)).to(input.dtype)
+
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any that has channels second."""
