@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -23,14 +23,14 @@ from torch.multiprocessing.spawn import ProcessException
 from torch.utils.data import DataLoader, Dataset
 
 from ..hub.atomic import write_json, write_text
-from ..hub.errors import DataError, GoodviewsError, UsageError
+from ..hub.errors import GoodviewsError, UsageError
 from .detection import DetectionSettings, EngineName, Row
 from .detectron2_detector import Detectron2Detector, load
 from .detectron2_settings import C4_HEADS, Configuration, configuration
 from .detectron2_start import fill, shapes
 from .detectron2_training import rank_and_world, train
 from .detectron2_weights import shape_of
-from .labelled_photos import DetectionData, LabelledPhoto, Rle, read_photo
+from .labelled_photos import DetectionData, LabelledPhoto, Mask, Rle, read_photo
 from .photo_batches import trainable
 from .photo_order import PhotoOrder, drawn
 from .training_run import STATE_EVERY_S
@@ -57,7 +57,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
 
-__all__ = ["Detectron2Detector", "Detectron2Engine", "build_network", "load"]
+__all__ = ["Detectron2Detector", "Detectron2Engine", "Samples", "build_detector", "build_network", "load", "resolved"]
 
 
 @ROI_HEADS_REGISTRY.register()
@@ -103,11 +103,14 @@ class Detectron2Engine:
         """See `detection.Engine`."""
         _check_processes(self.processes, encoder.device)
         photos = tuple(trainable(data.train))
-        config = _configuration(encoder, len(data.classes), settings, photos, self.processes)
-        with torch.random.fork_rng([]):
-            torch.manual_seed(seed)  # of the new layers
-            network = build_network(config)
-        fill(network, encoder, settings.trunk)
+        network, config = build_detector(
+            encoder,
+            len(data.classes),
+            settings,
+            seed=seed,
+            processes=self.processes,
+            are_masks_drawn=any(isinstance(thing.mask, Rle) for photo in photos for thing in photo.objects),
+        )
         file = state.with_suffix(".pt") if state else None
         run = _Run(config, settings, photos, data.classes, seed, file, self.state_every_s, workers, progress)
         rows = _train(network, run) if self.processes == 1 else _train_together(network, run, self.processes)
@@ -115,6 +118,44 @@ class Detectron2Engine:
             Detectron2Detector(network, data.classes, encoder.architecture, encoder.preprocessing, settings, config),
             rows,
         )
+
+
+def build_detector(
+    encoder: Encoder,
+    classes: int,
+    settings: DetectionSettings,
+    *,
+    seed: int,
+    processes: int = 1,
+    are_masks_drawn: bool = False,
+) -> tuple[nn.Module, Configuration]:
+    """A detector with a copy of the encoder's weights, where the encoder is, and what it was built by.
+
+    Args:
+        encoder: is left as it is.
+        classes: how many there are.
+        settings: what the protocol fixes.
+        seed: of the new layers.
+        processes: that will train it together.
+        are_masks_drawn: whether some mask comes as run lengths and not as polygons.
+
+    Raises:
+        UsageError: the encoder is no plain ResNet, or the settings contradict each other.
+    """
+    config = configuration(
+        settings,
+        encoder.preprocessing,
+        shape_of(shapes(encoder.backbone.state_dict()), encoder.architecture, settings.trunk),
+        classes=classes,
+        device=str(encoder.device) if processes == 1 else encoder.device.type,
+        processes=processes,
+        are_masks_drawn=are_masks_drawn,
+    )
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        network = build_network(config)
+    fill(network, encoder, settings.trunk)
+    return network, config
 
 
 def build_network(config: Configuration) -> nn.Module:
@@ -128,20 +169,6 @@ def resolved(config: Configuration) -> CfgNode:
     cfg.merge_from_list([part for key, value in config.items() for part in (key, value)])
     cfg.freeze()
     return cfg
-
-
-def _configuration(
-    encoder: Encoder, classes: int, settings: DetectionSettings, photos: tuple[LabelledPhoto, ...], processes: int
-) -> Configuration:
-    return configuration(
-        settings,
-        encoder.preprocessing,
-        shape_of(shapes(encoder.backbone.state_dict()), encoder.architecture, settings.trunk),
-        classes=classes,
-        device=str(encoder.device) if processes == 1 else encoder.device.type,
-        processes=processes,
-        are_masks_drawn=any(isinstance(thing.mask, Rle) for photo in photos for thing in photo.objects),
-    )
 
 
 def _check_processes(processes: int, device: torch.device) -> None:
@@ -223,38 +250,45 @@ def _save(network: nn.Module, path: Path) -> None:
 
 
 def _batches(run: _Run, start: int, stop: int) -> Iterator[list[dict[str, Any]]]:
+    mask_format = run.configuration["INPUT.MASK_FORMAT"]
+    samples = Samples(run.photos, run.classes, run.settings, run.seed, mask_format)
     rank, world = rank_and_world()
     order = PhotoOrder(run.photos, run.settings.batch_size // world, run.seed, start, stop, rank, world)
-    yield from DataLoader(_Samples(run), batch_sampler=order, num_workers=run.workers, collate_fn=list)
+    yield from DataLoader(samples, batch_sampler=order, num_workers=run.workers, collate_fn=list)
 
 
-class _Samples(Dataset):
-    """By (position, photo): the sample that detectron2 trains on, at the size and flip drawn from (seed, position)."""
+class Samples(Dataset):
+    """By (position, photo): what detectron2 trains on, at the size and flip drawn from (seed, position)."""
 
-    def __init__(self, run: _Run):
-        self.run = run
-        self.label = {name: number for number, name in enumerate(run.classes)}
+    def __init__(
+        self,
+        photos: Sequence[LabelledPhoto],
+        classes: Sequence[str],
+        settings: DetectionSettings,
+        seed: int,
+        mask_format: Literal["polygon", "bitmask"] = "polygon",
+    ):
+        self.photos, self.settings, self.seed, self.mask_format = photos, settings, seed, mask_format
+        self.label = {name: number for number, name in enumerate(classes)}
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         position, index = key
-        photo = self.run.photos[index]
-        pixels = np.asarray(read_photo(photo))
+        photo = self.photos[index]
+        pixels = np.array(read_photo(photo))
         transforms = self._transforms(pixels, position)
         image = transforms.apply_image(pixels)
         size = image.shape[:2]
         objects = [
             detection_utils.transform_instance_annotations(entry, transforms, size) for entry in self._objects(photo)
         ]
-        mask_format = self.run.configuration["INPUT.MASK_FORMAT"]
-        instances = detection_utils.annotations_to_instances(objects, size, mask_format=mask_format)
+        instances = detection_utils.annotations_to_instances(objects, size, mask_format=self.mask_format)
         tensor = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return {"image": tensor, "instances": detection_utils.filter_empty_instances(instances)}
 
     def _transforms(self, pixels: np.ndarray, position: int) -> T.TransformList:
         height, width = pixels.shape[:2]
-        settings = self.run.settings
-        short_side, is_flipped = drawn(settings, self.run.seed, position)
-        size = T.ResizeShortestEdge.get_output_shape(height, width, short_side, settings.long_side_px)
+        short_side_px, is_flipped = drawn(self.settings, self.seed, position)
+        size = T.ResizeShortestEdge.get_output_shape(height, width, short_side_px, self.settings.long_side_px)
         resize = T.ResizeTransform(height, width, *size, Image.Resampling.BILINEAR)
         return T.TransformList([resize, *([T.HFlipTransform(size[1])] if is_flipped else [])])
 
@@ -263,15 +297,14 @@ class _Samples(Dataset):
         found = []
         for thing in photo.objects:
             entry = {"bbox": thing.box, "bbox_mode": BoxMode.XYXY_ABS, "category_id": self.label[thing.name]}
-            if self.run.settings.masks:
-                if thing.mask is None:
-                    raise DataError(f"{photo.path} has a {thing.name!r} without a mask.")
-                entry["segmentation"] = _as_coco(thing.mask)
+            if self.settings.masks:
+                entry["segmentation"] = _as_in_coco(thing.mask)
             found.append(entry)
         return found
 
 
-def _as_coco(mask: Any) -> Any:
+def _as_in_coco(mask: Mask | None) -> Any:
+    assert mask is not None, "the reader lets no object without a mask through to a task that needs them"
     if isinstance(mask, Rle):
         return {"size": list(mask.size), "counts": mask.counts}
     return [list(polygon) for polygon in mask]

@@ -16,9 +16,10 @@ import torch
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
 from goodviews.hub.errors import GoodviewsError, UsageError
 from goodviews.transfer.detection import DetectionSettings
-from goodviews.transfer.detectron2_start import fill, shapes, stage_features
+from goodviews.transfer.detectron2_start import stage_features
 from goodviews.transfer.labelled_photos import DetectionData, LabelledPhoto, Rle
 from goodviews.transfer.photo_batches import batches
+from goodviews.transfer.photo_order import PhotoOrder
 from goodviews.transfer.trained_detector import load_detector
 from goodviews.transfer.voc import read_voc
 
@@ -123,14 +124,7 @@ def test_both_engines_have_the_same_trunk(detectron2_engine: ModuleType, resnet5
 
 
 def started(engine: ModuleType, encoder: Encoder, settings: DetectionSettings) -> torch.nn.Module:
-    from goodviews.transfer.detectron2_settings import configuration
-    from goodviews.transfer.detectron2_weights import shape_of
-
-    shape = shape_of(shapes(encoder.backbone.state_dict()), encoder.architecture, settings.trunk)
-    config = configuration(settings, encoder.preprocessing, shape, classes=2, device="cpu")
-    network = engine.build_network(config)
-    fill(network, encoder, settings.trunk)
-    return network
+    return engine.build_detector(encoder, 2, settings, seed=0)[0]
 
 
 def test_a_network_with_the_same_tensors_that_computes_something_else_is_refused(
@@ -147,44 +141,38 @@ def test_a_network_with_the_same_tensors_that_computes_something_else_is_refused
 # The same photos
 
 
-def test_both_engines_train_on_the_same_photos_boxes_and_labels(
-    detectron2_engine: ModuleType, squares: DetectionData, resnet50: Encoder
-):
-    run = run_of(detectron2_engine, squares, C4)
+def test_both_engines_train_on_the_same_photos_boxes_and_labels(detectron2_engine: ModuleType, squares: DetectionData):
+    order = PhotoOrder(squares.train, C4.batch_size, 3, 1, 4)
+    samples = detectron2_engine.Samples(squares.train, squares.classes, C4, 3)
     ours = batches(squares.train, squares.classes, C4, seed=3, start=1, stop=4)
-    for one, other in zip(ours, detectron2_engine._batches(run, 1, 4), strict=True):
-        for (photo, target), sample in zip(one, other, strict=True):
+    for one, keys in zip(ours, order, strict=True):
+        for (photo, target), key in zip(one, keys, strict=True):
+            sample = samples[key]
             assert torch.equal((photo * 255).round().byte(), sample["image"])
             torch.testing.assert_close(target["boxes"], sample["instances"].gt_boxes.tensor)
             assert torch.equal(target["labels"] - 1, sample["instances"].gt_classes)
 
 
-def run_of(engine: ModuleType, data: DetectionData, settings: DetectionSettings, **keys: str):
-    config = {"INPUT.MASK_FORMAT": "polygon", **keys}
-    return engine._Run(config, settings, data.train, data.classes, 3, None, 0.0, 0, False)
-
-
-def test_masks_may_come_as_outlines_or_as_pixels(detectron2_engine: ModuleType, squares: DetectionData):
-    masked = with_masks(squares)
-    run = run_of(detectron2_engine, masked, FPN)
-    outlines = next(detectron2_engine._batches(run, 0, 1))
-
+def test_masks_may_come_as_outlines_or_as_run_lengths(detectron2_engine: ModuleType, squares: DetectionData):
     from goodviews.transfer.masks import as_rle
 
-    drawn = tuple(
-        replace(
-            photo,
-            objects=tuple(
-                replace(thing, mask=as_rle(thing.mask, photo.height, photo.width)) for thing in photo.objects
-            ),
-        )
-        for photo in masked.train
+    photo = with_masks(squares).train[0]
+    drawn = replace(
+        photo,
+        objects=tuple(replace(one, mask=as_rle(one.mask, photo.height, photo.width)) for one in photo.objects),
     )
-    assert isinstance(drawn[0].objects[0].mask, Rle)
-    run = run_of(detectron2_engine, replace(masked, train=drawn), FPN, **{"INPUT.MASK_FORMAT": "bitmask"})
-    for one, other in zip(outlines, next(detectron2_engine._batches(run, 0, 1)), strict=True):
-        areas = one["instances"].gt_masks.area(), other["instances"].gt_masks.tensor.sum((1, 2))
-        np.testing.assert_allclose(np.asarray(areas[0]), areas[1].numpy(), rtol=0.1)
+    assert isinstance(drawn.objects[0].mask, Rle)
+    outlined = detectron2_engine.Samples([photo], squares.classes, FPN, 0)[0, 0]["instances"]
+    filled = detectron2_engine.Samples([drawn], squares.classes, FPN, 0, "bitmask")[0, 0]["instances"]
+    areas = filled.gt_masks.tensor.sum((1, 2)).numpy()
+    np.testing.assert_allclose(np.asarray(outlined.gt_masks.area()), areas, rtol=0.1)
+
+
+def test_processes_share_the_photos_without_overlap(squares: DetectionData):
+    whole = {key for batch in PhotoOrder(squares.train, 2, 0, 0, 6) for key in batch}
+    shares = [{key for batch in PhotoOrder(squares.train, 1, 0, 0, 6, rank, 2) for key in batch} for rank in (0, 1)]
+    assert shares[0] | shares[1] == whole
+    assert not shares[0] & shares[1]
 
 
 # Training
