@@ -119,16 +119,14 @@ def _as_json(found: Detections) -> dict[str, Any]:
 
 def _print_table(console: Any, found: list[Detections], min_score: float) -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     for one in found:
         if not one.names:
             console.print(f"{one.photo_id}: nothing with a score of {min_score:g} or more.", highlight=False)
             continue
-        columns = [("class", "left"), ("score", "right"), ("left, top", "right"), ("right, bottom", "right")]
-        table = Table(title=escape(one.photo_id), title_justify="left")
-        for heading, side in columns:
-            table.add_column(heading, justify=side)
+        numbers = [Column(heading, justify="right") for heading in ("score", "left, top", "right, bottom")]
+        table = Table("class", *numbers, title=escape(one.photo_id), title_justify="left")
         for name, score, box in zip(one.names, one.scores.tolist(), one.boxes.tolist()):
             corners = [f"{box[0]:.0f}, {box[1]:.0f}", f"{box[2]:.0f}, {box[3]:.0f}"]
             table.add_row(escape(name), f"{score:.2f}", *corners)

@@ -1,6 +1,10 @@
 """Training a detector is a function of its inputs, and the task leaves what it measured and the detector."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +50,10 @@ NETWORKS = {
 
 @pytest.fixture(scope="module")
 def small() -> Encoder:
+    return small_encoder()
+
+
+def small_encoder() -> Encoder:
     """timm's ResNet for tests: four stages of one block, 32 to 96 channels."""
     torch.manual_seed(0)
     return Encoder(build_backbone("test_resnet"), Preprocessing(), Origin("random:test_resnet@0"))
@@ -217,6 +225,41 @@ def test_the_task_leaves_a_report_and_a_detector_that_finds_the_same_boxes(small
         boxes, scores = as_written(detector.detect(read_photo(photo)))
         assert entry["photo"] == photo.id
         assert (boxes, scores) == (entry["boxes"], entry["scores"])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_torchvision_engine import engine, small_encoder, tiny_task
+from goodviews.transfer.task import Setup
+
+step, calls = engine._step, []
+
+def is_killed_in_the_third(*given):
+    calls.append(1)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*given)
+
+engine._step, engine.STATE_EVERY_S = is_killed_in_the_third, 0.0
+data, out, cache = map(Path, sys.argv[1:])
+tiny_task().run(small_encoder(), data, out, setup=Setup(cache=cache))
+"""
+
+
+def test_a_killed_run_that_continues_ends_as_an_unbroken_one(small: Encoder, devkit: Path, tmp_path: Path):
+    whole = tiny_task().run(small, devkit, tmp_path / "whole")
+    words = [sys.executable, "-c", KILLED, devkit, tmp_path / "killed", tmp_path / "cache"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    killed = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (tmp_path / "killed").exists()
+    (state,) = (tmp_path / "cache").iterdir()
+    assert torch.load(state, weights_only=True)["rows"][-1]["iteration"] == 2
+    continued = tiny_task().run(small, devkit, tmp_path / "killed", setup=Setup(cache=tmp_path / "cache"))
+    assert continued.metrics == whole.metrics
+    for name in ("detector.safetensors", "predictions.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_squares_are_learned(small: Encoder, devkit: Path, tmp_path):
