@@ -5,7 +5,6 @@ Torch-free.
 """
 
 import json
-import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,14 +17,12 @@ from .coco_layout import Split, find_coco
 from .coco_objects import integer, read_object
 from .labelled_photos import Box, DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
 
-log = logging.getLogger(__name__)
-
 
 def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) -> DetectionData:
     """All photos, boxes and masks below `folder`, checked.
 
-    Crowds are kept and marked. Training objects without an extent, of which the published data have a few, are left
-    out; training boxes that leave their photo by a rounding are cut there.
+    Crowds, and objects without an extent, of which the published data have a few, are kept: whoever trains or scores
+    decides about them. Training boxes that leave their photo by a rounding are cut there.
 
     Args:
         folder: holds the data, or a folder coco that does.
@@ -34,10 +31,10 @@ def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) 
 
     Raises:
         DataError: labels or photos are missing, damaged or contradict each other. The message gives the first problem;
-            `validate` lists all.
+            `read_with_problems` gives all.
         MissingExtra: there are masks as run lengths and faster-coco-eval is not installed.
     """
-    data, problems = _read(folder, needs_masks)
+    data, problems = read_with_problems(folder, needs_masks=needs_masks)
     if data and decode:
         problems += decoding_problems((*data.train, *data.test))
     if problems or data is None:
@@ -46,32 +43,19 @@ def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) 
     return data
 
 
-def validate(folder: Path, *, needs_masks: bool = False) -> list[str]:
-    """Every problem of the data as a sentence, damaged photos included; empty when it can be used.
+def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[DetectionData | None, list[str]]:
+    """The data as far as they can be used, not decoded, and a sentence for everything that is wrong with them.
+
+    None instead of data when a file of labels is of no use at all.
 
     Raises:
-        DataError: `folder` holds no labels in COCO's format at all.
+        DataError: `folder` holds no labels in COCO's format.
     """
-    data, problems = _read(folder, needs_masks)
-    return problems + (decoding_problems((*data.train, *data.test)) if data else [])
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one file of labels says."""
-
-    split: Split
-    names: dict[int, str]  # by category id, in the order of the ids
-    photos: tuple[LabelledPhoto, ...]  # in the order of their ids
-
-
-def _read(folder: Path, needs_masks: bool) -> tuple[DetectionData | None, list[str]]:
-    """The data as far as they can be used, and their problems; None when a file of labels is of no use at all."""
     problems: list[str] = []
     train, test = (_read_part(split, problems) for split in find_coco(folder))
     if train is None or test is None:
         return None, problems
-    train = replace(train, photos=_trainable(train))
+    train = replace(train, photos=tuple(map(_cut, train.photos)))
     problems += _missing_masks(train) + _missing_masks(test) if needs_masks else []
     problems += _problems_between(train, test)
     root = train.split.root
@@ -88,6 +72,15 @@ def _read(folder: Path, needs_masks: bool) -> tuple[DetectionData | None, list[s
         category_ids=tuple(train.names),
     )
     return data, problems
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one file of labels says."""
+
+    split: Split
+    names: dict[int, str]  # by category id, in the order of the ids
+    photos: tuple[LabelledPhoto, ...]  # in the order of their ids
 
 
 def _problems_between(train: _Part, test: _Part) -> Iterable[str]:
@@ -121,17 +114,9 @@ def _missing_masks(part: _Part) -> list[str]:
     ]
 
 
-def _trainable(part: _Part) -> tuple[LabelledPhoto, ...]:
-    """The photos without objects that have no extent, and with boxes that end where their photo does."""
-    photos, left_out = [], 0
-    for photo in part.photos:
-        cut = [replace(thing, box=_inside(thing.box, photo)) for thing in photo.objects]
-        kept = tuple(thing for thing in cut if thing.box[0] < thing.box[2] and thing.box[1] < thing.box[3])
-        left_out += len(cut) - len(kept)
-        photos.append(replace(photo, objects=kept))
-    if left_out:
-        log.warning("%s: %d objects without width or height are not trained on", part.split.labels, left_out)
-    return tuple(photos)
+def _cut(photo: LabelledPhoto) -> LabelledPhoto:
+    """With boxes that end where the photo does."""
+    return replace(photo, objects=tuple(replace(thing, box=_inside(thing.box, photo)) for thing in photo.objects))
 
 
 def _inside(box: Box, photo: LabelledPhoto) -> Box:

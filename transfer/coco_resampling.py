@@ -15,6 +15,7 @@ from .coco_evaluation import Overlaps
 from .resamples import draw_images
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
+METRICS = ("AP", "AP50", "AP75")
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 

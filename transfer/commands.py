@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..hub.errors import UsageError
+from ..hub.errors import DataError, UsageError
 from .cached_probe import linear_cached
 from .classification import knn, linear
+from .coco_detection import (
+    coco_c4_1x,
+    coco_c4_2x,
+    coco_fpn_1x,
+    coco_fpn_2x,
+    coco_fpn_6x,
+    coco_fpn_std_1x,
+    coco_fpn_std_2x,
+    coco_fpn_std_6x,
+    with_short_budgets,
+)
 from .few_shot import few_shot_1, few_shot_5, few_shot_20
 from .fine_tune import finetune, finetune_1pct, finetune_10pct
 from .retrieval import retrieval
@@ -48,15 +60,29 @@ TASKS: dict[str, Callable[[], Task]] = {
     "voc-detection": voc_07_12_c4_24k,
     "voc-detection-tenth": voc_detection_tenth,
     "voc-detection-smoke": voc_detection_smoke,
+    **with_short_budgets(
+        {
+            "coco-c4-1x": coco_c4_1x,
+            "coco-c4-2x": coco_c4_2x,
+            "coco-fpn-1x": coco_fpn_1x,
+            "coco-fpn-2x": coco_fpn_2x,
+            "coco-fpn-6x": coco_fpn_6x,
+            "coco-fpn-std-1x": coco_fpn_std_1x,
+            "coco-fpn-std-2x": coco_fpn_std_2x,
+            "coco-fpn-std-6x": coco_fpn_std_6x,
+        }
+    ),
 }
+SHORTER = ("-tenth", "-smoke")  # ends of the names of a task on a short budget
 
 
 def transfer(
     task: str,
     *,
-    encoder: str,
-    data: Path,
-    out: Path,
+    encoder: str | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    check: bool = False,
     seed: int = 0,
     batch_size: int | None = None,
     workers: int = 0,
@@ -72,8 +98,10 @@ def transfer(
         task: What to measure; `goodviews tasks` lists the names.
         encoder: A folder, torchvision:NAME, timm:NAME, or random:NAME for the untrained network to compare with; for
             tasks that train nothing below the features also what `goodviews export` wrote.
-        data: The data, laid out as `goodviews tasks` says for the task.
+        data: The data, laid out as `goodviews tasks` says for the task; your own in that layout will do. Detection
+            looks where DETECTRON2_DATASETS points if none is given.
         out: The folder to make.
+        check: Train nothing; say what the data hold and everything that is wrong with them. Needs no --encoder, --out.
         seed: Of everything random in the task.
         batch_size: Images in a batch; by default the task's own.
         workers: Processes that decode images.
@@ -93,6 +121,13 @@ def transfer(
 
     chosen = find_task(task).changed(set)
     _check_numbers(batch_size, workers)
+    data = data or _usual_data(task, chosen)
+    if check:
+        _check_data(chosen, data)
+        return
+    if encoder is None or out is None:
+        lacking = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
+        raise UsageError(f"{lacking} must be given: the encoder to measure, and the folder to make.")
     refuse_existing(out, overwrite)
     setup = Setup(seed, batch_size, workers, cache, progress=True, engine=engine)
     report = chosen.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
@@ -103,6 +138,28 @@ def transfer(
     console.print(f"Results: {out}", highlight=False, soft_wrap=True)
 
 
+def _usual_data(name: str, task: Task) -> Path:
+    """Where the data are if nobody says."""
+    variable = task.data_variable
+    if variable and os.environ.get(variable):
+        return Path(os.environ[variable])
+    hint = f", or set {variable} to the folder that holds VOC2007 or coco" if variable else ""
+    raise UsageError(f"{name} needs --data, laid out as {task.layout}{hint}.")
+
+
+def _check_data(task: Task, data: Path) -> None:
+    from rich.console import Console
+
+    console, found = Console(), task.check(task.measure, data)
+    console.print(f"{data}: {found.found}.", highlight=False, markup=False, soft_wrap=True)
+    for problem in found.problems:
+        console.print(f"- {problem}", highlight=False, markup=False, soft_wrap=True)
+    if found.problems:
+        count = "One thing is" if len(found.problems) == 1 else f"{len(found.problems)} things are"
+        raise DataError(f"{count} wrong with {data}; nothing was trained.")
+    console.print("Nothing is wrong with them.")
+
+
 def tasks() -> None:
     """List the tasks, by the data that they read: what each is, what is fine-tuned and what is measured."""
     from rich.console import Console
@@ -111,6 +168,8 @@ def tasks() -> None:
 
     tables: dict[str, RichTable] = {}
     for name, make in TASKS.items():
+        if _is_shorter(name):
+            continue
         task = make()
         if task.layout not in tables:
             title = escape(f"Reads {task.layout}")
@@ -118,9 +177,15 @@ def tasks() -> None:
             tables[task.layout].columns[0].no_wrap = True
         protocol = f" (protocol {task.name})" if task.name != name else ""
         measured = escape(f"Fine-tunes {task.fine_tuned}; {task.metric}{protocol}")
-        tables[task.layout].add_row(name, f"{escape(_summary(make))}\n[dim]{measured}[/]")
+        shorter = "\n".join(name + end for end in SHORTER if name + end in TASKS)
+        names = f"{name}\n[dim]{shorter}[/]" if shorter else name
+        tables[task.layout].add_row(names, f"{escape(_summary(make))}\n[dim]{measured}[/]")
     for table in tables.values():
         Console().print(table)
+
+
+def _is_shorter(name: str) -> bool:
+    return any(name.removesuffix(end) in TASKS for end in SHORTER if name.endswith(end))
 
 
 def _summary(make: Callable[[], Task]) -> str:
@@ -166,14 +231,17 @@ def compare(
 
 
 def find_task(name: str) -> Task:
-    """The task that `TASKS` has under a name.
+    """The task that `TASKS` has under a name, or whose protocol has it.
 
     Raises:
         UsageError: there is none.
     """
-    if name not in TASKS:
+    if name in TASKS:
+        return TASKS[name]()
+    task = next((task for make in TASKS.values() if (task := make()).name == name), None)
+    if task is None:
         raise UsageError(f"There is no task {name}; there are {', '.join(TASKS)}.")
-    return TASKS[name]()
+    return task
 
 
 def _check_numbers(batch_size: int | None, workers: int) -> None:

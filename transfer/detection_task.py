@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .detection import Detections, Engine, Row
     from .labelled_photos import DetectionData
 
+DATASETS_VARIABLE = "DETECTRON2_DATASETS"  # detectron2's own name for the folder of VOC2007, VOC2012 and coco
 DETECTRON2_LACKS = (
     "detectron2 is not installed; `goodviews doctor` says how to get it. With --engine torchvision the same task runs "
     "without it."
@@ -87,7 +88,7 @@ def measure(
     from .labelled_photos import read_photo
     from .resamples import write_resamples
 
-    engine = choose_engine(setup.engine, encoder)
+    engine = choose_engine(setup.engine, encoder, settings)
     changed = scale_to_batch(settings, setup.batch_size) if setup.batch_size not in (None, settings.batch_size) else {}
     settings = replace(settings, **changed)
     photos = benchmark.read(data, settings)
@@ -122,8 +123,11 @@ def measure(
     )
 
 
-def choose_engine(name: Literal["auto", "detectron2", "torchvision"], encoder: Encoder) -> Engine:
-    """The engine of that name; "auto" is the published one, detectron2, where it is installed and the encoder on a GPU.
+def choose_engine(
+    name: Literal["auto", "detectron2", "torchvision"], encoder: Encoder, settings: DetectionSettings
+) -> Engine:
+    """The engine of that name; "auto" is the published one, detectron2, where it is installed, the encoder on a GPU and
+    one that it can build this detector on.
 
     Raises:
         UsageError: detectron2 is asked for and not installed.
@@ -131,13 +135,25 @@ def choose_engine(name: Literal["auto", "detectron2", "torchvision"], encoder: E
     is_installed = find_spec("detectron2") is not None
     if name == "detectron2" and not is_installed:
         raise UsageError(DETECTRON2_LACKS)
-    if name == "detectron2" or (name == "auto" and is_installed and encoder.device.type == "cuda"):
+    is_wanted = is_installed and encoder.device.type == "cuda" and _detectron2_builds(encoder, settings)
+    if name == "detectron2" or (name == "auto" and is_wanted):
         from .detectron2_engine import Detectron2Engine
 
         return Detectron2Engine()
     from .torchvision_engine import TorchvisionEngine
 
     return TorchvisionEngine()
+
+
+def _detectron2_builds(encoder: Encoder, settings: DetectionSettings) -> bool:
+    from .detectron2_weights import shape_of
+
+    shapes = {name: tuple(tensor.shape) for name, tensor in encoder.backbone.state_dict().items()}
+    try:
+        shape_of(shapes, encoder.architecture, settings.trunk)
+    except UsageError:
+        return False
+    return True
 
 
 def describe(data: DetectionData) -> dict[str, Any]:

@@ -19,7 +19,7 @@ Importing a module that defines tasks therefore imports no torch, and `goodviews
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -30,6 +30,7 @@ from ..hub.errors import UsageError
 from ..hub.frozen import ExportedEncoder
 from ..hub.identity import encoder_id
 from ..hub.report import Report, gather_evidence, save_report
+from .data_check import DataCheck, images_check
 
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
@@ -84,6 +85,8 @@ class Task:
     primary: str  # its key in Report.metrics
     layout: str  # the data folder that it reads, in a line
     measure: Measure
+    check: Callable[[Any, Path], DataCheck] = images_check  # given the measure and a folder: what is wrong with it
+    data_variable: str | None = None  # environment variable with the data folder, for who gives none
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
 
     def describe(self) -> dict[str, Any]:

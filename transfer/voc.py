@@ -26,15 +26,44 @@ def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
 
     Raises:
         DataError: a folder, split, annotation or photo is missing or damaged, a size or box does not fit its photo, or
-            the test split has a class that training lacks. The message gives the first problem; `validate` lists all.
+            the test split has a class that training lacks. The message gives the first; `read_with_problems` gives
+            all.
     """
-    data, problems = _read(folder)
+    data, problems = read_with_problems(folder)
     problems += decoding_problems((*data.train, *data.test)) if decode else []
     if problems:
         rest = len(problems) - 1
-        more = f" Problems beside this: {rest}; goodviews.transfer.voc.validate lists them." if rest else ""
+        more = f" Problems beside this: {rest}; --check lists them." if rest else ""
         raise DataError(f"{problems[0]}{more}")
     return data
+
+
+def read_with_problems(folder: Path) -> tuple[DetectionData, list[str]]:
+    """The data as far as they can be used, not decoded, and a sentence for everything that is wrong with them.
+
+    Raises:
+        DataError: `folder` is not in the VOC layout at all.
+    """
+    root = find_devkit(folder)
+    problems: list[str] = []
+    years = [year for year in ("VOC2007", "VOC2012") if (root / year).is_dir()]
+    train = [photo for year in years for photo in _read_split(root / year, "trainval", problems)]
+    test = _read_split(root / "VOC2007", "test", problems)
+    classes = tuple(sorted({thing.name for photo in train for thing in photo.objects}))
+    if not problems:
+        problems += _problems_between(root, classes, train, test)
+    data = DetectionData(
+        name=name_of(root),
+        root=root,
+        layout="voc",
+        classes=classes,
+        train=tuple(train),
+        test=tuple(test),
+        train_splits=tuple(f"{year} trainval" for year in years),
+        test_split="VOC2007 test",
+        files=tuple(files_of((*train, *test))),
+    )
+    return data, problems
 
 
 def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[LabelledPhoto, ...]:
@@ -43,21 +72,22 @@ def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[Labe
     Raises:
         DataError: the first problem.
     """
-    problems: list[str] = []
-    photos = _read_split(find_devkit(folder) / year, split, problems)
+    photos, problems = read_split_with_problems(folder, split, year=year)
     if problems:
         raise DataError(problems[0])
     return tuple(photos)
 
 
-def validate(folder: Path) -> list[str]:
-    """Every problem of the data as a sentence, damaged photos included; empty when it can be used.
+def read_split_with_problems(
+    folder: Path, split: str, *, year: str = "VOC2007"
+) -> tuple[list[LabelledPhoto], list[str]]:
+    """The photos of one split that can be used, and a sentence for everything that is wrong with the others.
 
     Raises:
         DataError: `folder` is not in the VOC layout at all.
     """
-    data, problems = _read(folder)
-    return problems + decoding_problems((*data.train, *data.test))
+    problems: list[str] = []
+    return _read_split(find_devkit(folder) / year, split, problems), problems
 
 
 def name_of(root: Path) -> str:
@@ -86,29 +116,6 @@ def find_devkit(folder: Path) -> Path:
     raise DataError(
         f"{folder} contains no VOC2007 folder, nor does {folder / 'VOCdevkit'}; give the folder that contains VOC2007."
     )
-
-
-def _read(folder: Path) -> tuple[DetectionData, list[str]]:
-    root = find_devkit(folder)
-    problems: list[str] = []
-    years = [year for year in ("VOC2007", "VOC2012") if (root / year).is_dir()]
-    train = [photo for year in years for photo in _read_split(root / year, "trainval", problems)]
-    test = _read_split(root / "VOC2007", "test", problems)
-    classes = tuple(sorted({thing.name for photo in train for thing in photo.objects}))
-    if not problems:
-        problems += _problems_between(root, classes, train, test)
-    data = DetectionData(
-        name=name_of(root),
-        root=root,
-        layout="voc",
-        classes=classes,
-        train=tuple(train),
-        test=tuple(test),
-        train_splits=tuple(f"{year} trainval" for year in years),
-        test_split="VOC2007 test",
-        files=tuple(files_of((*train, *test))),
-    )
-    return data, problems
 
 
 def _problems_between(

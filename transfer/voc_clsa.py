@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .average_precision import class_precision, label_precisions
+from .data_check import voc_labels_check
 from .schedules import Schedule, Waves
 from .sgd_probe import new_layer, scale_to_batch
 from .task import Measurement, Setup, Task, require_above_zero
@@ -45,6 +46,7 @@ def voc07_clsa() -> Task:
         primary="per_image_AP",
         layout=LAYOUT,
         measure=VocClsa(),
+        check=lambda measure, data: voc_labels_check(data, train=("train", "val"), test="test"),
     )
 
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .detection import DetectionSettings
-from .detection_task import Benchmark, Scored, measure
+from .data_check import voc_check
+from .detection import DetectionSettings, scale_schedule
+from .detection_task import DATASETS_VARIABLE, Benchmark, Scored, measure
 from .task import Measurement, Setup, Task
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def voc_07_12_c4_24k() -> Task:
 def voc_detection_tenth() -> Task:
     """A tenth of the iterations at half the size: about a fortieth of the work, for comparing encoders on one GPU."""
     settings = VocDetection(
-        iterations=2_400,
-        lr_steps=(1_800, 2_200),
+        **scale_schedule(VocDetection(), 1 / 10),
         precise_bn_iterations=50,
         short_sides_px=tuple(range(240, 401, 16)),
         test_short_side_px=400,
@@ -139,4 +139,6 @@ def _task(name: str, settings: VocDetection) -> Task:
         primary="AP50",
         layout="DIR/VOC2007 and, if there, DIR/VOC2012: Annotations, JPEGImages, ImageSets/Main",
         measure=settings,
+        check=voc_check,
+        data_variable=DATASETS_VARIABLE,
     )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .average_precision import class_precision
+from .data_check import voc_labels_check
 from .task import Measurement, Setup, Task, require_above_zero
 from .voc_labels import LAYOUT, LabelledPhotos, read_labels
 
@@ -113,6 +114,7 @@ def _task(name: str, measure: VocMap) -> Task:
         primary="mAP",
         layout=LAYOUT.replace("train,val", "trainval"),
         measure=measure,
+        check=lambda measure, data: voc_labels_check(data, train=("trainval",), test="test"),
         takes_exported=True,
     )
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from goodviews.hub.errors import DataError
-from goodviews.transfer.coco import read_coco, validate
+from goodviews.transfer.coco import read_coco
+from goodviews.transfer.coco_detection import c4
+from goodviews.transfer.data_check import coco_check
 from goodviews.transfer.labelled_photos import masks_of
 
 
@@ -69,13 +71,11 @@ def test_ones_own_data_need_a_train_and_a_val_file_with_their_photos(coco_folder
     assert (data.train_splits, data.test_split) == (("my_train",), "my_test")
 
 
-def test_objects_without_extent_are_not_trained_on_and_boxes_end_with_their_photo(coco_folder: Path):
+def test_training_boxes_end_with_their_photo_and_test_boxes_stay_as_labelled(coco_folder: Path):
     for split in ("train2017", "val2017"):
-        edit(labels(coco_folder, split), lambda c: c["annotations"][0].update(bbox=[5, 8, 30, 0]))
         edit(labels(coco_folder, split), lambda c: c["annotations"][1].update(bbox=[49, 19, 48.5, 40]))
     data = read_coco(coco_folder)
-    assert [thing.box for thing in data.train[0].objects] == [(49, 19, 96, 59), (90, 0, 96, 72)]
-    assert [thing.box for thing in data.test[0].objects] == [(5, 8, 35, 8), (49, 19, 97.5, 59)]
+    assert [photos[0].objects[1].box for photos in (data.train, data.test)] == [(49, 19, 96, 59), (49, 19, 97.5, 59)]
 
 
 def _annotation(**change: Any) -> Callable[[Path], None]:
@@ -141,19 +141,19 @@ def test_boxes_alone_will_do_where_no_masks_are_learned(coco_folder: Path):
         edit(labels(coco_folder, split), lambda c: [entry.pop("segmentation") for entry in c["annotations"]])
     data = read_coco(coco_folder)
     assert not data.has_masks
-    problems = validate(coco_folder, needs_masks=True)
+    problems = coco_check(c4("1x"), coco_folder).problems
     assert len(problems) == 2
     assert "for 13 of its objects" in problems[0]
     assert "--set masks=false" in problems[0]
 
 
-def test_validate_lists_every_problem_also_damaged_photos(coco_folder: Path):
-    assert validate(coco_folder, needs_masks=True) == []
+def test_the_check_lists_every_problem_also_damaged_photos(coco_folder: Path):
+    assert coco_check(c4("1x"), coco_folder).problems == ()
     _annotation(category_id=5)(coco_folder)
     edit(labels(coco_folder, "train2017"), lambda c: c["annotations"][2].update(bbox=[0, 0, 200, 200]))
     photo = coco_folder / "train2017" / "000003.jpg"
     photo.write_bytes(photo.read_bytes()[:-200])
-    problems = validate(coco_folder)
+    problems = coco_check(c4("1x"), coco_folder).problems
     assert [problem.split(" ")[0] for problem in problems] == ["Annotation", "Annotation", str(photo)]
     with pytest.raises(DataError, match="Problems beside this: 2; --check lists them"):
         read_coco(coco_folder, decode=True)

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from goodviews.hub.errors import DataError
+from goodviews.transfer.data_check import DataCheck, voc_check
 from goodviews.transfer.labelled_photos import read_photo
-from goodviews.transfer.voc import read_voc, validate
+from goodviews.transfer.voc import read_voc
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -101,13 +102,15 @@ def test_what_does_not_fit_together_is_refused_in_a_sentence(devkit: Path, spoil
         read_voc(devkit)
 
 
-def test_validate_lists_every_problem_of_a_folder_also_damaged_photos(devkit: Path):
-    assert validate(devkit) == []
+def test_the_check_lists_every_problem_of_a_folder_also_damaged_photos(devkit: Path):
+    assert voc_check(None, devkit) == DataCheck(
+        "6 training photos with 12 objects and 3 test photos with 6 objects of 2 classes", ()
+    )
     edit(xml(devkit, "test0"), "<xmax>34", "<xmax>97")
     edit(xml(devkit, "test2"), "<width>96", "<width>95")
     photo = devkit / "VOC2007" / "JPEGImages" / "trainval0.jpg"
     photo.write_bytes(photo.read_bytes()[:-200])
-    problems = validate(devkit)
+    problems = voc_check(None, devkit).problems
     assert [Path(problem.split()[0]).name for problem in problems] == ["test0.xml", "test2.jpg", "trainval0.jpg"]
     with pytest.raises(DataError, match="Problems beside this: 1;"):
         read_voc(devkit)
