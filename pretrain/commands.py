@@ -29,6 +29,7 @@ def pretrain(
     knn_every: int | None = None,
     keep: Literal["no", "memory", "disk", "gpu"] = "no",
     keep_px: int | None = None,
+    tensorboard: bool = False,
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -53,6 +54,7 @@ def pretrain(
         keep: decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
             $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
         keep_px: reduce kept photos whose shorter side is longer than this many pixels.
+        tensorboard: write the metrics for TensorBoard too: tensorboard --logdir RUN.
         resume: continue the run in RUN from its last checkpoint.
         overwrite: start anew where RUN exists.
     """
@@ -84,6 +86,7 @@ def pretrain(
             knn_every=knn_every,
             keep=keep,
             keep_px=keep_px,
+            tensorboard=tensorboard,
             observe=bar.show,
         )
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}")

@@ -51,6 +51,7 @@ def pretrain(
     knn_every: int | None = None,
     keep: Keep = "no",
     keep_px: int | None = None,
+    tensorboard: bool = False,
     observe: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Train an encoder on a folder of images and write it to OUT/encoder.
@@ -69,6 +70,7 @@ def pretrain(
         knn_every: epochs between online kNN scores, 0 for none; None: ten of them in a run.
         keep: decode every photo once and keep it in memory, on disk for later runs too, or on the GPU.
         keep_px: the longest that a kept photo's shorter side stays; None keeps photos whole.
+        tensorboard: write the metrics for TensorBoard too, to OUT/tensorboard.
         observe: called with the newest figures.
 
     Returns:
@@ -92,6 +94,7 @@ def pretrain(
             save_every=save_every,
             keep=keep,
             keep_px=keep_px,
+            tensorboard=tensorboard,
         ),
         observe,
     )
@@ -113,6 +116,7 @@ def _learn(run: Run, stop: StopRequest) -> None:
         for batch in run.loader.epoch(epoch, start):
             lr = _set_learning_rate(run)
             step = _step(run, batch)
+            run.finite.note(run.state.step, step.loss, batch)
             values = {"loss": step.loss, **step.losses, **step.metrics}
             images = run.recipe.batch_size
             run.monitor.record(run.state.step, run.epoch, values, lr=lr, images=images, wait_s=batch.wait_s)

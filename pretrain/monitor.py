@@ -1,4 +1,4 @@
-"""What a run says of itself: a line an interval in the log and in metrics.jsonl, and the progress bar's figures."""
+"""What a run says of itself: a line an interval in the log, in metrics.jsonl and for TensorBoard; the progress bar."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ..hub.atomic import write_text
 from ..hub.errors import GoodviewsError
+from .board import Board
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,9 @@ class Monitor:
         folder: where metrics.jsonl goes; None in all processes but the first.
         steps: of the whole run.
         reduce: mean of a tensor over the processes.
+        signals: further figures for a line of the first process, from the step and the epochs done.
+        check: raises what is known of the last step's loss, before means are made of it.
+        board: gets the lines as well.
         observe: called after each line with the newest figures.
     """
 
@@ -49,9 +54,13 @@ class Monitor:
         *,
         steps: int,
         reduce: Callable[[Tensor], Tensor],
+        signals: Callable[[int, float], Mapping[str, float]] = lambda step, epoch: {},
+        check: Callable[[], None] = lambda: None,
+        board: Board | None = None,
         observe: Callable[[Progress], None] = lambda progress: None,
     ):
         self.folder, self.steps, self.reduce, self.observe = folder, steps, reduce, observe
+        self.signals, self.check, self.board = signals, check, board
         self.every = max(1, min(50, steps // 200))
         self.knn_top1: float | None = None
         self._sums: dict[str, Tensor] = {}
@@ -89,6 +98,7 @@ class Monitor:
         Raises:
             GoodviewsError: one of them is not a number.
         """
+        self.check()
         if not self._count:
             return {}
         means = self.reduce(torch.stack([*self._sums.values()]) / self._count).tolist()
@@ -122,10 +132,13 @@ class Monitor:
         now = time.perf_counter()
         seconds = max(now - self._line_started, 1e-9)
         speed, wait = self._images / seconds, min(1.0, self._wait_s / seconds)
-        losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-        log.info("step %d/%d  %s  lr %.3g  %.0f img/s  wait %.0f %%", step, self.steps, losses, lr, speed, 100 * wait)
+        signals = self.signals(step, epoch) if self.folder is not None else {}
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **signals}.items())
+        left = timedelta(seconds=round((self.steps - step) * seconds / max(1, self._count)))
+        rates = f"lr {lr:.3g}  {speed:.0f} img/s  wait {100 * wait:.0f} %  left {left}"
+        log.info("step %d/%d  %s  %s", step, self.steps, figures, rates)
         self._write(
-            {"step": step, "epoch": round(epoch, 4), **means, "lr": lr}
+            {"step": step, "epoch": round(epoch, 4), **means, **signals, "lr": lr}
             | {"images_per_s": round(speed, 1), "data_wait": round(wait, 4), "time_s": round(self._seconds(), 2)}
         )
         self.observe(Progress(step, self.steps, int(epoch), means.get("loss", 0.0), speed, wait, self.knn_top1))
@@ -137,6 +150,8 @@ class Monitor:
             return
         with (self.folder / FILE).open("a") as stream:
             stream.write(json.dumps(line) + "\n")
+        if self.board is not None:
+            self.board.write(line)
 
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._started

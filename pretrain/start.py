@@ -16,9 +16,12 @@ from accelerate.state import AcceleratorState
 
 from ..hub.errors import UsageError
 from . import checkpoint, parts, run_folder
+from .board import Board, summary_writer
 from .checkpoint import RunState
+from .collapse import CollapseWatch
 from .data import ViewLoader
 from .device_crops import PhotosOnDevice
+from .finite import FiniteWatch
 from .kept import Keep, KeptPhotos, describe_kept, keep_photos
 from .monitor import Monitor, Progress
 from .objective import Networks
@@ -47,6 +50,7 @@ class Request:
     save_every: int | None
     keep: Keep
     keep_px: int | None
+    tensorboard: bool
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     state: RunState
     monitor: Monitor
+    finite: FiniteWatch
     gauge: tuple[OnlineKnn, int] | None = None
     saved_at: float = 0.0
 
@@ -93,6 +98,8 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     identity = run_folder.Identity(describe(recipe), dataset, request.seed, arithmetic)
     run_folder.check(request.out, identity, resume=request.resume, overwrite=request.overwrite)
     network = parts.build(recipe, request.seed, accelerator.device, world=world)
+    if request.tensorboard:
+        summary_writer()  # that it is missing is said before anything is written
     kept = _keep(request, images.train, accelerator)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not request.resume:
@@ -111,14 +118,19 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         on_device=PhotosOnDevice(kept, accelerator.device) if kept is not None and request.keep == "gpu" else None,
         device=accelerator.device,
     )
+    finite = FiniteWatch(request.out, rank=rank, world=world, total=partial(accelerator.reduce, reduction="sum"))
     monitor = Monitor(
         request.out if accelerator.is_main_process else None,
         steps=recipe.epochs * loader.steps_per_epoch,
         reduce=partial(accelerator.reduce, reduction="mean"),
+        signals=CollapseWatch(network.head, queue=_queue_size(recipe), batch_size=recipe.batch_size),
+        check=finite.check,
         observe=observe,
     )
     if request.resume:
         monitor.restore(checkpoint.load(built.state, request.out / "state"), built.state.step, accelerator.device)
+    if request.tensorboard and accelerator.is_main_process:
+        monitor.board = Board(request.out, step=built.state.step)
     return Run(
         recipe,
         request.out,
@@ -132,7 +144,12 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         built.optimizer,
         built.state,
         monitor,
+        finite,
     )
+
+
+def _queue_size(recipe: Recipe) -> int:
+    return recipe.memory.size if isinstance(recipe.memory, Queue) else 0
 
 
 def _warn_of_memory(recipe: Recipe, images: int) -> None:

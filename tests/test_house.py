@@ -18,6 +18,7 @@ HOMES = {  # an optional or heavy package -> the only modules that may import it
     "onnxruntime": {"export.runtime", "export.quantize"},
     "huggingface_hub": {"hub.remote"},
     "starlette": {"export.app"},
+    "tensorboard": {"pretrain.board"},
     "uvicorn": {"export.app"},
 }
 

@@ -182,9 +182,27 @@ def test_loss_that_is_no_number_stops_the_run_before_it_is_saved(images, smoke, 
         return Step(step.loss * float("nan"), step.losses, step.keys)
 
     monkeypatch.setattr(objective, "__call__", poisoned)
-    with pytest.raises(GoodviewsError, match=r"stopped at step 1: loss is nan .* Lower optimizer.lr"):
+    with pytest.raises(GoodviewsError, match=r"stopped at step 1: loss is nan; its batch .* Lower optimizer.lr"):
         loop.pretrain(smoke, images, tmp_path / "run", save_every=1)
     assert not (tmp_path / "run" / "state").exists()
+
+
+def test_batch_whose_loss_is_no_number_is_saved_with_its_images_and_views(images, smoke, tmp_path, monkeypatch):
+    objective, seen = type(smoke.objective), []
+    honest = objective.__call__
+
+    def poisoned(self, networks, negatives, views, orders):
+        step = honest(self, networks, negatives, views, orders)
+        seen.append(views)
+        return replace(step, loss=step.loss / (0 if len(seen) == 3 else 1))
+
+    monkeypatch.setattr(objective, "__call__", poisoned)
+    with pytest.raises(GoodviewsError, match=r"stopped at step 3: loss is inf; its batch is saved in .*bad_batch.pt"):
+        loop.pretrain(smoke, images, tmp_path / "run", knn_every=0)
+    saved = torch.load(tmp_path / "run" / "bad_batch.pt", weights_only=True)
+    assert (saved["step"], saved["loss"]) == (3, float("inf"))
+    assert len(set(saved["samples"].tolist())) == 4
+    assert all(torch.equal(saved["views"][name], view) for name, view in seen[2].items())
 
 
 def test_queue_as_large_as_the_data_is_warned_of(images, smoke, tmp_path, caplog):

@@ -1,6 +1,7 @@
 """metrics.jsonl, its averages, and the online kNN."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from PIL import Image
 from goodviews.hub.encoder import Encoder, Origin, build_backbone
 from goodviews.hub.errors import GoodviewsError
 from goodviews.hub.preprocessing import Preprocessing
+from goodviews.pretrain.data import Batch
+from goodviews.pretrain.finite import FiniteWatch
 from goodviews.pretrain.monitor import Monitor, truncate
 from goodviews.pretrain.online_knn import OnlineKnn, online_knn, weighted_vote
 from goodviews.pretrain.sources import open_data
@@ -45,11 +48,38 @@ def test_loss_that_is_no_number_is_not_written(tmp_path):
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
+def test_each_loss_is_looked_at_one_step_later_and_the_last_when_asked(tmp_path):
+    batch = Batch(torch.tensor([7, 3]), {"query": torch.ones(2, 3)}, 0.0)
+    watch = FiniteWatch(tmp_path, total=lambda tensor: tensor)
+    for step, loss in ((1, 1.0), (2, float("nan"))):
+        watch.note(step, torch.tensor(loss), batch)
+    with pytest.raises(GoodviewsError, match=r"stopped at step 2: loss is nan; its batch is saved in .*bad_batch.pt"):
+        watch.note(3, torch.tensor(1.0), batch)
+    assert torch.load(tmp_path / "bad_batch.pt", weights_only=True)["samples"].tolist() == [7, 3]
+    watch = FiniteWatch(tmp_path, rank=1, world=2, total=lambda good: torch.tensor(1.0))
+    watch.note(5, torch.tensor(2.0), batch)
+    with pytest.raises(GoodviewsError, match=r"stopped at step 5: another process's loss is no number"):
+        watch.check()
+
+
 def test_truncated_metrics_end_at_the_step_and_lose_a_half_written_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
     truncate(path, 2)
     assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def test_line_says_how_fast_it_goes_how_much_it_waits_and_what_is_left(tmp_path, caplog):
+    caplog.set_level("INFO")
+    monitor = Monitor(
+        tmp_path, steps=400, reduce=lambda tensor: tensor, signals=lambda step, epoch: {"feature_std": 0.5}
+    )
+    record(monitor, 1, 1.0)
+    record(monitor, 2, 1.0)
+    assert re.search(
+        r"step 2/400  loss 1  feature_std 0.5  lr 0.1  \d+ img/s  wait \d+ %  left \d+:\d\d:\d\d", caplog.text
+    )
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["feature_std"] == 0.5
 
 
 def test_near_neighbours_outvote_many_far_ones():
