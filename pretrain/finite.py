@@ -72,7 +72,11 @@ class FiniteWatch:
         if good == self.world:
             return
         own = not math.isfinite(loss)
-        found = f"loss is {loss}; its batch is saved in {self._save(noted)}" if own else "another process's loss is no number"
+        found = (
+            f"loss is {loss}; its batch is saved in {self._save(noted)}"
+            if own
+            else "another process's loss is no number"
+        )
         raise GoodviewsError(
             f"Training stopped at step {noted.step}: {found}. "
             "Lower optimizer.lr or use --precision fp32; the last checkpoint, if any, is from before."
