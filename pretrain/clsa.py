@@ -212,21 +212,22 @@ def clsa_symmetric_200() -> Recipe:
 def clsa_imagenette_cpu() -> Recipe:
     """For some 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
 
-    Ours, not published; the reasons for each number stand there. The strong crop shows 3/7 as much of the photo
-    as the others, as published, at half their side.
+    Ours, not published; the reasons for each number stand there, and in moco_v2_imagenette_cpu. The strong crop shows
+    3/7 as much of the photo as the others, as published, at half their side; its policy is whole.
     """
     whole, part = RandomResizedCrop(48, (0.4, 1.0)), RandomResizedCrop(24, (0.172, 0.429))
     return replace(
         clsa_200(),
         name="clsa_imagenette_cpu",
         architecture="resnet18",
-        views=clsa_views(whole, weak=[whole], strong=[part]),
+        views=clsa_views(whole, weak=[whole], strong=[part], colour=0.5, blur_px=2.0 * 48 / 224),
         objective=Clsa(weak=("weak_48",), strong=("strong_24",)),
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
         batch_size=64,
-        epochs=28,
-        slow=KeyNetwork(momentum=0.99, group=32),
-        memory=Queue(256),
+        epochs=40,
+        slow=KeyNetwork(momentum=0.996, group=32),
+        memory=Queue(1024),
+        zero_init_last=True,
     )
 
 
@@ -247,16 +248,22 @@ def clsa_smoke() -> Recipe:
 
 
 def clsa_views(
-    key: RandomResizedCrop, *, weak: Sequence[RandomResizedCrop], strong: Sequence[RandomResizedCrop]
+    key: RandomResizedCrop,
+    *,
+    weak: Sequence[RandomResizedCrop],
+    strong: Sequence[RandomResizedCrop],
+    colour: float = 1.0,
+    blur_px: float = 2.0,
 ) -> tuple[View, ...]:
     """The key view, then weak and strong views named by their sides, weak_224 and so on; each its own draw.
 
-    Key and weak views are changed as MoCo v2's are; a strong one is too, and then goes through the strong policy.
+    Key and weak views are changed as MoCo v2's are (`colour` and `blur_px` as there); a strong one is too, and then
+    goes through the strong policy.
     """
     change = (
-        ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
+        ColorJitter(0.4 * colour, 0.4 * colour, 0.4 * colour, 0.1 * colour, p=0.8),
         Grayscale(p=0.2),
-        GaussianBlur(sigma=(0.1, 2.0), p=0.5, kind="pil"),
+        GaussianBlur(sigma=(0.1, blur_px), p=0.5, kind="pil"),
         Flip(p=0.5),
     )
     weakly, strongly = (*change, Normalize()), (*change, StrongPolicy(draws=5, p=0.5), Normalize())
