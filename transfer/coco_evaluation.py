@@ -7,8 +7,8 @@
 - AP is the mean over classes and over thresholds 0.50, 0.55, ..., 0.95; small is an object of less than 32 x 32 pixels
   by its labelled area, large one of 96 x 96 or more. At most 100 detections of a class in a photo.
 
-The counting is faster-coco-eval's, whose numbers are those of pycocotools to the last bit. Source: Lin et al. 2014
-(arXiv:1405.0312) and cocodataset.org, "Detection evaluation".
+The counting is faster-coco-eval's, whose numbers are those of pycocotools but for the order of sums. Source: Lin et al.
+2014 (arXiv:1405.0312) and cocodataset.org, "Detection evaluation".
 """
 
 import logging
