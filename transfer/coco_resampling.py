@@ -96,5 +96,5 @@ def _precisions(one: _Judged, counts: np.ndarray) -> np.ndarray:
     precision = found / (found + wrong + np.spacing(1))
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]  # at this recall or beyond
     best = np.append(best, np.zeros((len(best), 1)), axis=1)  # beyond the last
-    places = [np.searchsorted(recall, RECALLS) for recall in found / objects]
-    return np.array([row[place].mean() for row, place in zip(best, places)])
+    places = np.stack([np.searchsorted(recall, RECALLS) for recall in found / objects])
+    return np.take_along_axis(best, places, axis=1).mean(axis=1)
