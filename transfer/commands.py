@@ -89,6 +89,8 @@ def transfer(
     device: str | None = None,
     cache: Path | None = None,
     engine: Literal["auto", "detectron2", "torchvision"] = "auto",
+    processes: int = 1,
+    evaluate_every: int = 0,
     set: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
@@ -110,6 +112,9 @@ def transfer(
             fine-tuning, which continues from there when it was stopped.
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
+        processes: That train a detector together, each on a GPU of its own; detectron2 only.
+        evaluate_every: Score a detector in training after every so many iterations too, into metrics.jsonl; 0: never.
+            detectron2 only.
         set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1; the report's name then tells
             them, and it is compared with no report of the task itself.
         overwrite: Replace OUT if it exists.
@@ -120,7 +125,7 @@ def transfer(
     from .task import Setup
 
     chosen = find_task(task).changed(set)
-    _check_numbers(batch_size, workers)
+    _check_numbers(batch_size, workers, processes, evaluate_every)
     data = data or _usual_data(task, chosen)
     if check:
         _check_data(chosen, data)
@@ -129,7 +134,7 @@ def transfer(
         lacking = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
         raise UsageError(f"{lacking} must be given: the encoder to measure, and the folder to make.")
     refuse_existing(out, overwrite)
-    setup = Setup(seed, batch_size, workers, cache, progress=True, engine=engine)
+    setup = Setup(seed, batch_size, workers, cache, True, engine, processes, evaluate_every)
     report = chosen.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
     console = Console()
     console.print(_metrics_table(report))
@@ -244,11 +249,13 @@ def find_task(name: str) -> Task:
     return task
 
 
-def _check_numbers(batch_size: int | None, workers: int) -> None:
-    if batch_size is not None and batch_size < 1:
-        raise UsageError(f"--batch-size is {batch_size}; it must be 1 or more.")
-    if workers < 0:
-        raise UsageError(f"--workers is {workers}; it must be 0 or more.")
+def _check_numbers(batch_size: int | None, workers: int, processes: int, evaluate_every: int) -> None:
+    for name, number in (("--batch-size", batch_size), ("--processes", processes)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} is {number}; it must be 1 or more.")
+    for name, number in (("--workers", workers), ("--evaluate-every", evaluate_every)):
+        if number < 0:
+            raise UsageError(f"{name} is {number}; it must be 0 or more.")
 
 
 def _load(encoder: str, device: str | None) -> Encoder | ExportedEncoder:

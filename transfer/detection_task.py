@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def measure(
     from .labelled_photos import read_photo
     from .resamples import write_resamples
 
-    engine = choose_engine(setup.engine, encoder, settings)
+    engine = choose_engine(setup, encoder, settings)
     changed = scale_to_batch(settings, setup.batch_size) if setup.batch_size not in (None, settings.batch_size) else {}
     settings = replace(settings, **changed)
     photos = benchmark.read(data, settings)
@@ -123,23 +123,23 @@ def measure(
     )
 
 
-def choose_engine(
-    name: Literal["auto", "detectron2", "torchvision"], encoder: Encoder, settings: DetectionSettings
-) -> Engine:
-    """The engine of that name; "auto" is the published one, detectron2, where it is installed, the encoder on a GPU and
-    one that it can build this detector on.
+def choose_engine(setup: Setup, encoder: Encoder, settings: DetectionSettings) -> Engine:
+    """The engine that was asked for; "auto" is the published one, detectron2, where it is installed, the encoder on a
+    GPU and one that it can build this detector on.
 
     Raises:
-        UsageError: detectron2 is asked for and not installed.
+        UsageError: detectron2 is asked for and not installed, or torchvision what detectron2 alone can do.
     """
     is_installed = find_spec("detectron2") is not None
-    if name == "detectron2" and not is_installed:
+    if setup.engine == "detectron2" and not is_installed:
         raise UsageError(DETECTRON2_LACKS)
     is_wanted = is_installed and encoder.device.type == "cuda" and _detectron2_builds(encoder, settings)
-    if name == "detectron2" or (name == "auto" and is_wanted):
+    if setup.engine == "detectron2" or (setup.engine == "auto" and is_wanted):
         from .detectron2_engine import Detectron2Engine
 
-        return Detectron2Engine()
+        return Detectron2Engine(setup.processes, setup.evaluate_every)
+    if setup.processes != 1 or setup.evaluate_every:
+        raise UsageError("--processes and --evaluate-every are for detectron2, and this run is on torchvision.")
     from .torchvision_engine import TorchvisionEngine
 
     return TorchvisionEngine()

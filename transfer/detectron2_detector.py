@@ -36,7 +36,6 @@ class Detectron2Detector:
     settings: DetectionSettings
     configuration: Configuration  # what the network was built by
 
-    @torch.inference_mode()
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
         """What is found in a photo (an RGB image or a file), best first. Boxes and masks are in pixels of that photo.
 
@@ -44,17 +43,7 @@ class Detectron2Detector:
             DataError: the file cannot be read.
         """
         photo = image if isinstance(image, Image.Image) else read_image(image)
-        seen = resized(photo, self.settings.test_short_side_px, self.settings.long_side_px)
-        pixels = torch.as_tensor(np.array(seen)).permute(2, 0, 1)
-        [result] = self.network.eval()([{"image": pixels, "height": photo.height, "width": photo.width}])
-        found = result["instances"].to("cpu")
-        names = tuple(self.classes[label] for label in found.pred_classes.tolist())
-        masks = None
-        if self.settings.masks:
-            from .masks import encode
-
-            masks = tuple(encode(mask) for mask in found.pred_masks.numpy())
-        return Detections(photo_id, found.pred_boxes.tensor.numpy(), found.scores.numpy(), names, masks)
+        return find(self.network, self.classes, self.settings, photo, photo_id)
 
     def save(self, folder: Path) -> Path:
         """Writes the two files into an existing folder."""
@@ -71,6 +60,24 @@ class Detectron2Detector:
         }
         write_json(folder / "detector.json", about)
         return folder
+
+
+@torch.inference_mode()
+def find(
+    network: nn.Module, classes: tuple[str, ...], settings: DetectionSettings, photo: Image.Image, photo_id: str = ""
+) -> Detections:
+    """What `network` finds in an RGB photo; it is left in evaluation."""
+    seen = resized(photo, settings.test_short_side_px, settings.long_side_px)
+    pixels = torch.as_tensor(np.array(seen)).permute(2, 0, 1)
+    [result] = network.eval()([{"image": pixels, "height": photo.height, "width": photo.width}])
+    found = result["instances"].to("cpu")
+    names = tuple(classes[label] for label in found.pred_classes.tolist())
+    masks = None
+    if settings.masks:
+        from .masks import encode
+
+        masks = tuple(encode(mask) for mask in found.pred_masks.numpy())
+    return Detections(photo_id, found.pred_boxes.tensor.numpy(), found.scores.numpy(), names, masks)
 
 
 def load(folder: Path) -> Detectron2Detector:

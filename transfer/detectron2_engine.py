@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..hub.atomic import write_json, write_text
 from ..hub.errors import GoodviewsError, UsageError
 from .detection import DetectionSettings, EngineName, Row
-from .detectron2_detector import Detectron2Detector, load
+from .detectron2_detector import Detectron2Detector, find, load
 from .detectron2_settings import C4_HEADS, Configuration, configuration
 from .detectron2_start import fill, shapes
 from .detectron2_training import rank_and_world, train
@@ -33,6 +33,7 @@ from .detectron2_weights import shape_of
 from .labelled_photos import DetectionData, LabelledPhoto, Mask, Rle, read_photo
 from .photo_batches import trainable
 from .photo_order import PhotoOrder, drawn
+from .plain_scores import plain_scores
 from .training_run import STATE_EVERY_S
 
 try:
@@ -46,6 +47,7 @@ try:
     from detectron2.modeling.roi_heads import Res5ROIHeads
     from detectron2.solver import build_optimizer
     from detectron2.structures import BoxMode
+    from detectron2.utils import comm
     from detectron2.utils.events import EventStorage
 except ImportError as error:
     raise UsageError(
@@ -77,6 +79,7 @@ class Detectron2Engine:
     """Faster and Mask R-CNN as published, trained by one process or several."""
 
     processes: int = 1  # each with a GPU of its own, or all on the CPU
+    evaluate_every: int = 0  # iterations; the detector is scored on the test photos then too. 0: never
     state_every_s: float = STATE_EVERY_S
     name: EngineName = "detectron2"
 
@@ -102,17 +105,17 @@ class Detectron2Engine:
     ) -> tuple[Detectron2Detector, list[Row]]:
         """See `detection.Engine`."""
         _check_processes(self.processes, encoder.device)
-        photos = tuple(trainable(data.train))
+        data = replace(data, train=tuple(trainable(data.train)))
         network, config = build_detector(
             encoder,
             len(data.classes),
             settings,
             seed=seed,
             processes=self.processes,
-            are_masks_drawn=any(isinstance(thing.mask, Rle) for photo in photos for thing in photo.objects),
+            are_masks_drawn=any(isinstance(thing.mask, Rle) for photo in data.train for thing in photo.objects),
         )
-        file = state.with_suffix(".pt") if state else None
-        run = _Run(config, settings, photos, data.classes, seed, file, self.state_every_s, workers, progress)
+        file = state.with_name(f"{state.name}-{self.processes}.pt") if state else None
+        run = _Run(config, settings, data, seed, workers, self.evaluate_every, file, self.state_every_s, progress)
         rows = _train(network, run) if self.processes == 1 else _train_together(network, run, self.processes)
         return (
             Detectron2Detector(network, data.classes, encoder.architecture, encoder.preprocessing, settings, config),
@@ -187,12 +190,12 @@ class _Run:
 
     configuration: Configuration
     settings: DetectionSettings
-    photos: tuple[LabelledPhoto, ...]
-    classes: tuple[str, ...]
+    data: DetectionData  # photos to train on are `trainable`
     seed: int
+    workers: int
+    evaluate_every: int
     state: Path | None
     state_every_s: float
-    workers: int
     progress: bool
 
 
@@ -205,6 +208,8 @@ def _train(network: nn.Module, run: _Run) -> list[Row]:
             lambda start, stop: _batches(run, start, stop),
             run.settings,
             seed=run.seed,
+            evaluate=lambda: _evaluate(network, run),
+            evaluate_every=run.evaluate_every,
             state=run.state,
             state_every_s=run.state_every_s,
             progress=run.progress,
@@ -249,11 +254,23 @@ def _save(network: nn.Module, path: Path) -> None:
     save_file({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, path)
 
 
+def _evaluate(network: nn.Module, run: _Run) -> Row:
+    """Scores on the test photos, which the processes share; only the first one gets them."""
+    rank, world = rank_and_world()
+    photos = run.data.test[rank::world]
+    found = [find(network, run.data.classes, run.settings, read_photo(photo), photo.id) for photo in photos]
+    shares = comm.gather(found)
+    if rank:
+        return {}
+    by_photo = {one.photo_id: one for share in shares for one in share}
+    return plain_scores([by_photo[photo.id] for photo in run.data.test], run.data, run.settings)
+
+
 def _batches(run: _Run, start: int, stop: int) -> Iterator[list[dict[str, Any]]]:
     mask_format = run.configuration["INPUT.MASK_FORMAT"]
-    samples = Samples(run.photos, run.classes, run.settings, run.seed, mask_format)
+    samples = Samples(run.data.train, run.data.classes, run.settings, run.seed, mask_format)
     rank, world = rank_and_world()
-    order = PhotoOrder(run.photos, run.settings.batch_size // world, run.seed, start, stop, rank, world)
+    order = PhotoOrder(run.data.train, run.settings.batch_size // world, run.seed, start, stop, rank, world)
     yield from DataLoader(samples, batch_sampler=order, num_workers=run.workers, collate_fn=list)
 
 

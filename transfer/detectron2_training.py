@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from .detection import DetectionSettings, Row
 from .training_run import (
+    STATE_EVERY_S,
     Meter,
     check_loss,
     continued,
@@ -42,9 +43,11 @@ def train(
     settings: DetectionSettings,
     *,
     seed: int,
-    state: Path | None,
-    state_every_s: float,
-    progress: bool,
+    evaluate: Callable[[], Row],
+    evaluate_every: int = 0,
+    state: Path | None = None,
+    state_every_s: float = STATE_EVERY_S,
+    progress: bool = False,
 ) -> list[Row]:
     """Trains `network` in place by the losses it returns for a batch, in each process the same.
 
@@ -54,6 +57,8 @@ def train(
         batches: of this process.
         settings: the schedule, and over how many further batches the statistics of batch norm are measured anew.
         seed: of what torch draws.
+        evaluate: scores of `network` as it is, which join the row of their iteration.
+        evaluate_every: iterations; 0: never. Training is the same with and without.
         state: the file that a stopped run continues from, written by the first process; None: nothing is kept.
         state_every_s: seconds between two writings of it.
         progress: show a bar.
@@ -74,10 +79,14 @@ def train(
             rate = settings.learning_rate(done - 1)
             meter.add(_step(model, optimizer, batch, rate, done))
             advance(meter.images_per_s)
-            if done % window and done < stop:
+            is_looked_at = evaluate_every > 0 and done % evaluate_every == 0 and done < stop
+            if done % window and done < stop and not is_looked_at:
                 continue
             rows.append({"iteration": done, **_over_processes(meter.means(), network), "lr": rate})
             check_loss(rows[-1])
+            if is_looked_at:
+                rows[-1] |= _evaluated(model, network, batches, settings, seed, evaluate)
+                meter.began_s = time.monotonic()
             if rank == 0:
                 log_row(rows[-1], stop)
             if rank == 0 and state is not None and time.monotonic() - saved_s >= state_every_s:
@@ -122,6 +131,24 @@ def _over_processes(row: Row, network: nn.Module) -> Row:
     values = torch.tensor(list(row.values()), device=next(network.parameters()).device)
     dist.all_reduce(values)
     return dict(zip(row, (values / world).tolist()))
+
+
+def _evaluated(
+    model: nn.Module,
+    network: nn.Module,
+    batches: Batches,
+    settings: DetectionSettings,
+    seed: int,
+    evaluate: Callable[[], Row],
+) -> Row:
+    """Scores with batch norm measured as at the end; the running statistics are put back, and training goes on."""
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    _measure_batch_norm(model, batches, settings, seed)
+    row = evaluate()
+    for name, value in network.named_buffers():
+        value.copy_(before[name])
+    model.train()
+    return row
 
 
 def _measure_batch_norm(model: nn.Module, batches: Batches, settings: DetectionSettings, seed: int) -> None:

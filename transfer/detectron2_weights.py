@@ -17,9 +17,8 @@ from ..hub.errors import UsageError
 Shapes = Mapping[str, tuple[int, ...]]  # of tensors by their names
 Trunk = Literal["c4", "fpn"]
 
-DEPTHS: dict[
-    tuple[tuple[int, ...], bool], int
-] = {  # blocks of the four stages, and whether they are bottlenecks -> layers
+# Blocks of the four stages, and whether they are bottlenecks -> layers.
+DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
     ((3, 4, 6, 3), True): 50,

@@ -41,7 +41,7 @@ class Setup:
     """What the user chooses for one run; the device is where the encoder is.
 
     Only `seed` can move the number, `batch_size` where the task trains a network (then it goes into
-    `Measurement.changed`), and `engine` where a detector is trained (the report names it).
+    `Measurement.changed`), and `engine` and `processes` where a detector is trained (the report names both).
     """
 
     seed: int = 0
@@ -50,6 +50,8 @@ class Setup:
     cache: Path | None = None  # folder for frozen features and the state of long runs; None: nothing is kept
     progress: bool = False  # show a bar
     engine: Literal["auto", "detectron2", "torchvision"] = "auto"  # that trains detectors
+    processes: int = 1  # that train a detector together, each on a GPU of its own; detectron2 alone
+    evaluate_every: int = 0  # iterations after which a detector in training is scored too; detectron2 alone. 0: never
 
 
 @dataclass(frozen=True)

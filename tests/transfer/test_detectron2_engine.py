@@ -16,10 +16,12 @@ import torch
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
 from goodviews.hub.errors import GoodviewsError, UsageError
 from goodviews.transfer.detection import DetectionSettings
+from goodviews.transfer.detection_task import choose_engine
 from goodviews.transfer.detectron2_start import stage_features
 from goodviews.transfer.labelled_photos import DetectionData, LabelledPhoto, Rle
 from goodviews.transfer.photo_batches import batches
 from goodviews.transfer.photo_order import PhotoOrder
+from goodviews.transfer.task import Setup
 from goodviews.transfer.trained_detector import load_detector
 from goodviews.transfer.voc import read_voc
 
@@ -261,15 +263,27 @@ def test_a_killed_run_continues_as_if_it_had_not_been(
     assert told == [{name: value for name, value in row.items() if name != "images_per_s"} for row in expected]
 
 
+def test_training_is_the_same_whether_it_is_looked_at_or_not(
+    detectron2_engine: ModuleType, squares: DetectionData, resnet50: Encoder
+):
+    plain, rows = detectron2_engine.Detectron2Engine().fine_tune(resnet50, squares, C4, seed=0)
+    looking = detectron2_engine.Detectron2Engine(evaluate_every=2)
+    detector, with_scores = looking.fine_tune(resnet50, squares, C4, seed=0)
+    assert not differing(weights(plain.network), weights(detector.network))
+    assert [row["iteration"] for row in with_scores if "AP50" in row] == [2]
+    assert [row["loss"] for row in rows] == [row["loss"] for row in with_scores]
+
+
 def test_processes_train_one_detector_together(
     detectron2_engine: ModuleType, squares: DetectionData, resnet50: Encoder
 ):
     if torch.cuda.is_available():
         pytest.skip("several CPU processes need a machine that shows no GPU")
-    engine = detectron2_engine.Detectron2Engine(processes=2)
-    detector, rows = engine.fine_tune(resnet50, squares, replace(C4, iterations=1, precise_bn_iterations=1), seed=0)
-    assert [row["iteration"] for row in rows] == [1]
-    assert np.isfinite(rows[0]["loss"])
+    engine = detectron2_engine.Detectron2Engine(processes=2, evaluate_every=1)
+    detector, rows = engine.fine_tune(resnet50, squares, replace(C4, iterations=2, precise_bn_iterations=1), seed=0)
+    assert [row["iteration"] for row in rows] == [1, 2]
+    assert np.isfinite(rows[1]["loss"])
+    assert "AP50" in rows[0]
     assert type(detector.network.backbone.stem.conv1.norm).__name__ == "NaiveSyncBatchNorm"
     start = started(detectron2_engine, resnet50, C4).state_dict()
     name = "backbone.res4.0.conv1.weight"
@@ -289,3 +303,14 @@ def test_more_processes_than_gpus_are_refused(detectron2_engine: ModuleType, mon
         detectron2_engine._check_processes(2, torch.device("cuda"))
     with pytest.raises(UsageError, match="where torch sees no GPU"):
         detectron2_engine._check_processes(2, torch.device("cpu"))
+
+
+def test_what_detectron2_alone_can_do_is_not_asked_of_torchvision(resnet50: Encoder):
+    setup = Setup(engine="torchvision", processes=2)
+    with pytest.raises(UsageError, match="--processes and --evaluate-every are for detectron2"):
+        choose_engine(setup, resnet50, C4)
+
+
+def test_the_engine_gets_what_the_user_chose(detectron2_engine: ModuleType, resnet50: Encoder):
+    engine = choose_engine(Setup(engine="detectron2", processes=4, evaluate_every=500), resnet50, C4)
+    assert engine == detectron2_engine.Detectron2Engine(processes=4, evaluate_every=500)

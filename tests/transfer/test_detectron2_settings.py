@@ -83,7 +83,6 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     **{f"coco-fpn-{x}": {**COCO_FPN_INFOMIN, **SCHEDULES[x]} for x in ("1x", "2x", "6x")},
     **{f"coco-fpn-std-{x}": {**COCO_FPN_STANDARD_HEADS, **SCHEDULES[x]} for x in ("1x", "2x", "6x")},
 }
-PUBLISHED = {task: keys for task, keys in PUBLISHED.items() if task in TASKS}
 RESNET50 = ResNetShape(50, True, 256)
 # Of DATASETS and MODEL.WEIGHTS detectron2 is told nothing: photos and weights are handed over.
 ONLY_OURS = {"MODEL.DEVICE", "VERSION"}
