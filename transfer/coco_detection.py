@@ -199,11 +199,13 @@ def _score(found: Sequence[Detections], data: DetectionData, settings: Detection
     import numpy as np
 
     from .coco_evaluation import coco_scores
-    from .coco_resampling import METRICS, coco_resampled
+    from .coco_resampling import METRICS, coco_curves, coco_resampled
+    from .precision_recall import ByClass
 
     metrics: dict[str, float] = {}
     resampled: dict[str, np.ndarray] = {}
     details: dict[str, Any] = {}
+    by_class: list[ByClass] = []
     kinds: dict[Literal["boxes", "masks"], str] = {"boxes": "", "masks": "mask_"} if settings.masks else {"boxes": ""}
     for kind, prefix in kinds.items():
         scores = coco_scores(found, data.test, data.classes, kind=kind)
@@ -215,7 +217,9 @@ def _score(found: Sequence[Detections], data: DetectionData, settings: Detection
                 metrics |= {f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
         resampled |= {prefix + name: values for name, values in draws.items()}
         details[f"{prefix}AP_per_class"] = scores.per_class
-    return Scored(metrics, "AP", resampled, details)
+        curves = coco_curves(scores.overlaps, len(data.test), data.classes)
+        by_class.append(ByClass(f"{prefix}AP", scores.per_class, curves))
+    return Scored(metrics, "AP", resampled, tuple(by_class), details)
 
 
 def _as_written(found: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How far COCO's AP moves with the choice of test photos: AP, AP50 and AP75 on draws of the photos.
+"""How far COCO's AP moves with the choice of test photos: AP, AP50 and AP75 on draws of the photos; and its curves.
 
 The evaluator gives one number for all photos and is too slow to be asked hundreds of times. So its matching of
 detections and objects is repeated here once, for objects of any size, and a draw then only weighs photos. With every
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coco_evaluation import Overlaps
+from .precision_recall import Curve, curve
 from .resamples import draw_images
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -33,6 +34,16 @@ def coco_at_once(overlaps: Sequence[Overlaps], photos: int) -> np.ndarray:
     return _scores(_judged(overlaps, photos), np.ones(photos, int))
 
 
+def coco_curves(overlaps: Sequence[Overlaps], photos: int, classes: Sequence[str]) -> tuple[Curve, ...]:
+    """Precision by recall at an overlap of 0.5, with its AP50, of each class that has an object to find."""
+    curves = []
+    for category, judged in _by_class(overlaps, photos).items():
+        if objects := int(judged.to_find.sum()):
+            counted, ap50 = judged.hits[0] | judged.misses[0], 100 * _precisions(judged, np.ones(photos, int))[0]
+            curves.append(curve(classes[category], judged.hits[0][counted], objects, float(ap50)))
+    return tuple(curves)
+
+
 @dataclass(frozen=True)
 class _Judged:
     """The n detections of one class by falling score, at each of the T thresholds."""
@@ -44,10 +55,14 @@ class _Judged:
 
 
 def _judged(overlaps: Sequence[Overlaps], photos: int) -> list[_Judged]:
-    by_class: dict[int, list[Overlaps]] = defaultdict(list)
+    return list(_by_class(overlaps, photos).values())
+
+
+def _by_class(overlaps: Sequence[Overlaps], photos: int) -> dict[int, _Judged]:
+    entries: dict[int, list[Overlaps]] = defaultdict(list)
     for one in overlaps:
-        by_class[one.category].append(one)
-    return [_judge_class(entries, photos) for _, entries in sorted(by_class.items())]
+        entries[one.category].append(one)
+    return {category: _judge_class(entries[category], photos) for category in sorted(entries)}
 
 
 def _judge_class(entries: list[Overlaps], photos: int) -> _Judged:

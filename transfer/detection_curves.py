@@ -1,29 +1,21 @@
 """curves.png and classes.png of a detection run: precision by recall, and average precision, class by class."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from .precision_recall import Curve
+from .precision_recall import ByClass, Curve
 
 OURS, INK, QUIET, FAINT = "#1f6f8b", "#202124", "#77736d", "#dadce0"
 COLUMNS = 6  # of panels, at most ten
 
 
-def draw_curves(curves: Sequence[Curve], path: Path, *, title: str, metric: str, threshold: float = 0.5) -> None:
-    """Writes a panel for each class, in the order given.
-
-    Args:
-        curves: at least one.
-        path: the PNG to write.
-        title: the picture's first line.
-        metric: what `ap` is, e.g. "AP50".
-        threshold: the overlap from which on a detection is right.
-    """
+def draw_curves(found: ByClass, path: Path, *, title: str) -> None:
+    """Writes a panel for each class, in the order given; there must be one."""
+    curves = found.curves
     columns = min(len(curves), COLUMNS if len(curves) <= 24 else 10)
     rows = math.ceil(len(curves) / columns)
     side = 3.6 if len(curves) == 1 else 2.1 if len(curves) <= 24 else 1.55
@@ -37,7 +29,8 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, title: str, metric: str,
         axes.tick_params(labelbottom=True)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     figure.supxlabel(
-        f"recall, %; a detection is right from an overlap of {threshold} on; with {metric} and the objects to find",
+        f"recall, %; a detection is right from an overlap of {found.threshold} on; "
+        f"with AP{100 * found.threshold:.0f} and the objects to find",
         fontsize=9,
         color=INK,
         wrap=True,
@@ -46,30 +39,24 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, title: str, metric: str,
     figure.savefig(path, dpi=110)
 
 
-def draw_classes(curves: Sequence[Curve], path: Path, *, title: str, metric: str) -> None:
-    """Writes a bar for each class, the best on top, and a line at their mean.
-
-    Args:
-        curves: at least one; their `ap` is drawn.
-        path: the PNG to write.
-        title: the picture's first line.
-        metric: what `ap` is, e.g. "AP50, VOC 2007, %".
-    """
-    ranked = sorted(curves, key=lambda one: (-one.ap, one.name))
+def draw_classes(found: ByClass, path: Path, *, title: str) -> None:
+    """Writes a bar for the score of each class, the best on top, and a line at their mean; there must be one."""
+    ranked = sorted(found.scores, key=lambda name: (-found.scores[name], name))
+    scores, objects = [found.scores[name] for name in ranked], {one.name: one.objects for one in found.curves}
     figure = Figure(figsize=(7.6, 1.6 + 0.24 * len(ranked)), layout=ConstrainedLayoutEngine(h_pad=0.08))
     axes = figure.subplots()
-    places, mean = range(len(ranked)), sum(one.ap for one in ranked) / len(ranked)
-    axes.barh(places, [one.ap for one in ranked], height=0.62, color=OURS, zorder=2)
-    for place, one in zip(places, ranked):
-        axes.annotate(f"{one.ap:.1f}", (one.ap, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    places, mean = range(len(ranked)), sum(scores) / len(scores)
+    axes.barh(places, scores, height=0.62, color=OURS, zorder=2)
+    for place, score in zip(places, scores):
+        axes.annotate(f"{score:.1f}", (score, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
     if len(ranked) > 1:
         axes.axvline(mean, color=QUIET, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
-    axes.set_yticks(places, [f"{one.name} ({one.objects})" for one in ranked])
+    axes.set_yticks(places, [f"{name} ({objects[name]})" for name in ranked])
     axes.set_ylim(len(ranked) - 0.4, -0.6)
-    axes.set_xlim(0, max(5.0, 1.12 * ranked[0].ap))
+    axes.set_xlim(0, max(5.0, 1.12 * scores[0]))
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
     means = f"; dashed: the mean, {mean:.1f}" if len(ranked) > 1 else ""
-    axes.set_xlabel(f"{metric}; in brackets the objects to find{means}", fontsize=9, color=INK)
+    axes.set_xlabel(f"{found.metric}, %; in brackets the objects to find{means}", fontsize=9, color=INK)
     _plain(axes)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     figure.savefig(path, dpi=110)

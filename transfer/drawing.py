@@ -118,14 +118,19 @@ def _draw_header(draw: ImageDraw.ImageDraw, title: str, classes: Sequence[str], 
     else:
         draw_dashed(draw, (left, top + 1, left + 22, top + 15), light=QUIET)
         left = _draw_words(draw, left + 30, top, "labelled")
-    if len(classes) <= len(COLOURS):
-        legend = [(name, colour_of(name, classes)) for name in classes]
-    else:
-        legend = [("", COLOURS[0]), ("", COLOURS[1]), ("a colour for each class", COLOURS[2])]
-    for name, colour in legend:
+    last = f"found, with a score of {MIN_SCORE} or more"
+    for name, colour in _legend(draw, classes, PAGE_PX - MARGIN_PX - left - draw.textlength(last, font(14))):
         draw.rectangle((left, top + 1, left + 22, top + 15), outline=colour, width=3)
         left = _draw_words(draw, left + 30, top, name)
-    draw.text((left, top), f"found, with a score of {MIN_SCORE} or more", QUIET, font(14))
+    draw.text((left, top), last, QUIET, font(14))
+
+
+def _legend(draw: ImageDraw.ImageDraw, classes: Sequence[str], free_px: float) -> list[tuple[str, str]]:
+    """Names and colours: of the classes if they fit, else that there are colours."""
+    width = sum(54 + draw.textlength(name, font(14)) for name in classes)
+    if len(classes) <= len(COLOURS) and width <= free_px:
+        return [(name, colour_of(name, classes)) for name in classes]
+    return [("", COLOURS[0]), ("", COLOURS[1]), ("a colour for each class", COLOURS[2])]
 
 
 def _draw_words(draw: ImageDraw.ImageDraw, left: float, top: float, words: str) -> int:

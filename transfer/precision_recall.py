@@ -16,7 +16,17 @@ class Curve:
     recall: NDArray[np.float64]  # (n,) 0-1, rising from 0
     precision: NDArray[np.float64]  # (n,) 0-1, the best at that recall or beyond
     ap: float  # percent, by the rules of the benchmark
-    objects: int  # to be found
+    objects: int  # to be found, at least one
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """What was measured class by class, for pictures."""
+
+    metric: str  # what `scores` are: a key of the report's metrics
+    scores: dict[str, float]  # percent, of each class that has an object to find
+    curves: tuple[Curve, ...]  # of the same classes; their `ap` is at the threshold
+    threshold: float = 0.5  # the overlap from which on a detection is right
 
 
 def curve(name: str, hits: NDArray[np.bool_], objects: int, ap: float) -> Curve:

@@ -81,7 +81,7 @@ class VocDetection(DetectionSettings):
     """The settings of the VOC tasks; called, it fine-tunes and scores.
 
     Beside the report it leaves detector.safetensors and detector.json (see `load_detector`), predictions.json (VOC's
-    corners: 1-based, inclusive, rounded as scored), metrics.jsonl, resamples.csv and samples.png.
+    corners: 1-based, inclusive, rounded as scored), metrics.jsonl, resamples.csv and pictures.
     """
 
     network: str = field(
@@ -105,7 +105,8 @@ def _read(folder: Path, settings: DetectionSettings) -> DetectionData:
 
 
 def _score(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Scored:
-    from .voc_evaluation import classes_to_find, voc_intervals, voc_resampled, voc_scores
+    from .precision_recall import ByClass
+    from .voc_evaluation import classes_to_find, voc_curves, voc_intervals, voc_resampled, voc_scores
 
     to_find = classes_to_find(data.test)
     scores, resampled = voc_scores(found, data.test, to_find), voc_resampled(found, data.test, to_find)
@@ -115,7 +116,9 @@ def _score(found: Sequence[Detections], data: DetectionData, settings: Detection
     for name, value in values.items():
         metrics |= {name: value, f"{name}_low": ends[name][0], f"{name}_high": ends[name][1]}
     details = {"AP_AP50_AP75_per_class": scores.per_class}
-    return Scored(metrics, "AP50", dict(zip(("AP", "AP50", "AP75"), resampled.T)), details)
+    ap50 = {name: ap50 for name, (_, ap50, _) in scores.per_class.items()}
+    by_class = ByClass("AP50", ap50, voc_curves(found, data.test, to_find))
+    return Scored(metrics, "AP50", dict(zip(("AP", "AP50", "AP75"), resampled.T)), (by_class,), details)
 
 
 def _as_written(found: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:

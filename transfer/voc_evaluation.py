@@ -23,6 +23,7 @@ import numpy as np
 
 from .detection import Detections
 from .labelled_photos import LabelledPhoto
+from .precision_recall import Curve, curve
 from .resamples import draw_images
 
 THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
@@ -79,6 +80,17 @@ def voc_resampled(
         table = [_precisions(one, counts) for one in judged if counts @ one.to_find]
         rows.append(_over_thresholds(np.array(table)).mean(0) if table else np.zeros(3))
     return np.array(rows)
+
+
+def voc_curves(
+    detections: Sequence[Detections], photos: Sequence[LabelledPhoto], classes: Sequence[str]
+) -> tuple[Curve, ...]:
+    """Precision by recall of each class at an overlap of 0.5, with its AP50."""
+    curves = []
+    for name, judged in zip(classes, _judge(detections, photos, classes)):
+        ap50 = 100 * _precisions(judged, np.ones(len(photos), int))[0]
+        curves.append(curve(name, judged.hits[0][~judged.ignored[0]], int(judged.to_find.sum()), ap50))
+    return tuple(curves)
 
 
 def classes_to_find(photos: Sequence[LabelledPhoto]) -> tuple[str, ...]:

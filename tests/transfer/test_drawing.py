@@ -12,7 +12,7 @@ from goodviews.transfer.drawing import draw_boxes, draw_pair, draw_samples
 from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.masks import encode
 from goodviews.transfer.photo_marks import COLOURS, FILL, draw_found
-from goodviews.transfer.precision_recall import curve
+from goodviews.transfer.precision_recall import ByClass, curve
 
 CLASSES = ("cat", "dog")
 GREY = (90, 90, 90)
@@ -81,20 +81,13 @@ def test_a_page_shows_photos_of_every_kind(photo: LabelledPhoto, with_masks: boo
         assert page.height > 400
 
 
-def test_a_curve_is_the_best_precision_at_that_recall_or_beyond():
-    one = curve("cat", np.array([True, False, True, True, False]), 4, 50.0)
-    assert one.recall.tolist() == [0, 0.25, 0.25, 0.5, 0.75, 0.75]
-    assert one.precision.tolist() == [1, 1, 0.75, 0.75, 0.75, 0.6]
-    nothing = curve("cat", np.zeros(0, bool), 4, 0.0)
-    assert (nothing.recall.tolist(), nothing.precision.tolist()) == ([0], [0])
-
-
 @pytest.mark.parametrize("count", [1, 7, 30])
 def test_curves_and_bars_are_drawn_for_any_number_of_classes(tmp_path: Path, count: int):
     nothing = curve("nothing found", np.zeros(0, bool), 3, 0.0)
     curves = [curve(f"class {number}", np.array([True, False]), 2, number) for number in range(count - 1)] + [nothing]
-    draw_curves(curves, tmp_path / "curves.png", title="cats", metric="AP50")
-    draw_classes(curves, tmp_path / "classes.png", title="cats", metric="AP50, %")
+    found = ByClass("AP50", {one.name: one.ap for one in curves}, tuple(curves))
+    draw_curves(found, tmp_path / "curves.png", title="cats")
+    draw_classes(found, tmp_path / "classes.png", title="cats")
     sizes = [Image.open(tmp_path / name).size for name in ("curves.png", "classes.png")]
     assert all(400 < width < 2000 for width, _ in sizes)
     assert sizes[1][1] == pytest.approx(110 * (1.6 + 0.24 * count), abs=1)

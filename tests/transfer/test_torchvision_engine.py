@@ -213,8 +213,8 @@ def test_a_loss_that_is_no_number_stops_the_run(small: Encoder, devkit: Path):
 def test_the_task_leaves_a_report_and_a_detector_that_finds_the_same_boxes(small: Encoder, devkit: Path, tmp_path):
     out = tmp_path / "run"
     report = tiny_task().run(small, devkit, out, setup=Setup(seed=1))
-    names = ["detector.json", "detector.safetensors", "metrics.jsonl", "predictions.json", "report.json"]
-    names += ["resamples.csv", "samples.png"]
+    names = ["classes.png", "curves.png", "detector.json", "detector.safetensors", "metrics.jsonl"]
+    names += ["predictions.json", "report.json", "resamples.csv", "samples.png"]
     assert sorted(path.name for path in out.iterdir()) == names
     assert [name for name in report.metrics if "_" not in name] == ["AP50", "AP", "AP75"]
     assert report.dataset["train_images"] == 6
