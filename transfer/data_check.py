@@ -33,7 +33,7 @@ def images_check(measure: Any, data: Path) -> DataCheck:
     from ..hub.folders import train_and_test
 
     train, test = train_and_test(data)
-    found = f"{len(train.paths)} training and {len(test.paths)} test images of {len(train.classes)} classes"
+    found = f"{len(train.paths)} training and {len(test.paths)} test images of {_classes(train.classes)}"
     problems = _unreadable([*train.paths, *test.paths])
     return DataCheck(found, (*problems, *_in_both(train.paths, test.paths)))
 
@@ -93,7 +93,11 @@ def _counts(data: DetectionData) -> str:
         f"{len(photos)} {kind} photos with {sum(len(photo.objects) for photo in photos)} objects"
         for kind, photos in (("training", data.train), ("test", data.test))
     ]
-    return f"{' and '.join(counts)} of {len(data.classes)} classes"
+    return f"{' and '.join(counts)} of {_classes(data.classes)}"
+
+
+def _classes(classes: Sequence[str]) -> str:
+    return f"{len(classes)} classes" if len(classes) > 1 else "one class"
 
 
 def _damaged(data: DetectionData) -> list[str]:
