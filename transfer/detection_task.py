@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..hub.encoder import Encoder
     from .detection import Detections, Engine, Row
     from .labelled_photos import DetectionData
+    from .precision_recall import ByClass
 
 DATASETS_VARIABLE = "DETECTRON2_DATASETS"  # detectron2's own name for the folder of VOC2007, VOC2012 and coco
 DETECTRON2_LACKS = (
@@ -41,6 +42,7 @@ class Scored:
     metrics: dict[str, float]  # with the ends of intervals, NAME_low and NAME_high
     primary: str  # a key of metrics
     resampled: dict[str, np.ndarray]  # (draws,) a metric on each draw of `resamples.draw_images`
+    by_class: tuple[ByClass, ...]
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,8 +68,8 @@ def measure(
 ) -> Measurement:
     """Trains on `data`, where the encoder is. With `setup.cache` a run that was stopped continues from there.
 
-    Leaves the detector (see `load_detector`), predictions.json, metrics.jsonl, resamples.csv and samples.png in
-    `folder`.
+    Leaves the detector (see `load_detector`), predictions.json, metrics.jsonl, resamples.csv and pictures (see
+    `_draw`) in `folder`.
 
     Args:
         settings: of the task.
@@ -84,7 +86,6 @@ def measure(
     """
     from rich.progress import track
 
-    from .drawing import draw_samples
     from .labelled_photos import read_photo
     from .resamples import write_resamples
 
@@ -110,9 +111,7 @@ def measure(
     detector.save(folder)
     _write_lines(folder / "metrics.jsonl", rows)
     write_text(folder / "predictions.json", json.dumps(benchmark.as_written(found, photos)) + "\n")
-    score = f"{scored.primary} {scored.metrics[scored.primary]:.1f} %"
-    title = f"{encoder.origin.name}: {score} on {len(photos.test)} test photos"
-    draw_samples(photos.test, found, detector.classes, title=title).save(folder / "samples.png", optimize=True)
+    _draw(encoder.origin.name, scored, found, photos, folder)
     differs = [*_differences(settings, published, dataset, benchmark), *engine.differences(settings)]
     return Measurement(
         metrics=scored.metrics,
@@ -121,6 +120,22 @@ def measure(
         changed={**changed, "differs_from_published": differs},
         details={**scored.details, "final_loss": rows[-1]["loss"]},
     )
+
+
+def _draw(name: str, scored: Scored, found: Sequence[Detections], data: DetectionData, folder: Path) -> None:
+    """samples.png, and curves.png and classes.png, for masks too as mask_curves.png and mask_classes.png."""
+    from .detection_curves import draw_classes, draw_curves
+    from .drawing import draw_samples
+
+    def title(metric: str) -> str:
+        return f"{name}: {metric} {scored.metrics[metric]:.1f} % on {len(data.test)} test photos"
+
+    page = draw_samples(data.test, found, data.classes, title=title(scored.primary))
+    page.save(folder / "samples.png", optimize=True)
+    for one in scored.by_class:
+        prefix = "mask_" if one.metric.startswith("mask_") else ""
+        draw_curves(one, folder / f"{prefix}curves.png", title=title(one.metric))
+        draw_classes(one, folder / f"{prefix}classes.png", title=title(one.metric))
 
 
 def choose_engine(setup: Setup, encoder: Encoder, settings: DetectionSettings) -> Engine:
