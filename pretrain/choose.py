@@ -6,10 +6,18 @@ from pathlib import Path
 
 from ..hub.changes import with_change
 from ..hub.errors import UsageError
-from . import clsa, infomin, moco, simclr
+from . import byol, clsa, clsa_elsewhere, infomin, instance_bank, moco, simclr, supervised, swav
 from .recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "byol_100": byol.byol_100,
+    "byol_1000": byol.byol_1000,
+    "byol_300": byol.byol_300,
+    "byol_40": byol.byol_40,
+    "byol_clsa_300": clsa_elsewhere.byol_clsa_300,
+    "byol_clsa_smoke": clsa_elsewhere.byol_clsa_smoke,
+    "byol_imagenette_cpu": byol.byol_imagenette_cpu,
+    "byol_smoke": byol.byol_smoke,
     "clsa_200": clsa.clsa_200,
     "clsa_800": clsa.clsa_800,
     "clsa_imagenette_cpu": clsa.clsa_imagenette_cpu,
@@ -24,6 +32,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "infomin_demo": infomin.infomin_demo,
     "infomin_imagenette_cpu": infomin.infomin_imagenette_cpu,
     "infomin_smoke": infomin.infomin_smoke,
+    "instdis_200": instance_bank.instdis_200,
+    "instdis_smoke": instance_bank.instdis_smoke,
     "moco_v1_200": moco.moco_v1_200,
     "moco_v1_smoke": moco.moco_v1_smoke,
     "moco_v2": moco.moco_v2_200,
@@ -31,11 +41,27 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "moco_v2_800": moco.moco_v2_800,
     "moco_v2_imagenette_cpu": moco.moco_v2_imagenette_cpu,
     "moco_v2_smoke": moco.moco_v2_smoke,
+    "pirl_200": instance_bank.pirl_200,
+    "pirl_smoke": instance_bank.pirl_smoke,
     "simclr_100": simclr.simclr_100,
     "simclr_1000": simclr.simclr_1000,
+    "simclr_clsa_200": clsa_elsewhere.simclr_clsa_200,
+    "simclr_clsa_smoke": clsa_elsewhere.simclr_clsa_smoke,
     "simclr_imagenette_cpu": simclr.simclr_imagenette_cpu,
     "simclr_smoke": simclr.simclr_smoke,
     "simclr_x2_1000": simclr.simclr_x2_1000,
+    "supervised_90": supervised.supervised_90,
+    "supervised_imagenette_cpu": supervised.supervised_imagenette_cpu,
+    "supervised_smoke": supervised.supervised_smoke,
+    "swav_100": swav.swav_100,
+    "swav_200": swav.swav_200,
+    "swav_2x224_400": swav.swav_2x224_400,
+    "swav_400": swav.swav_400,
+    "swav_800": swav.swav_800,
+    "swav_b256_200": swav.swav_b256_200,
+    "swav_b256_400": swav.swav_b256_400,
+    "swav_imagenette_cpu": swav.swav_imagenette_cpu,
+    "swav_smoke": swav.swav_smoke,
 }
 
 

@@ -80,6 +80,50 @@ def in_batch_similarities(anchors: Tensor, partners: Tensor, others: Tensor, *, 
     return torch.cat([anchors @ partners.float().T, same], dim=1)
 
 
+def squared_distance(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean over N of |p - t|^2 = 2 - 2 p t, for unit rows (N, D); the target is treated as constant.
+
+    Source: Grill et al. 2020 (arXiv:2006.07733), eq. 2.
+    """
+    return (2 - 2 * (prediction.float() * target.detach().float()).sum(dim=1)).mean()
+
+
+def bank_logits(rows: Tensor, bank: Tensor, places: Tensor, *, temperature: float) -> Tensor:
+    """(N, 1 + K) similarities to the bank's rows at `places`, over temperature; the positive is column 0.
+
+    Similarities to the whole bank are computed and the drawn ones taken out: less work and memory than gathering 65536
+    rows for each image, unless the bank is far larger than that.
+
+    Args:
+        rows: (N, D), unit rows; the gradient flows here.
+        bank: (n, D), unit rows; treated as constant.
+        places: (N, 1 + K), rows of the bank, an image's own first.
+
+    Source: HobbitLong/PyContrast, memory/mem_bank.py.
+    """
+    return (rows.float() @ bank.detach().float().T).gather(1, places) / temperature
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, *, epsilon: float, iterations: int) -> Tensor:
+    """Soft assignments (n, P) of images to prototypes that use all prototypes alike; each row sums to 1.
+
+    Prototypes and images are brought to equal shares in turn, prototypes first; images have the last word.
+
+    Args:
+        scores: (n, P), similarities of all images that are to be shared out.
+        epsilon: the smaller, the harder the assignment.
+
+    Source: Caron et al. 2020 (arXiv:2006.09882), section 3.1; facebookresearch/swav, main_swav.py.
+    """
+    shares = torch.exp((scores.float() - scores.max()) / epsilon)
+    shares /= shares.sum()
+    for _ in range(iterations):
+        shares /= shares.sum(dim=0, keepdim=True) * shares.shape[1]
+        shares /= shares.sum(dim=1, keepdim=True) * shares.shape[0]
+    return shares / shares.sum(dim=1, keepdim=True)
+
+
 @torch.no_grad()
 def key_rank_accuracy(query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
     """Share of queries whose own key is nearer than every negative, 0-1: how easy the task is for the network."""

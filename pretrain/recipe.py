@@ -26,9 +26,9 @@ class Recipe:
     slow, memory, prototypes: what the method keeps beside the network; None for what it does not have.
     width: of the backbone's channels; 2 doubles all but the stem's 64, which timm cannot widen. ResNets only.
     batch_norm: whose images share statistics: each process's "own", or "shared" by all processes.
-    zero_init_last: let every residual branch start as nothing. Published for SimCLR, BYOL and the supervised baseline;
-        not for momentum contrast, where it is meant for short runs, since a plain start makes all images look alike and
-        the first thing learned can then be how old a key is.
+    zero_init_last: let every residual branch start as nothing. Published for SimCLR and BYOL; not for momentum
+        contrast, where it is meant for short runs, since a plain start makes all images look alike and the first thing
+        learned can then be how old a key is.
     """
 
     name: str

@@ -124,25 +124,48 @@ def test_only_the_first_process_writes(ranks):
     assert torch.load(folder / "run" / "state" / checkpoint.FILE, weights_only=True)["step"] == 8
 
 
-@pytest.mark.parametrize("name", ["simclr_smoke"])
-def test_methods_that_share_batch_norm_have_the_losses_of_one_process_with_the_same_batch(name, images, tmp_path):
-    """Embeddings are gathered with their gradients and batch statistics are those of all images."""
-    words = [name, "--data", images, "--workers", "0", "--knn-every", "0", "--set", "architecture=test_resnet"]
-    words += ["--batch-size", "8", "--epochs", "2", "--device", "cpu"]
-    run_in_two_processes(["-m", "goodviews.pretrain", *words, "--out", tmp_path / "two"])
-    recipe = replace(choose(name), architecture="test_resnet", batch_size=8, epochs=2)
-    loop.pretrain(recipe, images, tmp_path / "one", knn_every=0, device="cpu")
-    one, two = (
-        [json.loads(line)["loss"] for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
-        for run in ("one", "two")
-    )
-    assert len(one) == 4
-    assert two == pytest.approx(one, rel=1e-4)
-    weights = [
-        torch.load(tmp_path / run / "state" / checkpoint.FILE, weights_only=True)["query"] for run in ("one", "two")
-    ]
-    for name, weight in weights[0].items():
-        torch.testing.assert_close(weights[1][name], weight, rtol=1e-2, atol=1e-3)
+METHODS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from goodviews.pretrain import loop
+from goodviews.pretrain.choose import choose
+
+torch.set_num_threads(1)
+data, out = Path(sys.argv[1]), Path(sys.argv[2])
+for run in sys.argv[3:]:
+    name, architecture = run.split("=")
+    recipe = replace(choose(name), architecture=architecture, batch_size=8, epochs=2)
+    loop.pretrain(recipe, data, out / run, knn_every=0, device="cpu")
+"""
+
+
+def test_every_kind_of_method_has_the_losses_of_one_process_with_the_same_batch(images, tmp_path):
+    """Batch statistics and embeddings, with their gradients, are shared; so are assignments and banks.
+
+    Methods whose batch norm is each process's own have a backbone without it.
+    """
+    runs = ["simclr_clsa_smoke=test_resnet", "byol_clsa_smoke=test_resnet", "swav_smoke=test_resnet"]
+    runs += ["pirl_smoke=test_nfnet", "supervised_smoke=test_nfnet"]
+    (tmp_path / "methods.py").write_text(METHODS)
+    run_in_two_processes([tmp_path / "methods.py", images, tmp_path / "two", *runs])
+    subprocess.run([sys.executable, tmp_path / "methods.py", images, tmp_path / "one", *runs], check=True)
+    for run in runs:
+        one, two = (
+            [json.loads(line)["loss"] for line in (tmp_path / count / run / "metrics.jsonl").read_text().splitlines()]
+            for count in ("one", "two")
+        )
+        assert len(one) == 4
+        assert two == pytest.approx(one, rel=1e-3), run
+        states = [
+            torch.load(tmp_path / count / run / "state" / checkpoint.FILE, weights_only=True)
+            for count in ("one", "two")
+        ]
+        for name, weight in states[0]["query"].items():
+            torch.testing.assert_close(states[1]["query"][name], weight, rtol=1e-2, atol=1e-3)
+        if states[0]["memory"] is not None:
+            torch.testing.assert_close(states[1]["memory"]["rows"], states[0]["memory"]["rows"], rtol=1e-2, atol=1e-3)
 
 
 RECIPE = """

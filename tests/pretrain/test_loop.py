@@ -23,10 +23,11 @@ def run(images, smoke, tmp_path_factory):
 
 
 def different_recipes():
-    """Of recipes that differ in their length and width only, the first."""
+    """Of recipes that differ in budget, width and rates only, the first."""
     found = {}
     for name, make in RECIPES.items():
-        found.setdefault(replace(make(), name="", epochs=1, width=1.0), name)
+        recipe = make()
+        found.setdefault((recipe.views, recipe.objective, recipe.memory, type(recipe.optimizer)), name)
     return found.values()
 
 
@@ -34,8 +35,9 @@ def smaller(recipe):
     memory = {Queue: {"size": 12}, Bank: {"negatives": 5}}.get(type(recipe.memory))
     memory = memory and replace(recipe.memory, **memory)
     slow = replace(recipe.slow, group=4) if isinstance(recipe.slow, KeyNetwork) else recipe.slow
+    dim = 2 if recipe.head == "classifier" else recipe.dim  # as many as the images have classes
     small = {"architecture": "test_resnet", "width": 1.0, "zero_init_last": False, "batch_size": 8, "epochs": 1}
-    return replace(recipe, memory=memory, slow=slow, **small)
+    return replace(recipe, dim=dim, memory=memory, slow=slow, **small)
 
 
 @pytest.mark.parametrize("name", different_recipes())

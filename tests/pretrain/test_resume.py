@@ -1,10 +1,12 @@
 """A run killed at any step goes on bit for bit."""
 
 import json
+import operator
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 
 from goodviews.hub.errors import ArtifactError, GoodviewsError
 from goodviews.pretrain import checkpoint, loop
+from goodviews.pretrain.choose import choose
 
 TIMES = {"images_per_s", "data_wait", "time_s"}
 
@@ -128,3 +131,44 @@ def test_damaged_checkpoint_is_refused(images, smoke, tmp_path, monkeypatch):
     (run / "state" / checkpoint.FILE).write_bytes(b"half a file")
     with pytest.raises(ArtifactError, match=r"cannot be read .*--overwrite"):
         loop.pretrain(smoke, images, run, resume=True)
+
+
+class Killed(Exception):
+    """Stands for a kill, in a test that stays in its process."""
+
+
+@pytest.mark.parametrize("name", ["simclr_smoke", "byol_smoke", "swav_smoke", "pirl_smoke", "supervised_smoke"])
+def test_every_kind_of_state_is_continued_bit_for_bit(name, images, tmp_path, monkeypatch):
+    """Momentum of LARS, a target with its schedule, prototypes and a late queue, a bank: killed after step 5 of 8."""
+    recipe = replace(choose(name), architecture="test_resnet", epochs=2)
+    loop.pretrain(recipe, images, tmp_path / "unbroken", save_every=3, knn_every=0)
+    step = loop._step
+
+    def step_or_die(run, batch):
+        if run.state.step == 5:
+            raise Killed
+        return step(run, batch)
+
+    monkeypatch.setattr(loop, "_step", step_or_die)
+    with pytest.raises(Killed):
+        loop.pretrain(recipe, images, tmp_path / "run", save_every=3, knn_every=0)
+    monkeypatch.undo()
+    assert state(tmp_path / "run")["step"] == 3
+    loop.pretrain(recipe, images, tmp_path / "run", save_every=3, knn_every=0, resume=True)
+    before, after = (dict(flat(state(tmp_path / run))) for run in ("unbroken", "run"))
+    assert before.keys() == after.keys()
+    for leaf in (leaf for leaf in before if not leaf.startswith(".monitor")):
+        same = torch.equal if isinstance(before[leaf], torch.Tensor) else operator.eq
+        assert same(before[leaf], after[leaf]), leaf
+    assert metrics(tmp_path / "unbroken") == metrics(tmp_path / "run")
+    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("unbroken", "run")]
+    assert weights[0] == weights[1]
+
+
+def flat(value, path=""):
+    """Every leaf of nested dictionaries and lists, with its path."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from flat(item, f"{path}.{key}")
+    else:
+        yield path, value
