@@ -8,8 +8,8 @@ at 1000; twice as wide 74.2 %, four times 76.6 %. Measured here: not yet.
 
 Every batch norm takes its statistics over all processes. Where paper and code (google-research/simclr) differ or leave
 it open, we take:
-- Loss: the sum of both views' means (code), twice the paper's mean over all anchors. LARS takes no notice of the factor
-  but for the vectors it leaves alone and beside the weight decay.
+- Loss: the sum of both views' means (code), twice the paper's mean over all anchors. LARS takes no notice of the
+  factor but for the vectors it leaves alone and beside the weight decay.
 - Negatives: of all processes; the gradient flows through the gathered views too (code).
 - Both views go through the network as one batch (code).
 - Head: two layers, batch norm after both, the last without an offset, weights from N(0, 0.01) (code; the number of
@@ -24,8 +24,8 @@ it open, we take:
 - Crops from 8 % of the photo (paper); the code refuses those below 10 %.
 - Images lie in 0-1, not normalised (code); the encoder's preprocessing says so.
 - The max-pool after the stem pads all sides (PyTorch), not right and bottom only (TensorFlow).
-- "x2": the stages are twice as wide, the stem has 64 channels as in the plain network, not 128: timm cannot build that,
-  and what it cannot build others cannot load. 93.9 M parameters. Not the published network to the letter.
+- "x2": the stages are twice as wide, the stem has 64 channels as in the plain network, not 128: timm cannot build
+  that, and what it cannot build others cannot load. 93.9 M parameters. Not the published network to the letter.
 - The authors train a linear classifier on the side; our online kNN takes its place.
 """
 
