@@ -1,6 +1,6 @@
 """The RUN folder: what lies where, when it may be written, and what must be equal to continue in it.
 
-RUN/recipe.json     the resolved recipe, the data's description, seed, precision and the libraries
+RUN/recipe.json     the resolved recipe, the data's description, seed, precision, command, commit, hardware, libraries
 RUN/metrics.jsonl   the losses, the learning rate and the speed; online kNN
 RUN/state/          the checkpoint, for --resume only
 RUN/encoder/        what the run has learned, as of its last checkpoint: this is published
@@ -17,7 +17,7 @@ from typing import Any
 
 from ..hub.atomic import write_json
 from ..hub.errors import ArtifactError, OutputExists, UsageError
-from ..hub.provenance import commit, libraries, version
+from ..hub.provenance import command, commit, hardware, libraries, version
 
 OURS = ("recipe.json", "metrics.jsonl", "skipped.txt", "state", "encoder", "tensorboard", "bad_batch.pt")
 
@@ -57,8 +57,8 @@ def begin(out: Path, identity: Identity) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    provenance = {"goodviews": version(), "commit": commit(), "libraries": libraries()}
-    write_json(out / "recipe.json", vars(identity) | provenance)
+    made_by = {"goodviews": version(), "commit": commit(), "command": command(), "hardware": hardware()}
+    write_json(out / "recipe.json", vars(identity) | made_by | {"libraries": libraries()})
 
 
 def _check_same(out: Path, identity: Identity) -> None:
