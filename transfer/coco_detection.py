@@ -52,12 +52,12 @@ ITERATIONS = {  # and the two steps
 
 
 def coco_c4_1x() -> Task:
-    """Mask R-CNN on C4 with an extra batch norm, 90,000 iterations: MoCo's, InfoMin's and CLSA's first COCO setting."""
+    """Mask R-CNN on C4 with an extra batch norm, 90,000 iterations: InfoMin's shorter setting."""
     return _task("coco-c4-1x", c4("1x"))
 
 
 def coco_c4_2x() -> Task:
-    """Mask R-CNN on C4 with an extra batch norm, 180,000 iterations."""
+    """Mask R-CNN on C4 with an extra batch norm, 180,000 iterations: InfoMin's, and MoCo's and CLSA's for COCO."""
     return _task("coco-c4-2x", c4("2x"))
 
 
@@ -102,7 +102,7 @@ class CocoDetection(DetectionSettings):
 
     schedule: Schedule = "1x"  # of the published task that this is, shortens or changes
 
-    split: str = field(default="trained on train2017, crowds left out; tested on val2017", init=False)
+    split: str = field(default="trained on the train labels, crowds left out; tested on the val labels", init=False)
     scoring: str = field(default="COCO: 101 points, IoU 0.50 to 0.95, 100 detections, crowds ignored", init=False)
     interval: str = field(default="95 % bootstrap over test photos", init=False)
 
