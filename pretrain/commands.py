@@ -30,6 +30,8 @@ def pretrain(
     keep: Literal["no", "memory", "disk", "gpu"] = "no",
     keep_px: int | None = None,
     tensorboard: bool = False,
+    accumulate: int = 1,
+    compile: bool = False,
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -55,6 +57,9 @@ def pretrain(
             $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
         keep_px: reduce kept photos whose shorter side is longer than this many pixels.
         tensorboard: write the metrics for TensorBoard too: tensorboard --logdir RUN.
+        accumulate: parts in which a batch goes through the network, for less memory. Weights and queue change once a
+            step; batch norm, and what an objective compares within a batch, sees a part only.
+        compile: let torch.compile make the backbone faster; the first step then takes minutes.
         resume: continue the run in RUN from its last checkpoint.
         overwrite: start anew where RUN exists.
     """
@@ -87,6 +92,8 @@ def pretrain(
             keep=keep,
             keep_px=keep_px,
             tensorboard=tensorboard,
+            accumulate=accumulate,
+            compile=compile,
             observe=bar.show,
         )
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}")

@@ -1,7 +1,7 @@
 """A loss that is no number stops the run at its step, and the batch that gave it is saved for whoever looks into it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ NAME = "bad_batch"
 class _Noted:
     step: int
     loss: Tensor
-    batch: Batch
+    batches: Sequence[Batch]
     values: Tensor  # (2,) on the CPU: this process's loss, and how many processes have one that is a number
     ready: torch.cuda.Event | None
 
@@ -36,7 +36,7 @@ class FiniteWatch:
         self.folder, self.rank, self.world, self.total = folder, rank, world, total
         self._noted: _Noted | None = None
 
-    def note(self, step: int, loss: Tensor, batch: Batch) -> None:
+    def note(self, step: int, loss: Tensor, batches: Sequence[Batch]) -> None:
         """Take in the step just done and look at the one before.
 
         Raises:
@@ -52,7 +52,7 @@ class FiniteWatch:
             ready.record()
         else:
             values, ready = both, None
-        self._noted = _Noted(step, loss, batch, values, ready)
+        self._noted = _Noted(step, loss, batches, values, ready)
         self._look_at(before)
 
     def check(self) -> None:
@@ -86,8 +86,7 @@ class FiniteWatch:
         """FOLDER/bad_batch.pt: step, loss, samples (positions in the data) and views as the network saw them."""
         name = NAME if self.world == 1 else f"{NAME}_{self.rank}"
         path = self.folder / f"{name}.pt"
-        views = {view: pixels.cpu() for view, pixels in noted.batch.views.items()}
-        torch.save(
-            {"step": noted.step, "loss": float(noted.loss), "samples": noted.batch.samples, "views": views}, path
-        )
+        names, samples = noted.batches[0].views, torch.cat([batch.samples for batch in noted.batches])
+        views = {name: torch.cat([batch.views[name] for batch in noted.batches]).cpu() for name in names}
+        torch.save({"step": noted.step, "loss": float(noted.loss), "samples": samples, "views": views}, path)
         return path

@@ -6,8 +6,11 @@ the same libraries and numbers of processes and threads; the number of loader wo
 """
 
 import copy
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,13 +21,14 @@ from ..hub.encoder import Encoder, Origin
 from ..hub.errors import GoodviewsError
 from ..hub.provenance import commit
 from . import checkpoint
+from .activations import kept_for_backward, said
 from .data import Batch
 from .kept import Keep
 from .memory_bank import Drawn, MemoryBank
 from .momentum import KeyQueue
 from .monitor import Progress
 from .networks import PrototypeNetwork
-from .objective import Step, draw_orders, step_seed
+from .objective import Step, draw_orders, joined, step_seed
 from .online_knn import online_knn
 from .precision import Device, Precision
 from .recipe import Recipe, describe
@@ -32,6 +36,8 @@ from .schedule import Moment
 from .start import Request, Run, prepare
 from .state import Bank, Queue
 from .stop import StopRequest, stop_request
+
+log = logging.getLogger(__name__)
 
 SAVE_AFTER_S = 600.0
 
@@ -52,6 +58,8 @@ def pretrain(
     keep: Keep = "no",
     keep_px: int | None = None,
     tensorboard: bool = False,
+    accumulate: int = 1,
+    compile: bool = False,
     observe: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Train an encoder on a folder of images and write it to OUT/encoder.
@@ -71,6 +79,10 @@ def pretrain(
         keep: decode every photo once and keep it in memory, on disk for later runs too, or on the GPU.
         keep_px: the longest that a kept photo's shorter side stays; None keeps photos whole.
         tensorboard: write the metrics for TensorBoard too, to OUT/tensorboard.
+        accumulate: parts in which a batch goes through the network, one after another, for less memory. Every part
+            meets the queue as it was before the step; keys join it, and weights move, once a step. Batch norm, and
+            what an objective compares within a batch, sees a part only.
+        compile: let torch.compile make the backbone faster; the first step takes minutes.
         observe: called with the newest figures.
 
     Returns:
@@ -95,6 +107,8 @@ def pretrain(
             keep=keep,
             keep_px=keep_px,
             tensorboard=tensorboard,
+            accumulate=accumulate,
+            compile=compile,
         ),
         observe,
     )
@@ -112,15 +126,15 @@ def _learn(run: Run, stop: StopRequest) -> None:
         _evaluate(run)
     run.saved_at = time.monotonic()
     while run.state.step < run.steps:
-        epoch, start = divmod(run.state.step, run.loader.steps_per_epoch)
-        for batch in run.loader.epoch(epoch, start):
+        epoch, start = divmod(run.state.step, run.steps_per_epoch)
+        for batches in _batches(run, epoch, start):
             lr = _set_learning_rate(run)
-            step = _step(run, batch)
-            run.finite.note(run.state.step, step.loss, batch)
+            step = _step(run, batches)
+            run.finite.note(run.state.step, step.loss, batches)
             values = {"loss": step.loss, **step.losses, **step.metrics}
-            images = run.recipe.batch_size
-            run.monitor.record(run.state.step, run.epoch, values, lr=lr, images=images, wait_s=batch.wait_s)
-            if run.state.step % run.loader.steps_per_epoch == 0:
+            images, wait_s = run.recipe.batch_size, sum(batch.wait_s for batch in batches)
+            run.monitor.record(run.state.step, run.epoch, values, lr=lr, images=images, wait_s=wait_s)
+            if run.state.step % run.steps_per_epoch == 0:
                 _evaluate(run)
             must_stop, must_save = _agree(run, bool(stop), _is_time_to_save(run))
             if must_stop and run.state.step < run.steps:
@@ -134,17 +148,25 @@ def _learn(run: Run, stop: StopRequest) -> None:
     _save(run)
 
 
-def _step(run: Run, batch: Batch) -> Step:
+def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:
+    """For each step of an epoch, from `start` on, the parts of its batch."""
+    batches = run.loader.epoch(epoch, start * run.accumulate)
+    for _ in range(start, run.steps_per_epoch):
+        yield [next(batches) for _ in range(run.accumulate)]
+
+
+def _step(run: Run, batches: Sequence[Batch]) -> Step:
     """One step of training: all that changes, in its order."""
     recipe, state, accelerator = run.recipe, run.state, run.accelerator
-    rank, world = accelerator.process_index, accelerator.num_processes
-    torch.manual_seed(step_seed(run.seed, state.step, rank))  # for backbones that draw, e.g. drop path
-    orders = draw_orders(
-        run.seed, state.step, batch=recipe.batch_size, patches=recipe.objective.patches, rank=rank, world=world
-    )
-    step = recipe.objective(run.networks, _known(run, batch), batch.views, orders)
     run.optimizer.zero_grad()
-    accelerator.backward(step.loss)
+    parts: list[Step] = []
+    for number, batch in enumerate(batches, start=state.step * len(batches)):
+        is_last = len(parts) == len(batches) - 1
+        with nullcontext() if is_last else accelerator.no_sync(run.networks.query):
+            part = _forward(run, batch, number)
+            accelerator.backward(part.loss / len(batches))
+        parts.append(replace(part, loss=part.loss.detach()))
+    step = joined(parts)
     if isinstance(state.network, PrototypeNetwork) and _are_prototypes_frozen(run):
         state.network.prototypes.weight.grad = None
     run.optimizer.step()
@@ -155,16 +177,34 @@ def _step(run: Run, batch: Batch) -> Step:
     if isinstance(state.memory, KeyQueue) and step.keys is not None:
         state.memory.enqueue(step.keys)
     if isinstance(state.memory, MemoryBank) and step.keys is not None:
-        state.memory.write(accelerator.gather(batch.samples.to(accelerator.device)), step.keys)
+        samples = [accelerator.gather(batch.samples.to(accelerator.device)) for batch in batches]
+        state.memory.write(torch.cat(samples), step.keys)
     state.step += 1
     return step
+
+
+def _forward(run: Run, batch: Batch, number: int) -> Step:
+    """What the objective says of one part of a batch; `number`, of all parts so far, decides what is drawn."""
+    recipe, accelerator = run.recipe, run.accelerator
+    rank, world = accelerator.process_index, accelerator.num_processes
+    torch.manual_seed(step_seed(run.seed, number, rank))  # for backbones that draw, e.g. drop path
+    images = recipe.batch_size // run.accumulate
+    orders = draw_orders(run.seed, number, batch=images, patches=recipe.objective.patches, rank=rank, world=world)
+    if run.has_said_memory:
+        return recipe.objective(run.networks, _known(run, batch, number), batch.views, orders)
+    with kept_for_backward() as kept:
+        part = recipe.objective(run.networks, _known(run, batch, number), batch.views, orders)
+    if accelerator.is_main_process:
+        log.info(said(int(kept), images // world, accelerator.device))
+    run.has_said_memory = True
+    return part
 
 
 def _are_prototypes_frozen(run: Run) -> bool:
     return run.recipe.prototypes is not None and run.epoch < run.recipe.prototypes.frozen_epochs
 
 
-def _known(run: Run, batch: Batch) -> Tensor | Drawn | None:
+def _known(run: Run, batch: Batch, number: int) -> Tensor | Drawn | None:
     """What an objective is given beside the views: the queue once it is in use, the bank, or the images' labels."""
     recipe, memory, accelerator = run.recipe, run.state.memory, run.accelerator
     if recipe.head == "classifier":
@@ -175,13 +215,13 @@ def _known(run: Run, batch: Batch) -> Tensor | Drawn | None:
         return memory.rows if run.epoch >= recipe.memory.from_epoch else None
     if isinstance(recipe.memory, Bank) and isinstance(memory, MemoryBank):
         place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
-        return memory.draw(batch.samples, recipe.memory.negatives, seed=run.seed, step=run.state.step, **place)
+        return memory.draw(batch.samples, recipe.memory.negatives, seed=run.seed, step=number, **place)
     return None
 
 
 def _set_learning_rate(run: Run) -> float:
-    epoch, step = divmod(run.state.step, run.loader.steps_per_epoch)
-    at = Moment(epoch, step, run.loader.steps_per_epoch, run.recipe.epochs, run.recipe.batch_size)
+    epoch, step = divmod(run.state.step, run.steps_per_epoch)
+    at = Moment(epoch, step, run.steps_per_epoch, run.recipe.epochs, run.recipe.batch_size)
     lr = run.recipe.schedule(run.recipe.optimizer.lr, at)
     for group in run.state.optimizer.param_groups:
         group["lr"] = lr

@@ -1,6 +1,6 @@
 """What an objective is: a pure function of networks, what is known and views. Only the training loop changes things."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -25,6 +25,20 @@ class Step:
     losses: Mapping[str, Tensor]
     keys: Tensor | None = None
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def joined(parts: Sequence[Step]) -> Step:
+    """One step of the parts of a batch, which are of one size: means of their losses, keys one part after another."""
+    if len(parts) == 1:
+        return parts[0]
+    means = [
+        {name: torch.stack([values[name].detach() for values in each]).mean() for name in each[0]}
+        for each in ([part.losses for part in parts], [part.metrics for part in parts])
+    ]
+    keys = [part.keys for part in parts if part.keys is not None]
+    return Step(
+        torch.stack([part.loss for part in parts]).mean(), means[0], torch.cat(keys) if keys else None, means[1]
+    )
 
 
 @dataclass(frozen=True)

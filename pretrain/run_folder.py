@@ -30,6 +30,8 @@ class Identity:
     data: dict[str, Any]
     seed: int
     precision: str
+    accumulate: int
+    compile: bool
 
 
 def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool) -> None:

@@ -33,6 +33,8 @@ from .state import Bank, Queue
 
 log = logging.getLogger(__name__)
 
+COMPILER = "inductor"  # torch's own default
+
 
 @dataclass(frozen=True)
 class Request:
@@ -51,6 +53,8 @@ class Request:
     keep: Keep
     keep_px: int | None
     tensorboard: bool
+    accumulate: int
+    compile: bool
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Run:
     out: Path
     seed: int
     save_every: int | None
+    accumulate: int
     images: Data
     dataset: dict[str, Any]
     accelerator: Accelerator
@@ -72,15 +77,21 @@ class Run:
     finite: FiniteWatch
     gauge: tuple[OnlineKnn, int] | None = None
     saved_at: float = 0.0
+    has_said_memory: bool = False
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of the optimiser; the loader gives `accumulate` batches for each."""
+        return self.loader.steps_per_epoch // self.accumulate
 
     @property
     def steps(self) -> int:
-        return self.recipe.epochs * self.loader.steps_per_epoch
+        return self.recipe.epochs * self.steps_per_epoch
 
     @property
     def epoch(self) -> float:
         """Epochs done, with the share of the one under way."""
-        return self.state.step / self.loader.steps_per_epoch
+        return self.state.step / self.steps_per_epoch
 
 
 def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
@@ -92,10 +103,13 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     rank, world = accelerator.process_index, accelerator.num_processes
     images = open_data(request.data)
     validate(recipe, images=len(images.train), world=world, classes=len(images.train.classes))
+    _check_accumulation(recipe, request.accumulate, world)
     if accelerator.is_main_process:
         _warn_of_memory(recipe, len(images.train))
     dataset = images.train.describe() | describe_kept(request.keep, request.keep_px)
-    identity = run_folder.Identity(describe(recipe), dataset, request.seed, arithmetic)
+    identity = run_folder.Identity(
+        describe(recipe), dataset, request.seed, arithmetic, request.accumulate, request.compile
+    )
     run_folder.check(request.out, identity, resume=request.resume, overwrite=request.overwrite)
     network = parts.build(recipe, request.seed, accelerator.device, world=world)
     if request.tensorboard:
@@ -106,10 +120,12 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         run_folder.begin(request.out, identity)
 
     built = parts.assemble(recipe, network, accelerator, images=len(images.train), seed=request.seed)
+    if request.compile:
+        _compile(built.state)
     loader = ViewLoader(
         images.train,
         recipe.views,
-        batch_size=recipe.batch_size,
+        batch_size=recipe.batch_size // request.accumulate,
         seed=request.seed,
         workers=request.workers,
         rank=rank,
@@ -121,7 +137,7 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     finite = FiniteWatch(request.out, rank=rank, world=world, total=partial(accelerator.reduce, reduction="sum"))
     monitor = Monitor(
         request.out if accelerator.is_main_process else None,
-        steps=recipe.epochs * loader.steps_per_epoch,
+        steps=recipe.epochs * (loader.steps_per_epoch // request.accumulate),
         reduce=partial(accelerator.reduce, reduction="mean"),
         signals=CollapseWatch(network.head, queue=_queue_size(recipe), batch_size=recipe.batch_size),
         check=finite.check,
@@ -136,6 +152,7 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         request.out,
         request.seed,
         request.save_every,
+        request.accumulate,
         images,
         dataset,
         accelerator,
@@ -146,6 +163,32 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         monitor,
         finite,
     )
+
+
+def _check_accumulation(recipe: Recipe, parts: int, world: int) -> None:
+    """Raises:
+    UsageError: a batch cannot be cut into so many parts.
+    """
+    if parts < 1 or recipe.batch_size % (parts * world) or recipe.batch_size // (parts * world) < 2:
+        among = f" in each of {world} processes" if world > 1 else ""
+        raise UsageError(
+            f"--accumulate {parts} cannot cut a batch of {recipe.batch_size} images into equal parts, 2 or more{among}."
+        )
+    if parts > 1:
+        log.info(
+            "each batch of %d goes through in %d parts: batch norm, and whatever an objective compares within a batch, "
+            "sees %d images at a time",
+            recipe.batch_size,
+            parts,
+            recipe.batch_size // parts,
+        )
+
+
+def _compile(state: RunState) -> None:
+    """The backbones, in place: their tensors' names, and with them checkpoints, stay as they are."""
+    state.network.backbone.compile(backend=COMPILER)
+    if state.pair is not None:
+        state.pair.key.backbone.compile(backend=COMPILER)
 
 
 def _queue_size(recipe: Recipe) -> int:
