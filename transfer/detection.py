@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from ..hub.errors import UsageError
 from .labelled_photos import DetectionData, Rle
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 EngineName = Literal["torchvision", "detectron2"]
 Row = dict[str, float]  # a line of metrics.jsonl
+FPN_LEVELS = ("p2", "p3", "p4", "p5", "p6")
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,16 @@ class Engine(Protocol):
             GoodviewsError: a loss is no longer finite.
         """
         ...
+
+
+def check_network(settings: DetectionSettings) -> None:
+    """Raises UsageError where settings of the network contradict each other."""
+    if (settings.trunk == "c4") != (settings.box_head == "res5"):
+        raise UsageError(f"A {settings.trunk} trunk cannot have the box head {settings.box_head!r}.")
+    if settings.trunk == "c4" and settings.head_norm:
+        raise UsageError("head_norm is for fpn; the head of c4 has its norm layers in any case.")
+    if settings.trunk == "fpn" and len(settings.anchors_px) != len(FPN_LEVELS):
+        raise UsageError(f"fpn needs {len(FPN_LEVELS)} anchors_px, one a level; found {len(settings.anchors_px)}.")
 
 
 def scale_to_batch(settings: DetectionSettings, batch_size: int) -> dict[str, Any]:

@@ -19,8 +19,8 @@ import numpy as np
 from ..hub.atomic import write_text
 from ..hub.errors import UsageError
 from ..hub.identity import encoder_id
-from .detection import DetectionSettings, scale_to_batch
-from .task import Measurement, Setup, digest_of
+from .detection import DetectionSettings, check_network, scale_to_batch
+from .task import Measurement, Setup, digest_of, require_above_zero
 
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
@@ -82,7 +82,7 @@ def measure(
 
     Raises:
         DataError: the data or a photo is wrong.
-        UsageError: the engine cannot build a detector on the encoder, or is not there.
+        UsageError: the engine cannot build a detector on the encoder, or is not there, or a setting cannot be.
     """
     from rich.progress import track
 
@@ -92,6 +92,7 @@ def measure(
     engine = choose_engine(setup, encoder, settings)
     changed = scale_to_batch(settings, setup.batch_size) if setup.batch_size not in (None, settings.batch_size) else {}
     settings = replace(settings, **changed)
+    _check(settings)
     photos = benchmark.read(data, settings)
     dataset = describe(photos)
     detector, rows = engine.fine_tune(
@@ -120,6 +121,14 @@ def measure(
         changed={**changed, "differs_from_published": differs},
         details={**scored.details, "final_loss": rows[-1]["loss"]},
     )
+
+
+def _check(settings: DetectionSettings) -> None:
+    check_network(settings)
+    require_above_zero(settings, "iterations", "batch_size", "lr", "detections_per_photo")
+    require_above_zero(settings, "short_sides_px", "test_short_side_px", "long_side_px")
+    require_above_zero(settings, "anchors_px", "anchor_ratios", "rpn_samples", "proposals_before_nms", "proposals")
+    require_above_zero(settings, "roi_samples", "roi_px", "mask_roi_px")
 
 
 def _draw(name: str, scored: Scored, found: Sequence[Detections], data: DetectionData, folder: Path) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 
 from ..hub.errors import UsageError
 from ..hub.preprocessing import Preprocessing
-from .detection import DetectionSettings
+from .detection import FPN_LEVELS, DetectionSettings, check_network
 from .detectron2_weights import ResNetShape
 
 C4_HEADS = "Res5ROIHeadsExtraNorm"  # not in detectron2: `detectron2_engine` adds it
-LEVELS = ("p2", "p3", "p4", "p5", "p6")
 BOX_HEADS = {"2fc": (0, 2), "4conv1fc": (4, 1)}  # convolutions, linear layers
 
 Configuration = dict[str, Any]  # key with dots -> value
@@ -62,12 +61,7 @@ def configuration(
 
 
 def _check(settings: DetectionSettings, processes: int) -> None:
-    if (settings.trunk == "c4") != (settings.box_head == "res5"):
-        raise UsageError(f"A {settings.trunk} trunk cannot have the box head {settings.box_head!r}.")
-    if settings.trunk == "c4" and settings.head_norm:
-        raise UsageError("head_norm is for fpn; the head of c4 has its norm layers in any case.")
-    if settings.trunk == "fpn" and len(settings.anchors_px) != len(LEVELS):
-        raise UsageError(f"fpn needs {len(LEVELS)} anchors_px, one a level; found {len(settings.anchors_px)}.")
+    check_network(settings)
     if settings.batch_size % processes:
         raise UsageError(
             f"A batch of {settings.batch_size} photos cannot be shared by {processes} processes; "
@@ -112,9 +106,9 @@ def _fpn(settings: DetectionSettings, norm: str) -> Configuration:
         "MODEL.FPN.IN_FEATURES": stages,
         "MODEL.FPN.NORM": norm,
         "MODEL.ANCHOR_GENERATOR.SIZES": [[side] for side in settings.anchors_px],
-        "MODEL.RPN.IN_FEATURES": list(LEVELS),
+        "MODEL.RPN.IN_FEATURES": list(FPN_LEVELS),
         "MODEL.ROI_HEADS.NAME": "StandardROIHeads",
-        "MODEL.ROI_HEADS.IN_FEATURES": list(LEVELS[:-1]),
+        "MODEL.ROI_HEADS.IN_FEATURES": list(FPN_LEVELS[:-1]),
         "MODEL.ROI_BOX_HEAD.NAME": "FastRCNNConvFCHead",
         "MODEL.ROI_BOX_HEAD.NUM_CONV": convolutions,
         "MODEL.ROI_BOX_HEAD.NUM_FC": linear_layers,

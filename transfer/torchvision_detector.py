@@ -1,4 +1,4 @@
-"""The published detectors around an encoder, from torchvision's public parts; `differences` lists what is not as there.
+"""The published detectors around an encoder, from torchvision's public parts; `DIFFERENCES` lists what is not as there.
 
 `torchvision_c4` and `torchvision_fpn` hold the networks, `torchvision_parts` and `torchvision_masks` what they share.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
+from .detection import check_network
 from .torchvision_c4 import c4_detector
 from .torchvision_fpn import fpn_detector
 
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
     from ..hub.preprocessing import Preprocessing
     from .detection import DetectionSettings
 
-_ALWAYS = (
+DIFFERENCES = (
     "box predictor has 4 outputs for the background class too (no gradient reaches them)",
     "proposals below 0.001 px and detections below 0.01 px are dropped (detectron2: proposals of width or height 0)",
     "batch norm statistics are measured as the plain mean over batches (detectron2 weights batches by their size)",
     "grouping by aspect ratio acts on the whole batch (published: 8 GPUs with 2 photos each)",
     "photos are read as stored, without EXIF rotation",
 )
-_MASKS = ("masks given as run lengths are resized to the nearest pixel (detectron2 learns from polygons only)",)
 
 
 def build_detector(
@@ -38,12 +38,9 @@ def build_detector(
     "mask_probabilities": (n, m, m) in each box} for each.
 
     Raises:
-        UsageError: `backbone` is not a ResNet with stride 16 after its third stage.
+        UsageError: `backbone` is not a ResNet with stride 16 after its third stage, or the settings contradict each
+            other.
     """
+    check_network(settings)
     make = fpn_detector if settings.trunk == "fpn" else c4_detector
     return make(backbone, preprocessing, classes, settings).requires_grad_(True)
-
-
-def differences(settings: DetectionSettings) -> tuple[str, ...]:
-    """What the network and its training compute otherwise than the published ones, in words."""
-    return _ALWAYS + (_MASKS if settings.masks else ())

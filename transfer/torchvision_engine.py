@@ -8,7 +8,7 @@ import torch
 from ..hub.encoder import Encoder
 from .detection import DetectionSettings, EngineName, Row
 from .labelled_photos import DetectionData
-from .torchvision_detector import build_detector, differences
+from .torchvision_detector import DIFFERENCES, build_detector
 from .torchvision_training import fine_tune
 from .trained_detector import TorchvisionDetector
 
@@ -22,7 +22,7 @@ class TorchvisionEngine:
         return f"torchvision {metadata.version('torchvision')}"
 
     def differences(self, settings: DetectionSettings) -> tuple[str, ...]:
-        return differences(settings)
+        return DIFFERENCES
 
     def fine_tune(
         self,

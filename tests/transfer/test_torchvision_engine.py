@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
-from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError
+from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from goodviews.transfer import torchvision_training as engine
 from goodviews.transfer.detection import DetectionSettings, scale_to_batch
 from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto, masks_of, read_photo
@@ -278,6 +278,20 @@ def test_a_report_says_how_it_differs_from_the_published_protocol(small: Encoder
     assert "iterations 8, published 24000" in told
     assert "train_images 6, published 16551" in told
     assert any("background class" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("iterations=0", r"iterations is 0; it must be a number above 0\."),
+        ("short_sides_px=[0,64]", r"short_sides_px is \[0, 64\]; it must be numbers above 0\."),
+        ("trunk=fpn", r"A fpn trunk cannot have the box head 'res5'\."),
+        ("head_norm=true", "head_norm is for fpn"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_is_read(small: Encoder, tmp_path, change, message):
+    with pytest.raises(UsageError, match=message):
+        tiny_task().changed([change]).run(small, tmp_path / "no data", tmp_path / "run")
 
 
 def test_wrong_data_leaves_nothing_behind(small: Encoder, devkit: Path, tmp_path):
