@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from goodviews.transfer.coco_evaluation import as_results, coco_scores
-from goodviews.transfer.coco_resampling import coco_at_once, coco_curves, coco_resampled
+from goodviews.transfer.coco_resampling import coco_at_once, coco_resampled
 from goodviews.transfer.detection import Detections
 from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.masks import areas, as_rle, decode, encode, run_lengths
@@ -105,16 +105,6 @@ def test_with_every_photo_once_the_resampling_gives_the_evaluators_numbers(rando
     scores = coco_scores(detections, photos, CLASSES, kind=kind)
     once = coco_at_once(scores.overlaps, len(photos))
     assert once == pytest.approx([scores.values[name] for name in ("AP", "AP50", "AP75")], abs=1e-9)
-
-
-def test_curves_are_of_classes_with_an_object_and_have_the_evaluators_ap50(random_scene):
-    photos, detections = random_scene
-    scores = coco_scores(detections, photos, CLASSES)
-    curves = coco_curves(scores.overlaps, len(photos), CLASSES)
-    assert [one.name for one in curves] == ["cat", "dog", "owl"]
-    assert np.mean([one.ap for one in curves]) == pytest.approx(scores.values["AP50"])
-    there = [thing for photo in photos for thing in photo.objects if not thing.is_crowd]
-    assert sum(one.objects for one in curves) == len(there)
 
 
 def test_a_photo_drawn_twice_counts_as_two_photos(random_scene):
