@@ -191,6 +191,7 @@ def _settings(task: Task) -> CocoDetection:
 
 def _read(folder: Path, settings: DetectionSettings) -> DetectionData:
     from .coco import read_coco
+    from .coco_evaluation import coco_scores  # noqa: F401  # what scoring needs must be there before hours of training
 
     return read_coco(folder, needs_masks=settings.masks, decode=True)
 

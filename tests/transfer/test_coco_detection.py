@@ -1,6 +1,7 @@
 """The COCO tasks: what each fixes, its short budgets, and a whole run of one."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
-from goodviews.hub.errors import DataError
+from goodviews.hub.errors import DataError, MissingExtra
 from goodviews.transfer.coco_detection import CocoDetection, c4, fpn, fpn_std
 from goodviews.transfer.commands import TASKS, find_task
 from goodviews.transfer.published import find_published
@@ -99,6 +100,14 @@ def test_a_run_leaves_box_and_mask_scores_and_results_that_other_evaluators_read
     assert all(entry["segmentation"]["size"] == [72, 96] for entry in entries)
     header = (out / "resamples.csv").read_text().splitlines()[0]
     assert header == "draw,AP,AP50,AP75,mask_AP,mask_AP50,mask_AP75"
+
+
+def test_a_missing_evaluator_is_told_before_any_training(coco_folder: Path, encoder: Encoder, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "goodviews.transfer.coco_evaluation")
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(MissingExtra, match=r"needs faster-coco-eval.*pip install .goodviews\[detection\]"):
+        find_task("coco-fpn-1x").run(encoder, coco_folder, tmp_path / "run", setup=Setup(engine="torchvision"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_masks_can_be_left_out_and_labels_without_them_then_do(coco_folder: Path, encoder: Encoder, tmp_path: Path):
