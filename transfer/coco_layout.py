@@ -44,7 +44,9 @@ def find_coco(folder: Path) -> tuple[Split, Split]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; give the one that contains annotations/instances_train2017.json.")
-    root = next((root for root in (folder, folder / "coco") if any(_labels_below(root))), folder)
+    roots = (folder, folder / "coco")
+    published = [root for root in roots if (root / "annotations" / "instances_train2017.json").is_file()]
+    root = next((root for root in (*published, *roots) if any(_labels_below(root))), folder)
     return _find(root, "train"), _find(root, "test")
 
 

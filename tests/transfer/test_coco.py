@@ -50,6 +50,7 @@ def test_masks_are_drawn_from_polygons_and_run_lengths(coco_folder: Path):
 
 
 def test_the_folder_above_coco_will_do_too(coco_folder: Path):
+    (coco_folder.parent / "train_log.json").write_text("{}")
     assert read_coco(coco_folder.parent) == read_coco(coco_folder)
 
 
