@@ -123,11 +123,13 @@ def _print_table(console: Any, found: list[Detections], min_score: float) -> Non
 
     for one in found:
         if not one.names:
-            console.print(f"{one.photo_id}: nothing with a score of {min_score:g} or more.", highlight=False)
+            nothing = f"{one.photo_id}: nothing with a score of {min_score:g} or more."
+            console.print(nothing, highlight=False, markup=False, soft_wrap=True)
             continue
         numbers = [Column(heading, justify="right") for heading in ("score", "left, top", "right, bottom")]
-        table = Table("class", *numbers, title=escape(one.photo_id), title_justify="left")
+        table = Table("class", *numbers)
         for name, score, box in zip(one.names, one.scores.tolist(), one.boxes.tolist()):
             corners = [f"{box[0]:.0f}, {box[1]:.0f}", f"{box[2]:.0f}, {box[3]:.0f}"]
             table.add_row(escape(name), f"{score:.2f}", *corners)
+        console.print(f"{one.photo_id}:", highlight=False, markup=False, soft_wrap=True)
         console.print(table)

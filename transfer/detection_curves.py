@@ -35,7 +35,7 @@ def draw_curves(found: ByClass, path: Path, *, title: str) -> None:
         color=INK,
         wrap=True,
     )
-    figure.supylabel("best precision at that recall or beyond, %", fontsize=9, color=INK)
+    figure.supylabel("best precision from there on, %", fontsize=9, color=INK)
     figure.savefig(path, dpi=110)
 
 
