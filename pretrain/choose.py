@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..hub.changes import with_change
 from ..hub.errors import UsageError
-from . import byol, clsa, clsa_elsewhere, infomin, instance_bank, moco, simclr, supervised, swav
+from . import byol, clsa, clsa_elsewhere, cmc, infomin, instance_bank, moco, simclr, supervised, swav
 from .recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -25,6 +25,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "clsa_multi_800": clsa.clsa_multi_800,
     "clsa_smoke": clsa.clsa_smoke,
     "clsa_symmetric_200": clsa.clsa_symmetric_200,
+    "cmc_200": cmc.cmc_200,
+    "cmc_smoke": cmc.cmc_smoke,
+    "cmc_v2_200": cmc.cmc_v2_200,
+    "cmc_v2_smoke": cmc.cmc_v2_smoke,
     "infomin": infomin.infomin_200,
     "infomin_100": infomin.infomin_100,
     "infomin_200": infomin.infomin_200,

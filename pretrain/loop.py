@@ -5,7 +5,6 @@ view), never from a generator's history, and its state is written whole (see che
 the same libraries and numbers of processes and threads; the number of loader workers may change.
 """
 
-import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from ..hub import artifact
 from ..hub.encoder import Encoder, Origin
 from ..hub.errors import GoodviewsError
 from ..hub.provenance import commit
-from . import checkpoint
+from . import checkpoint, published
 from .activations import kept_for_backward, said
 from .data import Batch
 from .kept import Keep
@@ -256,15 +255,19 @@ def _save(run: Run) -> None:
     run.monitor.require_finite(run.state.step)
     if run.accelerator.is_main_process:
         checkpoint.save(run.state, run.monitor.state(), run.out / "state")
-        artifact.save(_encoder(run), run.out / "encoder", overwrite=True)
+        for name, encoder in _encoders(run).items():
+            artifact.save(encoder, run.out / name, overwrite=True)
         if len(run.loader.skipped):
             run.loader.skipped.write(run.out / "skipped.txt")
     run.saved_at = time.monotonic()
 
 
 def _encoder(run: Run) -> Encoder:
-    """The query network's backbone as it is now, copied, so that nothing done with it reaches training."""
-    backbone = copy.deepcopy(run.state.network.backbone)
+    return _encoders(run)["encoder"]
+
+
+def _encoders(run: Run) -> dict[str, Encoder]:
+    """What is published, as it is now, by its folder's name; copied, so that nothing done with it reaches training."""
     knn = {} if run.monitor.knn_top1 is None else {"online_knn_top1": run.monitor.knn_top1}
     origin = Origin(
         name=run.recipe.name,
@@ -274,4 +277,5 @@ def _encoder(run: Run) -> Encoder:
         commit=commit(),
         metrics=knn,
     )
-    return Encoder(backbone, run.recipe.preprocessing, origin)
+    found = published.backbones(run.state.network, run.recipe).items()
+    return {name: Encoder(backbone, run.recipe.preprocessing, origin) for name, backbone in found}

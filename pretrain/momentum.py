@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .networks import ContrastiveNetwork
+from .networks import ContrastiveNetwork, TwoBranchNetwork
 
 Gather = Callable[[Tensor], Tensor]
 
@@ -44,7 +44,7 @@ class MomentumPair:
     Source: He et al. 2020 (arXiv:1911.05722), section 3.2, 3.3; HobbitLong/PyContrast, learning/contrast_trainer.py.
     """
 
-    def __init__(self, query: ContrastiveNetwork, *, momentum: float, group: int):
+    def __init__(self, query: ContrastiveNetwork | TwoBranchNetwork, *, momentum: float, group: int):
         self.query, self.momentum, self.group = query, momentum, group
         self.key = query.slow_copy().requires_grad_(False).eval()
         for module in self.key.modules():

@@ -1,4 +1,4 @@
-"""The network that is trained: a backbone, a head and, for InfoMin and PIRL, a jigsaw head; for SwAV, prototypes."""
+"""The network that is trained: a backbone, a head and what a method adds: jigsaw head, prototypes, a second branch."""
 
 import copy
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..hub.encoder import build_backbone
+from .colours import TO_YDBDR
 from .heads import HeadKind, JigsawHead, PredictingHead, build_head
 from .small_maps import speed_up_small_maps
 
@@ -82,7 +83,36 @@ class PrototypeNetwork(nn.Module):
         self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
 
-TrainedNetwork = ContrastiveNetwork | PrototypeNetwork
+class TwoBranchNetwork(nn.Module):
+    """A backbone and a head for luma, and others for chroma: CMC's.
+
+    Colours are changed at the entry: RGB normalised by `colours.MEAN` alone becomes YDbDr normalised as published.
+    """
+
+    colours: Tensor
+
+    def __init__(self, luma: nn.Module, chroma: nn.Module, luma_head: nn.Module, chroma_head: nn.Module):
+        super().__init__()
+        self.backbone, self.head = luma, luma_head  # as in the other networks, for those who watch or compile one
+        self.chroma, self.chroma_head = chroma, chroma_head
+        self.register_buffer("colours", torch.tensor(TO_YDBDR), persistent=False)
+
+    def forward(self, crops: Sequence[Tensor]) -> tuple[list[Tensor], None]:
+        """Embeddings (N, 2 D) of each set of crops (N, 3, H, W): luma's unit rows, then chroma's."""
+        return [self.embed(images) for images in crops], None
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 2 D), float32."""
+        colours = torch.einsum("kc,nchw->nkhw", self.colours, images)
+        luma, chroma = (part.contiguous(memory_format=torch.channels_last) for part in colours.split([1, 2], dim=1))
+        return torch.cat([self.head(self.backbone(luma)), self.chroma_head(self.chroma(chroma))], dim=1)
+
+    def slow_copy(self) -> "TwoBranchNetwork":
+        """A copy with the same weights."""
+        return copy.deepcopy(self)
+
+
+TrainedNetwork = ContrastiveNetwork | PrototypeNetwork | TwoBranchNetwork
 
 
 def build_network(
@@ -119,6 +149,19 @@ def build_prototype_network(
     return network.to(memory_format=torch.channels_last)
 
 
-def _backbone(architecture: str, width: float, zero_init_last: bool) -> tuple[nn.Module, int]:
-    backbone = speed_up_small_maps(build_backbone(architecture, width=width, zero_init_last=zero_init_last))
+def build_two_branch_network(
+    architecture: str, *, head: HeadKind, dim: int, seed: int, width: float = 1.0, zero_init_last: bool = False
+) -> TwoBranchNetwork:
+    """CMC's, randomly initialised; equal seeds give equal weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        luma, features = _backbone(architecture, width, zero_init_last, in_chans=1)
+        chroma, _ = _backbone(architecture, width, zero_init_last, in_chans=2)
+        network = TwoBranchNetwork(luma, chroma, build_head(features, dim, head), build_head(features, dim, head))
+    return network.to(memory_format=torch.channels_last)
+
+
+def _backbone(architecture: str, width: float, zero_init_last: bool, in_chans: int = 3) -> tuple[nn.Module, int]:
+    backbone = build_backbone(architecture, width=width, in_chans=in_chans, zero_init_last=zero_init_last)
+    backbone = speed_up_small_maps(backbone)
     return backbone, cast(int, backbone.num_features)

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from .checkpoint import RunState
 from .memory_bank import MemoryBank
 from .momentum import KeyQueue, MomentumPair
-from .networks import ContrastiveNetwork, TrainedNetwork, build_network, build_prototype_network
+from .networks import PrototypeNetwork, TrainedNetwork, build_network, build_prototype_network, build_two_branch_network
 from .objective import Networks
 from .recipe import Recipe
 from .shared import gather_with_gradient, share_batch_norm
@@ -37,6 +37,8 @@ def build(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) ->
     network: TrainedNetwork
     if recipe.prototypes is not None:
         network = build_prototype_network(recipe.architecture, prototypes=recipe.prototypes.count, **common)
+    elif recipe.branches == 2:
+        network = build_two_branch_network(recipe.architecture, head=recipe.head, **common)
     else:
         patches = recipe.objective.patches
         network = build_network(recipe.architecture, head=recipe.head, patches=patches, **common)
@@ -64,7 +66,7 @@ def assemble(recipe: Recipe, network: TrainedNetwork, accelerator: Accelerator, 
 def _slow_copy(recipe: Recipe, network: TrainedNetwork) -> MomentumPair | None:
     if recipe.slow is None:
         return None
-    assert isinstance(network, ContrastiveNetwork)
+    assert not isinstance(network, PrototypeNetwork)
     group = recipe.slow.group if isinstance(recipe.slow, KeyNetwork) else recipe.batch_size
     return MomentumPair(network, momentum=recipe.slow.momentum, group=group)
 

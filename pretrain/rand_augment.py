@@ -38,21 +38,26 @@ GEOMETRY_OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "translate_x": lambda images, m, bicubic: geometry_ops.translate(images, 0.45 * m, axis=3, bicubic=bicubic),
     "translate_y": lambda images, m, bicubic: geometry_ops.translate(images, 0.45 * m, axis=2, bicubic=bicubic),
 }
+FIFTEEN = (*COLOUR_OPERATIONS, *GEOMETRY_OPERATIONS)
+EIGHT = ("auto_contrast", "identity", "rotate", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y")
 
 
 @dataclass(frozen=True)
 class RandAugment:
-    """Draw n of the operations above with replacement; apply each with probability p.
+    """Draw n operations with replacement; apply each with probability p.
 
     Args:
         magnitude: mean of the strength of each application, 0-10.
         mstd: its standard deviation; what is drawn is cut to 0-10.
+        operations: what is drawn from: names of the above, or "identity". FIFTEEN is InfoMin's list, EIGHT that of
+            methods that contrast luma and chroma.
     """
 
     n: int = 2
     magnitude: float = 10.0
     mstd: float = 0.5
     p: float = 0.5
+    operations: tuple[str, ...] = FIFTEEN
 
     @property
     def width(self) -> int:
@@ -67,16 +72,17 @@ class RandAugment:
     def _apply(
         self, batch: Tensor, which: Tensor, applied: Tensor, strength: Tensor, sign: Tensor, cubic: Tensor
     ) -> None:
-        kinds = (which * (len(COLOUR_OPERATIONS) + len(GEOMETRY_OPERATIONS))).long()
+        kinds = (which * len(self.operations)).long()
         kinds = torch.where(applied < self.p, kinds, -1)
         m = (self.magnitude + self.mstd * torch.special.ndtri(strength)).clamp(0, 10) / 10
-        for kind, recolour in enumerate(COLOUR_OPERATIONS.values()):
-            change(batch, kinds == kind, recolour, m)
         signed = torch.where(sign < 0.5, -m, m)
-        for kind, move in enumerate(GEOMETRY_OPERATIONS.values(), start=len(COLOUR_OPERATIONS)):
-            for bicubic in (False, True):
-                chosen = (kinds == kind) & ((cubic >= 0.5) == bicubic)
-                change(batch, chosen, partial(move, bicubic=bicubic), signed)
+        for kind, name in enumerate(self.operations):
+            if name in COLOUR_OPERATIONS:
+                change(batch, kinds == kind, COLOUR_OPERATIONS[name], m)
+            elif name in GEOMETRY_OPERATIONS:
+                for bicubic in (False, True):
+                    chosen = (kinds == kind) & ((cubic >= 0.5) == bicubic)
+                    change(batch, chosen, partial(GEOMETRY_OPERATIONS[name], bicubic=bicubic), signed)
 
 
 def _enhancement(m: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class Recipe:
     batch_size: images over all processes; `optimizer.lr` is for this size and is never scaled silently.
     dim: numbers in an embedding; with a classifier for a head, classes.
     slow, memory, prototypes: what the method keeps beside the network; None for what it does not have.
+    branches: 2 for a backbone of luma and another of chroma.
     width: of the backbone's channels; 2 doubles all but the stem's 64, which timm cannot widen. ResNets only.
     batch_norm: whose images share statistics: each process's "own", or "shared" by all processes.
     zero_init_last: let every residual branch start as nothing. Published for SimCLR and BYOL; not for momentum
@@ -44,6 +45,7 @@ class Recipe:
     slow: KeyNetwork | Target | None = None
     memory: Queue | Bank | None = None
     prototypes: Prototypes | None = None
+    branches: Literal[1, 2] = 1
     width: float = 1.0
     batch_norm: Literal["own", "shared"] = "own"
     zero_init_last: bool = False

@@ -3,7 +3,7 @@
 RUN/recipe.json     the resolved recipe, the data's description, seed, precision, command, commit, hardware, libraries
 RUN/metrics.jsonl   the losses, the learning rate and the speed; online kNN
 RUN/state/          the checkpoint, for --resume only
-RUN/encoder/        what the run has learned, as of its last checkpoint: this is published
+RUN/encoder/        what the run has learned, as of its last checkpoint: this is published (CMC: also RUN/encoder_chroma/)
 RUN/skipped.txt     images that could not be read, if any
 RUN/tensorboard/    the lines of metrics.jsonl once more, if asked for
 RUN/bad_batch.pt    the images whose loss was no number, if that ended the run; bad_batch_RANK.pt of several processes
@@ -19,7 +19,16 @@ from ..hub.atomic import write_json
 from ..hub.errors import ArtifactError, OutputExists, UsageError
 from ..hub.provenance import command, commit, hardware, libraries, version
 
-OURS = ("recipe.json", "metrics.jsonl", "skipped.txt", "state", "encoder", "tensorboard", "bad_batch.pt")
+OURS = (
+    "recipe.json",
+    "metrics.jsonl",
+    "skipped.txt",
+    "state",
+    "encoder",
+    "encoder_chroma",
+    "tensorboard",
+    "bad_batch.pt",
+)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from goodviews.hub import (
 )
 from goodviews.hub.artifact import sha256, weights_sha256
 from goodviews.hub.encoder import build_backbone
+from goodviews.hub.errors import UsageError
 
 PREPROCESSING = Preprocessing(96, 0.8, "bicubic", (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
 
@@ -85,6 +86,28 @@ def test_transformers_reads_the_folder_with_no_difference(encoder, written):
     with torch.no_grad():
         found = transformers.AutoModel.from_pretrained(written).eval()(pixels).pooler_output
         torch.testing.assert_close(found, encoder(pixels), rtol=0, atol=0)
+
+
+def test_network_of_another_width_is_rebuilt_by_every_reader(tmp_path):
+    narrow = Encoder(build_backbone("resnet18", width=0.5), PREPROCESSING, Origin("narrow"))
+    folder = save(narrow, tmp_path / "encoder")
+    assert json.loads((folder / "config.json").read_text())["model_args"] == {"channels": [32, 64, 128, 256]}
+    assert check(folder) == []
+    batch = torch.randn(1, 3, 96, 96)
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    readers = [load(folder), timm.create_model(f"local-dir:{folder}", pretrained=True).eval()]
+    with torch.no_grad():
+        wanted = narrow(batch)
+        assert wanted.shape == (1, 256)
+        for reader in readers:
+            assert (reader(batch) - wanted).abs().max() == 0
+        found = transformers.AutoModel.from_pretrained(folder).eval()(batch).pooler_output
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_network_that_has_one_width_only_cannot_be_widened():
+    with pytest.raises(UsageError, match=r"test_nfnet has one width only"):
+        build_backbone("test_nfnet", width=2)
 
 
 def test_changed_weights_are_found_by_digest_and_by_fingerprint(folder):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from goodviews.hub.artifact import check, load
 from goodviews.hub.errors import DataError, GoodviewsError, OutputExists, UsageError
-from goodviews.pretrain import loop, parts
+from goodviews.pretrain import loop, parts, published
 from goodviews.pretrain.choose import RECIPES
 from goodviews.pretrain.objective import Step
 from goodviews.pretrain.state import Bank, KeyNetwork, Queue
@@ -44,7 +44,7 @@ def smaller(recipe):
 def test_recipe_trains_for_two_steps(name, images, tmp_path):
     """With its own views, objective, optimiser and schedule; a smaller network, batch and memory."""
     recipe = smaller(RECIPES[name]())
-    before = parts.build(recipe, 0, torch.device("cpu")).backbone.state_dict()
+    before = published.backbones(parts.build(recipe, 0, torch.device("cpu")), recipe)["encoder"].state_dict()
     encoder = load(loop.pretrain(recipe, images, tmp_path / "run", knn_every=0))
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
     assert all(not torch.equal(weight, before[name]) for name, weight in encoder.backbone.named_parameters())
