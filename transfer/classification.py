@@ -55,11 +55,12 @@ def linear() -> Task:
 
 @dataclass(frozen=True)
 class NearestNeighbours:
-    """The settings of `knn`; `also_k` are reported beside the number, as top1_k1 and so on."""
+    """The settings of `knn`; others are reported beside the number, one changed at a time: top1_k1, top1_T0.1, …"""
 
     k: int = 20
-    also_k: tuple[int, ...] = (1, 5, 100, 200)
     temperature: float = 0.07
+    also_k: tuple[int, ...] = (1, 5, 100, 200)
+    also_temperature: tuple[float, ...] = (0.02, 0.1, 0.2)
     similarity: str = field(default="cosine", init=False)
     features: str = field(default="pooled, unit length, no augmentation", init=False)
     interval: str = field(default="95 % Wilson over test images", init=False)
@@ -70,22 +71,17 @@ class NearestNeighbours:
         from .knn import weighted_knn
         from .scoring import percent
 
-        require_above_zero(self, "k", "temperature")
+        require_above_zero(self, "k", "temperature", "also_temperature")
         frozen = frozen_features(encoder, data, setup)
         train, test = frozen.train, frozen.test
         k = min(self.k, len(train))
-        others = [other for other in self.also_k if 1 <= other <= len(train)]
-        votes = weighted_knn(
-            test.vectors,
-            train.vectors,
-            train.labels,
-            classes=len(frozen.classes),
-            ks=[k, *others],
-            temperature=self.temperature,
-        )
-        more = {f"top1_k{other}": percent(votes[other].argmax(dim=1) == test.labels) for other in others}
+        others = {f"top1_k{other}": (other, self.temperature) for other in self.also_k if 1 <= other <= len(train)}
+        others |= {f"top1_T{other:g}": (k, other) for other in self.also_temperature}
+        settings = [(k, self.temperature), *others.values()]
+        votes = weighted_knn(test.vectors, train.vectors, train.labels, classes=len(frozen.classes), settings=settings)
+        more = {name: percent(votes[other].argmax(dim=1) == test.labels) for name, other in others.items()}
         changed = {} if k == self.k else {"k": k}
-        return measured(encoder, frozen, votes[k], folder, metrics=more, changed=changed)
+        return measured(encoder, frozen, votes[settings[0]], folder, metrics=more, changed=changed)
 
 
 @dataclass(frozen=True)

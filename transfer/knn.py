@@ -16,24 +16,26 @@ BANK_ROWS = 8_192  # a block of similarities is at most 1024 x 8192 float32, 32 
 
 
 def weighted_knn(
-    query: Tensor, bank: Tensor, labels: Tensor, *, classes: int, ks: Sequence[int], temperature: float
-) -> dict[int, Tensor]:
-    """Class votes of the nearest neighbours, for several k from one search.
+    query: Tensor, bank: Tensor, labels: Tensor, *, classes: int, settings: Sequence[tuple[int, float]]
+) -> dict[tuple[int, float], Tensor]:
+    """Class votes of the nearest neighbours, for several numbers and temperatures from one search.
 
     Args:
         query: (N, D), any length; rows are compared by cosine.
         bank: (M, D), the training features.
         labels: (M,) int64, the class of each row of `bank`.
-        ks: how many neighbours vote; none may exceed M.
+        settings: pairs (k, T): how many neighbours vote, none more than M, and the temperature of their weights.
 
     Returns:
-        For each k an (N, classes) tensor of summed weights; a class without a neighbour has 0.
+        For each pair an (N, classes) tensor of summed weights; a class without a neighbour has 0.
     """
-    similarities, rows = nearest(query, bank, k=max(ks))
-    # Relative to the best neighbour: the order is the same, and no small temperature overflows.
-    weights = ((similarities - similarities[:, :1]) / temperature).exp()
+    similarities, rows = nearest(query, bank, k=max(k for k, _ in settings))
+    behind = similarities - similarities[:, :1]  # the best: the order is the same, and no small temperature overflows
     voted = labels.to(rows.device)[rows]
-    return {k: _votes(weights[:, :k], voted[:, :k], classes) for k in ks}
+    return {
+        (k, temperature): _votes((behind[:, :k] / temperature).exp(), voted[:, :k], classes)
+        for k, temperature in settings
+    }
 
 
 def nearest(

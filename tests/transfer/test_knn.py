@@ -11,14 +11,17 @@ def test_votes_equal_the_example_worked_by_hand():
     query = torch.tensor([[2.0, 0.0]])  # its length must not matter
     bank = torch.tensor([[3.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])  # cosines 1, 0.8, 0.6, 0
     labels = torch.tensor([0, 1, 1, 2])
-    votes = weighted_knn(query, bank, labels, classes=3, ks=[1, 3, 4], temperature=0.5)
+    votes = weighted_knn(query, bank, labels, classes=3, settings=[(1, 0.5), (3, 0.5), (4, 0.5), (3, 0.1)])
     # relative to the best neighbour: exp((cosine - 1) / 0.5)
     near = math.exp(-0.4) + math.exp(-0.8)
-    torch.testing.assert_close(votes[1], torch.tensor([[1.0, 0.0, 0.0]]))
-    torch.testing.assert_close(votes[3], torch.tensor([[1.0, near, 0.0]]))
-    torch.testing.assert_close(votes[4], torch.tensor([[1.0, near, math.exp(-2)]]))
-    assert votes[1].argmax() == 0
-    assert votes[3].argmax() == 1  # two near neighbours outvote the nearest
+    torch.testing.assert_close(votes[1, 0.5], torch.tensor([[1.0, 0.0, 0.0]]))
+    torch.testing.assert_close(votes[3, 0.5], torch.tensor([[1.0, near, 0.0]]))
+    torch.testing.assert_close(votes[4, 0.5], torch.tensor([[1.0, near, math.exp(-2)]]))
+    colder = math.exp(-2) + math.exp(-4)  # exp((cosine - 1) / 0.1)
+    torch.testing.assert_close(votes[3, 0.1], torch.tensor([[1.0, colder, 0.0]]))
+    assert votes[3, 0.1].argmax() == 0  # when it is cold, the nearest decides
+    assert votes[1, 0.5].argmax() == 0
+    assert votes[3, 0.5].argmax() == 1  # two near neighbours outvote the nearest
 
 
 def test_blocks_find_what_a_full_sort_finds():
@@ -40,9 +43,9 @@ def test_order_of_the_training_images_does_not_matter():
     torch.manual_seed(1)
     query, bank, labels = torch.randn(6, 8), torch.randn(30, 8), torch.randint(0, 3, (30,))
     order = torch.randperm(30)
-    asked = {"classes": 3, "ks": [5], "temperature": 0.07}
-    one = weighted_knn(query, bank, labels, **asked)[5]
-    other = weighted_knn(query, bank[order], labels[order], **asked)[5]
+    asked = {"classes": 3, "settings": [(5, 0.07)]}
+    one = weighted_knn(query, bank, labels, **asked)[5, 0.07]
+    other = weighted_knn(query, bank[order], labels[order], **asked)[5, 0.07]
     torch.testing.assert_close(one, other)
 
 
@@ -50,8 +53,8 @@ def test_order_of_the_training_images_does_not_matter():
 def test_votes_stay_finite_at_any_temperature(temperature):
     torch.manual_seed(2)
     votes = weighted_knn(
-        torch.randn(4, 3), torch.randn(9, 3), torch.arange(9) % 2, classes=2, ks=[9], temperature=temperature
-    )[9]
+        torch.randn(4, 3), torch.randn(9, 3), torch.arange(9) % 2, classes=2, settings=[(9, temperature)]
+    )[9, temperature]
     assert votes.isfinite().all()
     assert (votes.sum(dim=1) >= 1).all()
 
@@ -60,6 +63,6 @@ def test_random_labels_score_chance():
     generator = torch.Generator().manual_seed(3)
     bank, query = torch.randn(2000, 16, generator=generator), torch.randn(2000, 16, generator=generator)
     labels, truth = (torch.randint(0, 4, (2000,), generator=generator) for _ in range(2))
-    votes = weighted_knn(query, bank, labels, classes=4, ks=[20], temperature=0.07)[20]
+    votes = weighted_knn(query, bank, labels, classes=4, settings=[(20, 0.07)])[20, 0.07]
     right = float((votes.argmax(dim=1) == truth).float().mean())
     assert abs(right - 0.25) < 4 * math.sqrt(0.25 * 0.75 / 2000)
