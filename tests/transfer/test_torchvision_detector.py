@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from goodviews.hub.encoder import Encoder, Preprocessing, build_backbone
@@ -13,6 +14,7 @@ from goodviews.transfer.detection import DetectionSettings
 from goodviews.transfer.torchvision_detector import build_detector
 from goodviews.transfer.torchvision_parts import ExactAnchors, L1Proposals, RegionAlign, region_losses
 from goodviews.transfer.torchvision_training import parameter_groups
+from goodviews.transfer.trained_detector import TorchvisionDetector
 
 VOC = DetectionSettings()
 C4 = replace(VOC, masks=True)
@@ -130,6 +132,17 @@ def test_boxes_and_masks_of_c4_share_one_pass_over_the_regions():
     assert sorted(losses) == ["loss_box_reg", "loss_classifier", "loss_mask", "loss_objectness", "loss_rpn_box_reg"]
     assert losses["loss_mask"].item() == pytest.approx(np.log(2), rel=0.1)  # nothing is learned yet
     assert network.roi_heads.box_head.norm.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("settings", [VOC, C4, INFOMIN], ids=["boxes", "c4", "infomin"])
+@pytest.mark.parametrize("size", [(90, 60), (300, 3), (1, 1)])
+def test_a_photo_in_which_nothing_is_found_is_no_error(settings: DetectionSettings, size: tuple[int, int]):
+    torch.manual_seed(0)
+    settings = replace(settings, min_score=0.999, test_short_side_px=64, long_side_px=96, proposals=(9, 9))
+    network = build_detector(build_backbone("test_resnet"), PLAIN, 2, settings)
+    found = TorchvisionDetector(network, ("cat", "dog"), "test_resnet", PLAIN, settings).detect(Image.new("RGB", size))
+    assert (found.boxes.shape, found.names) == ((0, 4), ())
+    assert found.masks == (() if settings.masks else None)
 
 
 def test_region_losses_by_hand():
