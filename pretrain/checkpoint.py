@@ -4,7 +4,9 @@ One file, replaced in one step, so a run killed at any moment finds the last com
 every one of them comes from (seed, step) or (seed, epoch, sample, view).
 """
 
+import logging
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from ..hub.errors import ArtifactError, GoodviewsError
 from .memory_bank import MemoryBank
 from .momentum import KeyQueue, MomentumPair
 from .networks import TrainedNetwork
+
+log = logging.getLogger(__name__)
 
 FORMAT = 2
 FILE = "checkpoint.pt"
@@ -74,12 +78,7 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        content = torch.load(path, map_location=next(state.network.parameters()).device, weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise ArtifactError(f"{path} cannot be read ({type(error).__name__}); start again with --overwrite.") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ArtifactError(f"{path} is not a checkpoint of this goodviews; start again with --overwrite.")
+    content = _read(path, state)
     _put_back(state.network, content["query"], path)
     if state.pair is not None:
         _put_back(state.pair.key, content["key"], path)
@@ -90,6 +89,74 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
         state.scaler.load_state_dict(content["scaler"])
     state.step = content["step"]
     return content["monitor"]
+
+
+def inherit(state: RunState, folder: Path) -> None:
+    """Put a checkpoint of another run into a new one: what it learned and its optimiser's running sums.
+
+    The step stays 0, and the optimiser's settings stay those of the new run's recipe. A memory of other images, or of
+    another size, starts anew.
+
+    Raises:
+        ArtifactError: the file is damaged, or of another architecture or method.
+    """
+    path = folder / FILE
+    content = _read(path, state)
+    _put_back(state.network, content["query"], path)
+    if state.pair is not None:
+        _put_back(state.pair.key, content["key"] or {}, path)
+    _inherit_memory(state, content["memory"])
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in _groups(state)]
+    try:
+        state.optimizer.load_state_dict(content["optimizer"])
+    except (ValueError, KeyError) as error:
+        raise ArtifactError(f"{path} is of another optimiser: {error}; continue with the same kind.") from None
+    for group, setting in zip(_groups(state), settings, strict=True):
+        group.update(setting)
+    if state.scaler is not None and content["scaler"] is not None:
+        state.scaler.load_state_dict(content["scaler"])
+
+
+def copy(folder: Path, out: Path) -> Path:
+    """Put a checkpoint into another folder, whole.
+
+    Raises:
+        GoodviewsError: the disk refuses.
+    """
+    path, partial = out / FILE, out / f"{FILE}.partial"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / FILE, partial)
+        partial.replace(path)
+    except OSError as error:
+        shutil.rmtree(out, ignore_errors=True)
+        raise GoodviewsError(f"The run's state could not be copied to {out} ({error.strerror}); free space.") from error
+    return path
+
+
+def _inherit_memory(state: RunState, before: dict[str, Any] | None) -> None:
+    if state.memory is None:
+        return
+    if before is None or before["rows"].shape != state.memory.rows.shape:
+        log.info("what the earlier run remembered of images does not fit this one; its memory starts anew")
+        return
+    if isinstance(state.memory, MemoryBank):
+        log.info("rows of the memory bank are taken over by position: continue with the same images, or they mislead")
+    state.memory.restore(before)
+
+
+def _groups(state: RunState) -> list[dict[str, Any]]:
+    return state.optimizer.param_groups
+
+
+def _read(path: Path, state: RunState) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location=next(state.network.parameters()).device, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise ArtifactError(f"{path} cannot be read ({type(error).__name__}); start again with --overwrite.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ArtifactError(f"{path} is not a checkpoint of this goodviews; start again with --overwrite.")
+    return content
 
 
 def _write(content: dict[str, Any], path: Path) -> None:

@@ -209,6 +209,25 @@ def clsa_symmetric_200() -> Recipe:
     return replace(clsa_200(), name="clsa_symmetric_200", objective=SymmetricClsa())
 
 
+def clsa_imagenette() -> Recipe:
+    """The backbone, crops, budget, queue and rate of moco_v2_imagenette; views and objective of CLSA, one strong crop.
+
+    Ours, not published, to be held against the benchmark named there. The strong crop's side is in proportion.
+    """
+    whole, part = RandomResizedCrop(128, (0.2, 1.0)), RandomResizedCrop(56, (0.086, 0.429))
+    return replace(
+        clsa_200(),
+        name="clsa_imagenette",
+        architecture="resnet18",
+        views=clsa_views(whole, weak=[whole], strong=[part]),
+        objective=Clsa(weak=("weak_128",), strong=("strong_56",)),
+        optimizer=Sgd(lr=0.06, momentum=0.9, weight_decay=5e-4),
+        epochs=800,
+        slow=KeyNetwork(momentum=0.99, group=32),
+        memory=Queue(4096),
+    )
+
+
 def clsa_imagenette_cpu() -> Recipe:
     """For some 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
 

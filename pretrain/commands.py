@@ -32,6 +32,8 @@ def pretrain(
     tensorboard: bool = False,
     accumulate: int = 1,
     compile: bool = False,
+    continue_from: Path | None = None,
+    keep_training: bool = False,
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -60,6 +62,9 @@ def pretrain(
         accumulate: parts in which a batch goes through the network, for less memory. Weights and queue change once a
             step; batch norm, and what an objective compares within a batch, sees a part only.
         compile: let torch.compile make the backbone faster; the first step then takes minutes.
+        continue_from: start from this encoder folder, which must have training/ in it, instead of from random weights:
+            a new run, with a schedule of its own, for more epochs or other data. Give another --seed to see new views.
+        keep_training: at the end put the whole state into RUN/encoder/training, so that others can continue from it.
         resume: continue the run in RUN from its last checkpoint.
         overwrite: start anew where RUN exists.
     """
@@ -94,6 +99,8 @@ def pretrain(
             tensorboard=tensorboard,
             accumulate=accumulate,
             compile=compile,
+            continue_from=continue_from,
+            keep_training=keep_training,
             observe=bar.show,
         )
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}")

@@ -19,7 +19,7 @@ from ..hub import artifact
 from ..hub.encoder import Encoder, Origin
 from ..hub.errors import GoodviewsError
 from ..hub.provenance import commit
-from . import checkpoint, published
+from . import checkpoint, continued, published
 from .activations import kept_for_backward, said
 from .data import Batch
 from .kept import Keep
@@ -59,6 +59,8 @@ def pretrain(
     tensorboard: bool = False,
     accumulate: int = 1,
     compile: bool = False,
+    continue_from: Path | None = None,
+    keep_training: bool = False,
     observe: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Train an encoder on a folder of images and write it to OUT/encoder.
@@ -82,6 +84,8 @@ def pretrain(
             meets the queue as it was before the step; keys join it, and weights move, once a step. Batch norm, and
             what an objective compares within a batch, sees a part only.
         compile: let torch.compile make the backbone faster; the first step takes minutes.
+        continue_from: an encoder folder with training/ to start from, instead of from random weights (see continued).
+        keep_training: put the whole state into OUT/encoder/training at the end, to continue from.
         observe: called with the newest figures.
 
     Returns:
@@ -108,6 +112,8 @@ def pretrain(
             tensorboard=tensorboard,
             accumulate=accumulate,
             compile=compile,
+            continue_from=continue_from,
+            keep_training=keep_training,
         ),
         observe,
     )
@@ -145,6 +151,8 @@ def _learn(run: Run, stop: StopRequest) -> None:
             if must_save:
                 _save(run)
     _save(run)
+    if run.keep_training and run.accelerator.is_main_process:
+        continued.keep_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
 
 
 def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:
@@ -275,6 +283,7 @@ def _encoders(run: Run) -> dict[str, Encoder]:
         dataset=run.dataset,
         epochs=round(run.epoch, 4),
         commit=commit(),
+        parent=run.parent,
         metrics=knn,
     )
     found = published.backbones(run.state.network, run.recipe).items()

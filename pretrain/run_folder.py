@@ -41,6 +41,7 @@ class Identity:
     precision: str
     accumulate: int
     compile: bool
+    parent: str | None
 
 
 def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool) -> None:

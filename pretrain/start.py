@@ -19,6 +19,7 @@ from . import checkpoint, parts, run_folder
 from .board import Board, summary_writer
 from .checkpoint import RunState
 from .collapse import CollapseWatch
+from .continued import parent_of, start_from
 from .data import ViewLoader
 from .device_crops import PhotosOnDevice
 from .finite import FiniteWatch
@@ -55,6 +56,8 @@ class Request:
     tensorboard: bool
     accumulate: int
     compile: bool
+    continue_from: Path | None
+    keep_training: bool
 
 
 @dataclass
@@ -66,6 +69,8 @@ class Run:
     seed: int
     save_every: int | None
     accumulate: int
+    keep_training: bool
+    parent: str | None
     images: Data
     dataset: dict[str, Any]
     accelerator: Accelerator
@@ -106,20 +111,23 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     _check_accumulation(recipe, request.accumulate, world)
     if accelerator.is_main_process:
         _warn_of_memory(recipe, len(images.train))
+    parent = parent_of(request.continue_from) if request.continue_from is not None else None
     dataset = images.train.describe() | describe_kept(request.keep, request.keep_px)
     identity = run_folder.Identity(
-        describe(recipe), dataset, request.seed, arithmetic, request.accumulate, request.compile
+        describe(recipe), dataset, request.seed, arithmetic, request.accumulate, request.compile, parent
     )
     run_folder.check(request.out, identity, resume=request.resume, overwrite=request.overwrite)
     network = parts.build(recipe, request.seed, accelerator.device, world=world)
     if request.tensorboard:
         summary_writer()  # that it is missing is said before anything is written
     kept = _keep(request, images.train, accelerator)
+    built = parts.assemble(recipe, network, accelerator, images=len(images.train), seed=request.seed)
+    if request.continue_from is not None:  # also when resumed: the run may have been killed before its first checkpoint
+        start_from(request.continue_from, built.state)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not request.resume:
         run_folder.begin(request.out, identity)
 
-    built = parts.assemble(recipe, network, accelerator, images=len(images.train), seed=request.seed)
     if request.compile:
         _compile(built.state)
     loader = ViewLoader(
@@ -153,6 +161,8 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         request.seed,
         request.save_every,
         request.accumulate,
+        request.keep_training,
+        parent,
         images,
         dataset,
         accelerator,
@@ -186,9 +196,10 @@ def _check_accumulation(recipe: Recipe, parts: int, world: int) -> None:
 
 def _compile(state: RunState) -> None:
     """The backbones, in place: their tensors' names, and with them checkpoints, stay as they are."""
-    state.network.backbone.compile(backend=COMPILER)
-    if state.pair is not None:
-        state.pair.key.backbone.compile(backend=COMPILER)
+    for network in (state.network, None if state.pair is None else state.pair.key):
+        for backbone in (getattr(network, "backbone", None), getattr(network, "chroma", None)):
+            if backbone is not None:
+                backbone.compile(backend=COMPILER)
 
 
 def _queue_size(recipe: Recipe) -> int:
