@@ -43,7 +43,10 @@ def draw_classes(found: ByClass, path: Path, *, title: str) -> None:
     """Writes a bar for the score of each class, the best on top, and a line at their mean; there must be one."""
     ranked = sorted(found.scores, key=lambda name: (-found.scores[name], name))
     scores, objects = [found.scores[name] for name in ranked], {one.name: one.objects for one in found.curves}
-    figure = Figure(figsize=(7.6, 1.6 + 0.24 * len(ranked)), layout=ConstrainedLayoutEngine(h_pad=0.08))
+    figure = Figure(
+        figsize=(7.6, 1.6 + (0.24 if len(ranked) <= 40 else 0.19) * len(ranked)),
+        layout=ConstrainedLayoutEngine(h_pad=0.08),
+    )
     axes = figure.subplots()
     places, mean = range(len(ranked)), sum(scores) / len(scores)
     axes.barh(places, scores, height=0.62, color=OURS, zorder=2)
@@ -56,7 +59,9 @@ def draw_classes(found: ByClass, path: Path, *, title: str) -> None:
     axes.set_xlim(0, max(5.0, 1.12 * scores[0]))
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
     means = f"; dashed: the mean, {mean:.1f}" if len(ranked) > 1 else ""
-    axes.set_xlabel(f"{found.metric}, %; in brackets the objects to find{means}", fontsize=9, color=INK)
+    axes.set_xlabel(
+        f"{found.metric.replace('_', ' ')}, %; in brackets the objects to find{means}", fontsize=9, color=INK
+    )
     _plain(axes)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     figure.savefig(path, dpi=110)

@@ -137,7 +137,7 @@ def _draw(name: str, scored: Scored, found: Sequence[Detections], data: Detectio
     from .drawing import draw_samples
 
     def title(metric: str) -> str:
-        return f"{name}: {metric} {scored.metrics[metric]:.1f} % on {len(data.test)} test photos"
+        return f"{name}: {metric.replace('_', ' ')} {scored.metrics[metric]:.1f} % on {len(data.test)} test photos"
 
     page = draw_samples(data.test, found, data.classes, title=title(scored.primary))
     page.save(folder / "samples.png", optimize=True)
