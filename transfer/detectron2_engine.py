@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,18 +38,21 @@ from .plain_scores import plain_scores
 from .training_run import STATE_EVERY_S
 
 try:
-    import detectron2
-    from detectron2.config import CfgNode, get_cfg
-    from detectron2.data import detection_utils
-    from detectron2.data import transforms as T
-    from detectron2.engine import launch
-    from detectron2.layers import get_norm
-    from detectron2.modeling import ROI_HEADS_REGISTRY, build_model
-    from detectron2.modeling.roi_heads import Res5ROIHeads
-    from detectron2.solver import build_optimizer
-    from detectron2.structures import BoxMode
-    from detectron2.utils import comm
-    from detectron2.utils.events import EventStorage
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # it is older than torch
+        import detectron2
+        from detectron2.config import CfgNode, get_cfg
+        from detectron2.data import detection_utils
+        from detectron2.data import transforms as T
+        from detectron2.engine import launch
+        from detectron2.layers import get_norm
+        from detectron2.modeling import ROI_HEADS_REGISTRY, build_model
+        from detectron2.modeling.roi_heads import Res5ROIHeads
+        from detectron2.solver import build_optimizer
+        from detectron2.structures import BoxMode
+        from detectron2.utils import comm
+        from detectron2.utils.events import EventStorage
+    warnings.filterwarnings("ignore", "torch.meshgrid: in an upcoming release", UserWarning)  # as above
 except ImportError as error:
     raise UsageError(
         f"detectron2 cannot be imported ({error}). It must be built for the torch that is installed, as `goodviews "

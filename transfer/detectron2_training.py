@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,10 @@ def _distributed(network: nn.Module, world: int) -> nn.Module:
     if world == 1:
         return network
     device = next(network.parameters()).device
-    return DistributedDataParallel(network, [device] if device.type == "cuda" else None, broadcast_buffers=False)
+    device_ids = [device.index] if device.type == "cuda" else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)  # its successor is too new
+        return DistributedDataParallel(network, device_ids=device_ids, broadcast_buffers=False)
 
 
 def _seeded(batches: Iterator[Any], seed: int, start: int) -> Iterator[Any]:
@@ -128,7 +132,7 @@ def _over_processes(row: Row, network: nn.Module) -> Row:
     _, world = rank_and_world()
     if world == 1:
         return row
-    values = torch.tensor(list(row.values()), device=next(network.parameters()).device)
+    values = torch.tensor(list(row.values()), dtype=torch.float64, device=next(network.parameters()).device)
     dist.all_reduce(values)
     return dict(zip(row, (values / world).tolist()))
 
