@@ -217,13 +217,16 @@ def test_it_trains_finds_and_is_loaded_again(
     assert found.masks == once_more.masks
 
 
-def test_a_run_is_a_function_of_its_seed(detectron2_engine: ModuleType, squares: DetectionData, resnet50: Encoder):
+def test_a_run_is_a_function_of_its_seed_whatever_the_workers(
+    detectron2_engine: ModuleType, squares: DetectionData, resnet50: Encoder
+):
     engine, short = detectron2_engine.Detectron2Engine(), replace(C4, iterations=1, precise_bn_iterations=1)
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
     once, twice, other = (
-        weights(engine.fine_tune(resnet50, squares, short, seed=seed)[0].network) for seed in (0, 0, 1)
+        weights(engine.fine_tune(resnet50, squares, short, seed=seed, workers=workers)[0].network)
+        for seed, workers in ((0, 0), (0, 1), (1, 0))
     )
     assert torch.equal(torch.rand(2), expected), "the caller's own random numbers were used"
     assert not differing(once, twice)
