@@ -3,7 +3,8 @@
 RUN/recipe.json     the resolved recipe, the data's description, seed, precision, command, commit, hardware, libraries
 RUN/metrics.jsonl   the losses, the learning rate and the speed; online kNN
 RUN/state/          the checkpoint, for --resume only
-RUN/encoder/        what the run has learned, as of its last checkpoint: this is published (CMC: also RUN/encoder_chroma/)
+RUN/encoder/        what the run has learned, as of its last checkpoint: this is published
+RUN/encoder_chroma/ beside it for methods of two branches, whose first is RUN/encoder
 RUN/skipped.txt     images that could not be read, if any
 RUN/tensorboard/    the lines of metrics.jsonl once more, if asked for
 RUN/bad_batch.pt    the images whose loss was no number, if that ended the run; bad_batch_RANK.pt of several processes
