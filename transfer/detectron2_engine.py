@@ -29,13 +29,13 @@ from .detection import DetectionSettings, EngineName, Row
 from .detectron2_detector import Detectron2Detector, find, load
 from .detectron2_settings import C4_HEADS, Configuration, configuration
 from .detectron2_start import fill, shapes
-from .detectron2_training import rank_and_world, train
+from .detectron2_training import train
 from .detectron2_weights import shape_of
 from .labelled_photos import DetectionData, LabelledPhoto, Mask, Rle, read_photo
 from .photo_batches import trainable
 from .photo_order import PhotoOrder, drawn
 from .plain_scores import plain_scores
-from .training_run import STATE_EVERY_S
+from .training_run import STATE_EVERY_S, rank_and_world
 
 try:
     with warnings.catch_warnings():

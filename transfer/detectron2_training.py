@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from .detection import DetectionSettings, Row
@@ -20,21 +17,19 @@ from .training_run import (
     Meter,
     check_loss,
     continued,
+    distributed,
     diverged,
     log_row,
+    over_processes,
     private_randomness,
     progress_bar,
+    rank_and_world,
     save_state,
     seed_iteration,
     window_of,
 )
 
 Batches = Callable[[int, int], Iterator[Any]]  # those of iterations start to stop, counted from 0
-
-
-def rank_and_world() -> tuple[int, int]:
-    """Which process this is, of how many."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def train(
@@ -73,7 +68,7 @@ def train(
     rank, world = rank_and_world()
     stop, window = settings.iterations, window_of(settings.iterations)
     start, rows = continued(state, network, optimizer)
-    model = _distributed(network.train(), world)
+    model = distributed(network.train(), world)
     saved_s, meter = time.monotonic(), Meter(settings.batch_size)
     with private_randomness(network), progress_bar(start, stop, progress and rank == 0) as advance:
         for done, batch in enumerate(_seeded(batches(start, stop), seed, start), start + 1):
@@ -83,7 +78,7 @@ def train(
             is_looked_at = evaluate_every > 0 and done % evaluate_every == 0 and done < stop
             if done % window and done < stop and not is_looked_at:
                 continue
-            rows.append({"iteration": done, **_over_processes(meter.means(), network), "lr": rate})
+            rows.append({"iteration": done, **over_processes(meter.means(), network), "lr": rate})
             check_loss(rows[-1])
             if is_looked_at:
                 rows[-1] |= _evaluated(model, network, batches, settings, seed, evaluate)
@@ -95,16 +90,6 @@ def train(
                 saved_s = time.monotonic()
         _measure_batch_norm(model, batches, settings, seed)
     return rows
-
-
-def _distributed(network: nn.Module, world: int) -> nn.Module:
-    if world == 1:
-        return network
-    device = next(network.parameters()).device
-    device_ids = [device.index] if device.type == "cuda" else None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)  # its successor is too new
-        return DistributedDataParallel(network, device_ids=device_ids, broadcast_buffers=False)
 
 
 def _seeded(batches: Iterator[Any], seed: int, start: int) -> Iterator[Any]:
@@ -126,15 +111,6 @@ def _step(model: nn.Module, optimizer: Optimizer, batch: Any, rate: float, done:
     torch.stack(list(losses.values())).sum().backward()
     optimizer.step()
     return {name: loss.detach() for name, loss in losses.items()}
-
-
-def _over_processes(row: Row, network: nn.Module) -> Row:
-    _, world = rank_and_world()
-    if world == 1:
-        return row
-    values = torch.tensor(list(row.values()), dtype=torch.float64, device=next(network.parameters()).device)
-    dist.all_reduce(values)
-    return dict(zip(row, (values / world).tolist()))
 
 
 def _evaluated(

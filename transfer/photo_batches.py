@@ -33,9 +33,14 @@ def batches(
     start: int = 0,
     stop: int,
     workers: int = 0,
+    rank: int = 0,
+    world: int = 1,
 ) -> Iterator[list[Sample]]:
-    """Batches `start` to `stop`, the same whatever the start and the workers; every photo must be `trainable`."""
-    order = PhotoOrder(photos, settings.batch_size, seed, start, stop)
+    """Batches `start` to `stop`, the same whatever the start and the workers; every photo must be `trainable`.
+
+    Process `rank` of `world` gets its share of each batch.
+    """
+    order = PhotoOrder(photos, settings.batch_size // world, seed, start, stop, rank, world)
     data = _TrainingPhotos(photos, classes, settings, seed)
     yield from DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=list)
 

@@ -1,7 +1,7 @@
 """Training a detector on torchvision: steps, rows, the state of a stopped run, batch norm measured at the end."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from ..hub.errors import UsageError
 from .detection import DetectionSettings, Row
 from .labelled_photos import LabelledPhoto
 from .photo_batches import Sample, batches, trainable
@@ -17,9 +18,12 @@ from .training_run import (
     Meter,
     check_loss,
     continued,
+    distributed,
     log_row,
+    over_processes,
     private_randomness,
     progress_bar,
+    rank_and_world,
     save_state,
     seed_iteration,
     window_of,
@@ -42,6 +46,9 @@ def fine_tune(
 ) -> list[Row]:
     """Trains `network` in place, on the device it is on, then measures its batch norm statistics anew.
 
+    In a process group of torch.distributed each process trains on its share of every batch and all end with the same
+    weights; batch norm sees the photos of all processes on GPUs, and those of its own process on the CPU.
+
     Args:
         network: from `build_detector`.
         photos: those without an object that can be trained on are left out, as detectron2 does; a crowd cannot.
@@ -60,27 +67,31 @@ def fine_tune(
         GoodviewsError: a loss is no longer finite.
         DataError: a photo is damaged.
     """
+    rank, world = rank_and_world()
     photos = trainable(photos)
+    model = _together(network, settings, world)
     optimizer = SGD(parameter_groups(network, settings), lr=settings.lr, momentum=settings.momentum)
     start, rows = continued(state, network, optimizer)
     window = window_of(settings.iterations)
     every_s = STATE_EVERY_S if state_every_s is None else state_every_s
     saved_s, meter = time.monotonic(), Meter(settings.batch_size)
-    with private_randomness(network), progress_bar(start, settings.iterations, progress) as advance:
-        source = batches(photos, classes, settings, seed=seed, start=start, stop=settings.iterations, workers=workers)
+    with private_randomness(network), progress_bar(start, settings.iterations, progress and rank == 0) as advance:
+        source = _batches(photos, classes, settings, seed, start, settings.iterations, workers)
         for done, batch in enumerate(source, start + 1):
-            seed_iteration(seed, done)
-            meter.add(_step(network, optimizer, batch, settings.learning_rate(done - 1)))
+            seed_iteration(seed, done, rank)
+            meter.add(_step(model, optimizer, batch, settings.learning_rate(done - 1)))
             advance(meter.images_per_s)
             if done % window and done < settings.iterations:
                 continue
-            rows.append({"iteration": done, **meter.means(), "lr": settings.learning_rate(done - 1)})
+            means = over_processes(meter.means(), network)
+            rows.append({"iteration": done, **means, "lr": settings.learning_rate(done - 1)})
             check_loss(rows[-1])
-            log_row(rows[-1], settings.iterations)
-            if state is not None and time.monotonic() - saved_s >= every_s:
+            if rank == 0:
+                log_row(rows[-1], settings.iterations)
+            if rank == 0 and state is not None and time.monotonic() - saved_s >= every_s:
                 save_state(state, rows, network, optimizer)
                 saved_s = time.monotonic()
-        _measure_batch_norm(network, photos, classes, settings, seed=seed, workers=workers)
+        _measure_batch_norm(model, photos, classes, settings, seed=seed, workers=workers)
     return rows
 
 
@@ -94,6 +105,30 @@ def parameter_groups(network: nn.Module, settings: DetectionSettings) -> list[di
         {"params": [value for value in values if id(value) not in norms], "weight_decay": settings.weight_decay},
         {"params": [value for value in values if id(value) in norms], "weight_decay": 0.0},
     ]
+
+
+def _together(network: nn.Module, settings: DetectionSettings, world: int) -> nn.Module:
+    """What the processes train, with shared batch norm where PyTorch has it."""
+    if settings.batch_size % world:
+        raise UsageError(f"A batch of {settings.batch_size} photos cannot be shared by {world} processes.")
+    if world > 1 and next(network.parameters()).device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return distributed(network, world)
+
+
+def _batches(
+    photos: Sequence[LabelledPhoto],
+    classes: Sequence[str],
+    settings: DetectionSettings,
+    seed: int,
+    start: int,
+    stop: int,
+    workers: int,
+) -> Iterator[list[Sample]]:
+    """Those of this process."""
+    rank, world = rank_and_world()
+    share = {"rank": rank, "world": world}
+    return batches(photos, classes, settings, seed=seed, start=start, stop=stop, workers=workers, **share)
 
 
 def _step(network: nn.Module, optimizer: Optimizer, batch: list[Sample], rate: float) -> dict[str, Tensor]:
@@ -128,9 +163,9 @@ def _measure_batch_norm(
         layer.reset_running_stats()
         layer.momentum = None  # PyTorch's sign for a cumulative mean
     start, stop = settings.iterations, settings.iterations + settings.precise_bn_iterations
-    source = batches(photos, classes, settings, seed=seed, start=start, stop=stop, workers=workers)
-    for number, batch in enumerate(source, start + 1):
-        seed_iteration(seed, number)
+    rank, _ = rank_and_world()
+    for number, batch in enumerate(_batches(photos, classes, settings, seed, start, stop, workers), start + 1):
+        seed_iteration(seed, number, rank)
         network.train()(*_on_device(batch, network))
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum

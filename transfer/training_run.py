@@ -9,6 +9,7 @@ import logging
 import math
 import pickle
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from ..hub.atomic import write_bytes
@@ -28,6 +31,32 @@ from .detection import Row
 STATE_EVERY_S = 300.0
 
 log = logging.getLogger(__name__)
+
+
+def rank_and_world() -> tuple[int, int]:
+    """Which process this is, of how many."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def over_processes(row: Row, network: nn.Module) -> Row:
+    """Means of what each process has in its row."""
+    _, world = rank_and_world()
+    if world == 1:
+        return row
+    values = torch.tensor(list(row.values()), dtype=torch.float64, device=next(network.parameters()).device)
+    dist.all_reduce(values)
+    return dict(zip(row, (values / world).tolist()))
+
+
+def distributed(network: nn.Module, world: int) -> nn.Module:
+    """What `world` processes train with shared gradients: `network` itself where there is one."""
+    if world == 1:
+        return network
+    device = next(network.parameters()).device
+    device_ids = [device.index] if device.type == "cuda" else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)  # its successor is too new
+        return DistributedDataParallel(network, device_ids=device_ids, broadcast_buffers=False)
 
 
 class Meter:

@@ -262,6 +262,45 @@ def test_a_killed_run_that_continues_ends_as_an_unbroken_one(small: Encoder, dev
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+TOGETHER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+import torch.distributed as dist
+from test_torchvision_engine import TINY, engine, small_encoder, tiny_detector
+from goodviews.transfer.voc import read_voc
+
+data, folder, rank = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=2)
+voc, network = read_voc(data), tiny_detector(small_encoder())
+rows = engine.fine_tune(network, voc.train, voc.classes, TINY, seed=0, state=folder / "state.pt", state_every_s=0)
+torch.save({"rows": rows, "weights": dict(network.named_parameters())}, folder / f"{rank}.pt")
+"""
+
+
+def test_processes_train_one_detector_together(devkit: Path, tmp_path: Path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    words = [sys.executable, "-c", TOGETHER, str(devkit), str(tmp_path)]
+    started = [subprocess.Popen([*words, str(rank)], env=environment, stderr=subprocess.PIPE) for rank in (0, 1)]
+    ends = [process.communicate(timeout=300)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], ends
+    one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert all(torch.equal(value, other["weights"][name]) for name, value in one["weights"].items())
+    assert [row["loss"] for row in one["rows"]] == [row["loss"] for row in other["rows"]]
+    alone = tiny_detector(small_encoder())
+    assert any(not torch.equal(value, one["weights"][name]) for name, value in alone.named_parameters())
+
+
+def test_processes_see_each_photo_of_a_pass_once(devkit: Path):
+    voc = read_voc(devkit)
+    shares = [list(batches(voc.train, voc.classes, TINY, seed=0, stop=3, rank=rank, world=2)) for rank in (0, 1)]
+    seen = [photo for share in shares for batch in share for photo, _ in batch]
+    assert [len(batch) for batch in shares[0]] == [1, 1, 1]
+    assert len(seen) == len(voc.train)
+    assert not any(a.shape == b.shape and torch.equal(a, b) for i, a in enumerate(seen) for b in seen[:i])
+
+
 def test_squares_are_learned(small: Encoder, devkit: Path, tmp_path):
     settings = replace(TINY, iterations=40, lr_steps=(32,), warmup_iterations=4, lr=0.02, precise_bn_iterations=4)
     report = replace(tiny_task(), measure=settings).run(small, devkit, tmp_path / "run")
