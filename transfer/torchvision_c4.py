@@ -14,16 +14,8 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from .torchvision_masks import MASK_CHANNELS, MaskLayers
-from .torchvision_parts import (
-    STRIDES,
-    AsGiven,
-    RegionAlign,
-    Regions,
-    class_and_box_layers,
-    copied_resnet,
-    proposal_network,
-    stage_channels,
-)
+from .torchvision_parts import STRIDES, AsGiven, copied_resnet, proposal_network, stage_channels
+from .torchvision_regions import RegionAlign, Regions, class_and_box_layers
 
 if TYPE_CHECKING:
     from ..hub.preprocessing import Preprocessing

@@ -1,6 +1,7 @@
 """The published detectors around an encoder, from torchvision's public parts; `DIFFERENCES` lists what is not as there.
 
-`torchvision_c4` and `torchvision_fpn` hold the networks, `torchvision_parts` and `torchvision_masks` what they share.
+`torchvision_c4` and `torchvision_fpn` hold the networks; `torchvision_parts`, `torchvision_regions` and
+`torchvision_masks` what they share.
 """
 
 from __future__ import annotations

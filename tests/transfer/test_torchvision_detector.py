@@ -12,7 +12,8 @@ from goodviews.hub.encoder import Encoder, Preprocessing, build_backbone
 from goodviews.hub.errors import UsageError
 from goodviews.transfer.detection import DetectionSettings
 from goodviews.transfer.torchvision_detector import build_detector
-from goodviews.transfer.torchvision_parts import ExactAnchors, L1Proposals, RegionAlign, region_losses
+from goodviews.transfer.torchvision_parts import ExactAnchors, L1Proposals
+from goodviews.transfer.torchvision_regions import RegionAlign, region_losses
 from goodviews.transfer.torchvision_training import parameter_groups
 from goodviews.transfer.trained_detector import TorchvisionDetector
 
