@@ -206,3 +206,59 @@ def test_clsa_in_two_processes_has_the_losses_and_keys_of_one_with_the_same_batc
     ]
     torch.testing.assert_close(queues[0]["rows"], queues[1]["rows"], rtol=1e-3, atol=1e-4)
     assert queues[0]["pointer"] == queues[1]["pointer"]
+
+
+STOPPED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from accelerate import PartialState
+from goodviews.pretrain import loop
+from goodviews.pretrain.choose import choose
+
+torch.set_num_threads(1)
+data, out = Path(sys.argv[1]), Path(sys.argv[2])
+step, runs = loop._step, []
+
+def step_or_stop(run, batches):
+    if run.state.step == 3:
+        raise KeyboardInterrupt
+    return step(run, batches)
+
+def state(run):
+    kept = run.state
+    content = {"query": kept.network.state_dict(), "key": dict(kept.pair.key.named_parameters())}
+    return content | {"queue": kept.memory.rows, "buffers": dict(kept.network.named_buffers())}
+
+if __name__ == "__main__":
+    recipe = replace(choose("infomin_smoke"), architecture="test_resnet", batch_size=8, epochs=3)
+    options = {"device": "cpu", "knn_every": 0, "accumulate": 2, "keep": "disk"}
+    loop._save, save = lambda run: (runs.append(run), save(run)), loop._save
+    loop.pretrain(recipe, data, out / "whole", **options)
+    whole = state(runs[-1])
+    loop._step = step_or_stop
+    try:
+        loop.pretrain(recipe, data, out / "broken", save_every=2, **options)
+    except KeyboardInterrupt:
+        pass
+    loop._step = step
+    loop.pretrain(recipe, data, out / "broken", resume=True, **options)
+    torch.save({"whole": whole, "broken": state(runs[-1])}, out / f"stopped{PartialState().process_index}.pt")
+"""
+
+
+def test_run_of_two_processes_continues_bit_for_bit_in_both(images, tmp_path, monkeypatch):
+    """In parts and from photos on disk, which one process decodes for both; batch norms' averages in both as well."""
+    monkeypatch.setenv("GOODVIEWS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    run_in_two_processes([tmp_path / "stopped.py", images, tmp_path])
+    states = [torch.load(tmp_path / f"stopped{rank}.pt", weights_only=True) for rank in range(2)]
+    for state in states:
+        for part in ("query", "key", "buffers"):
+            assert all(torch.equal(value, state["broken"][part][name]) for name, value in state["whole"][part].items())
+        assert torch.equal(state["whole"]["queue"], state["broken"]["queue"])
+    first, second = (state["whole"]["query"] for state in states)
+    own = states[0]["whole"]["buffers"]
+    assert all(torch.equal(value, second[name]) for name, value in first.items() if name not in own)
+    assert len(list((tmp_path / "cache" / "photos").iterdir())) == 1
