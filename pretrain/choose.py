@@ -16,6 +16,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "byol_40": byol.byol_40,
     "byol_clsa_300": clsa_elsewhere.byol_clsa_300,
     "byol_clsa_smoke": clsa_elsewhere.byol_clsa_smoke,
+    "byol_imagenette": byol.byol_imagenette,
     "byol_imagenette_cpu": byol.byol_imagenette_cpu,
     "byol_smoke": byol.byol_smoke,
     "clsa_200": clsa.clsa_200,
@@ -54,6 +55,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "simclr_1000": simclr.simclr_1000,
     "simclr_clsa_200": clsa_elsewhere.simclr_clsa_200,
     "simclr_clsa_smoke": clsa_elsewhere.simclr_clsa_smoke,
+    "simclr_imagenette": simclr.simclr_imagenette,
     "simclr_imagenette_cpu": simclr.simclr_imagenette_cpu,
     "simclr_smoke": simclr.simclr_smoke,
     "simclr_x2_1000": simclr.simclr_x2_1000,
@@ -67,6 +69,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "swav_800": swav.swav_800,
     "swav_b256_200": swav.swav_b256_200,
     "swav_b256_400": swav.swav_b256_400,
+    "swav_imagenette": swav.swav_imagenette,
     "swav_imagenette_cpu": swav.swav_imagenette_cpu,
     "swav_smoke": swav.swav_smoke,
 }

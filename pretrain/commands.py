@@ -20,6 +20,7 @@ def pretrain(
     out: Path,
     epochs: int | None = None,
     batch_size: int | None = None,
+    scale_lr: bool = False,
     set: Sequence[str] = (),
     workers: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -47,7 +48,8 @@ def pretrain(
             tar shards (FOLDER, FILE or "train-{000..146}.tar"), or hf:NAME[:SPLIT] of Hugging Face datasets.
         out: the RUN folder to make; the encoder goes to RUN/encoder.
         epochs: instead of the recipe's.
-        batch_size: images a step over all processes, instead of the recipe's; the learning rate is not scaled.
+        batch_size: images a step over all processes, instead of the recipe's; the learning rate stays as it is.
+        scale_lr: change the learning rate in proportion to the batch.
         set: change a field of the recipe, e.g. optimizer.lr=0.06; may be repeated.
         workers: processes that load images; by default one a core, at most 16.
         device: auto takes the GPU when there is one.
@@ -70,11 +72,13 @@ def pretrain(
     """
     from .choose import choose
     from .loop import pretrain as train
+    from .recipe import in_proportion
 
     changes = [*set]
     changes += [f"epochs={epochs}"] if epochs is not None else []
     changes += [f"batch_size={batch_size}"] if batch_size is not None else []
     resolved, published = choose(recipe, changes), choose(recipe)
+    resolved = in_proportion(resolved, published) if scale_lr else resolved
     is_first = os.environ.get("RANK", "0") == "0"
     console = Console(quiet=not is_first)
     for field, value in vars(resolved).items():
@@ -145,12 +149,15 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
 
 
 def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:
-    """The learning rate is for one batch size; a changed batch is pointed out, never answered by scaling."""
+    """The learning rate is for one batch size; a changed batch is pointed out, and answered by scaling if asked for."""
     lr, batch = resolved.optimizer.lr, resolved.batch_size
+    theirs, reference = published.optimizer.lr, published.batch_size
+    linear = theirs * batch / reference
+    if batch != reference and lr == linear:
+        return f"Learning rate {lr:g} for a batch of {batch}: the recipe's {theirs:g} for {reference}, scaled."
     said = f"Learning rate {lr:g} for a batch of {batch}, not scaled."
-    if batch != published.batch_size and lr == published.optimizer.lr:
-        linear = lr * batch / published.batch_size
-        said += f" The recipe's is for {published.batch_size}; in proportion: --set optimizer.lr={linear:g}."
+    if batch != reference and lr == theirs:
+        said += f" The recipe's is for {reference}; in proportion, {linear:g}: --scale-lr."
     return said
 
 

@@ -75,7 +75,7 @@ class Larc:
 
 @dataclass(frozen=True)
 class AdamW:
-    """Adam with decoupled weight decay, on matrices and convolutions only. No published recipe here uses it."""
+    """Adam with decoupled weight decay, on matrices and convolutions only."""
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)

@@ -1,6 +1,6 @@
 """A recipe: everything that decides what a run learns, as one frozen value that can be written down and compared."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -74,6 +74,18 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return value
+
+
+def in_proportion(recipe: Recipe, reference: Recipe) -> Recipe:
+    """With the reference's learning rate times the recipe's share of its batch: linear scaling, for who asks for it.
+
+    Raises:
+        UsageError: the recipe has a rate of its own already.
+    """
+    if recipe.optimizer.lr != reference.optimizer.lr:
+        raise UsageError("--scale-lr and --set optimizer.lr=... both decide the learning rate; give one of them.")
+    lr = reference.optimizer.lr * recipe.batch_size / reference.batch_size
+    return replace(recipe, optimizer=replace(recipe.optimizer, lr=lr))
 
 
 def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> None:

@@ -41,7 +41,18 @@ def test_changed_batch_with_an_unchanged_rate_is_pointed_out(images, tmp_path, c
     with pytest.raises(UsageError):
         cli.run([str(word) for word in words])
     printed = capsys.readouterr().out
-    assert "The recipe's is for 4; in proportion: --set optimizer.lr=0.48" in printed.replace("\n", "")
+    assert "The recipe's is for 4; in proportion, 0.48: --scale-lr." in printed.replace("\n", "")
+
+
+def test_rate_is_scaled_in_proportion_when_asked_and_that_is_said(images, tmp_path, capsys):
+    words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64, "--scale-lr"]
+    with pytest.raises(UsageError, match=r"takes 64 images"):
+        cli.run([str(word) for word in words])
+    printed = capsys.readouterr().out.replace("\n", " ")
+    assert "Learning rate 0.48 for a batch of 64: the recipe's 0.03 for 4, scaled." in printed
+    assert "lr=0.48" in printed
+    with pytest.raises(UsageError, match=r"both decide the learning rate"):
+        cli.run([str(word) for word in [*words, "--set", "optimizer.lr=1"]])
 
 
 def test_recipes_lists_the_whole_name_of_every_recipe_in_80_columns(capsys, monkeypatch):
