@@ -247,6 +247,7 @@ tiny_task().run(small_encoder(), data, out, setup=Setup(cache=cache))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_that_continues_ends_as_an_unbroken_one(small: Encoder, devkit: Path, tmp_path: Path):
     whole = tiny_task().run(small, devkit, tmp_path / "whole")
     words = [sys.executable, "-c", KILLED, devkit, tmp_path / "killed", tmp_path / "cache"]
@@ -274,11 +275,13 @@ from goodviews.transfer.voc import read_voc
 data, folder, rank = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=2)
 voc, network = read_voc(data), tiny_detector(small_encoder())
-rows = engine.fine_tune(network, voc.train, voc.classes, TINY, seed=0, state=folder / "state.pt", state_every_s=0)
+settings = replace(TINY, iterations=2, precise_bn_iterations=0)
+rows = engine.fine_tune(network, voc.train, voc.classes, settings, seed=0)
 torch.save({"rows": rows, "weights": dict(network.named_parameters())}, folder / f"{rank}.pt")
 """
 
 
+@pytest.mark.slow
 def test_processes_train_one_detector_together(devkit: Path, tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     words = [sys.executable, "-c", TOGETHER, str(devkit), str(tmp_path)]
