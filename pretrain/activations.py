@@ -35,7 +35,8 @@ def kept_for_backward() -> Iterator[KeptBytes]:
 
 def said(count: int, images: int, device: torch.device) -> str:
     """A sentence for the log: the activations of a forward pass over `images`, and the peak of a GPU so far."""
-    text = f"a forward pass of {images} images keeps {count / 1e9:.2f} GB of activations"
+    size = f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    text = f"a forward pass of {images} images keeps {size} of activations"
     if device.type != "cuda":
         return text
     peak, there = torch.cuda.max_memory_allocated(device), torch.cuda.get_device_properties(device).total_memory

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 log = logging.getLogger(__name__)
 
 COLLAPSED_STD, COLLAPSED_RANK = 0.05, 1.5  # an untrained ResNet has some 0.1 to 0.3, a trained one 0.9 and more
+JUDGED_FROM = 16  # images: fewer differ along few directions whatever they are given
 LINES = 3  # so many in a row are no accident
 
 
@@ -42,7 +43,7 @@ class CollapseWatch:
         figures: dict[str, float] = {}
         if self._last is not None and len(self._last) > 1:
             figures |= spread(self._last)
-            if figures:
+            if figures and len(self._last) >= JUDGED_FROM:
                 self._judge(step, epoch, figures)
         if self.queue:
             figures["queue_age"] = min(step, math.ceil(self.queue / self.batch_size))

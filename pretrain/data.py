@@ -85,7 +85,9 @@ class ViewLoader:
         self.skipped = SkippedImages()
         self.decoder = decoder()
         self.on_device = on_device
-        photos: Reader = FromSource(source) if kept is None else kept if on_device is None else Boxes(kept)
+        photos: Reader = (
+            FromSource(source) if kept is None else kept if on_device is None else Boxes(kept.without_pixels())
+        )
         renders = self.device.type == "cpu" and on_device is None
         self._places = _Places(len(source), batch_size, seed, rank, world)
         self._loader: DataLoader | None = DataLoader(

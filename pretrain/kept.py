@@ -75,15 +75,29 @@ class KeptPhotos:
     def place(self, position: int) -> str:
         return self.source.place(position)
 
+    def size(self, position: int) -> tuple[int, int]:
+        """Height and width.
+
+        Raises:
+            DataError: the photo could not be read.
+        """
+        height, width = self.where[position, 2:].tolist()
+        if not height:
+            raise DataError(self.reasons[position])
+        return height, width
+
+    def without_pixels(self) -> "KeptPhotos":
+        """Where photos are and how large, for those who only draw boxes: it travels light, and frees the memory."""
+        return KeptPhotos(self.source, self.where, self.reasons)
+
     def photo(self, position: int) -> NDArray[np.uint8]:
         """(H, W, 3), RGB.
 
         Raises:
             DataError: it could not be read.
         """
-        block, first, height, width = self.where[position].tolist()
-        if not height:
-            raise DataError(self.reasons[position])
+        height, width = self.size(position)
+        block, first = self.where[position, :2].tolist()
         return self.blocks[block][first : first + height * width * 3].reshape(height, width, 3)
 
     def read(

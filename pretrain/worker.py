@@ -82,7 +82,7 @@ class Boxes:
     def read(
         self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
     ) -> list[Tensor]:
-        height, width = self.kept.photo(position).shape[:2]
+        height, width = self.kept.size(position)
         return [torch.tensor(crop.box(width, height, row)) for crop, row in zip(crops, uniforms)]
 
 

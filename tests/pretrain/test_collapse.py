@@ -51,14 +51,15 @@ def lines(head: nn.Module, rows: torch.Tensor, *, epoch: float, count: int) -> l
 
 
 def test_collapse_is_said_once_when_it_lasts(caplog):
-    found = lines(nn.Identity(), torch.ones(8, 16), epoch=1.5, count=LINES + 3)
+    found = lines(nn.Identity(), torch.ones(16, 8), epoch=1.5, count=LINES + 3)
     assert caplog.text.count("has collapsed by step 3: all images get nearly the same embedding") == 1
     assert [line["queue_age"] for line in found] == [1, 2, 3, 3, 3, 3]
 
 
 def test_first_epoch_and_embeddings_that_differ_are_no_collapse(caplog):
-    lines(nn.Identity(), torch.ones(8, 16), epoch=0.9, count=5)
-    lines(nn.Identity(), torch.eye(8), epoch=3, count=5)
+    lines(nn.Identity(), torch.ones(16, 8), epoch=0.9, count=5)
+    lines(nn.Identity(), torch.eye(16), epoch=3, count=5)
+    lines(nn.Identity(), torch.eye(2), epoch=3, count=5)  # two images differ along one direction at most
     assert caplog.text == ""
 
 
