@@ -12,7 +12,7 @@ from goodviews.hub.errors import DataError, GoodviewsError, OutputExists, UsageE
 from goodviews.pretrain import loop, parts, published
 from goodviews.pretrain.choose import RECIPES
 from goodviews.pretrain.objective import Step
-from goodviews.pretrain.state import Bank, KeyNetwork, Queue
+from goodviews.pretrain.state import Bank, KeyNetwork, Queue, Target
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,19 @@ def test_recipe_that_cannot_be_trained_is_refused_before_anything_is_written(cha
 def test_objective_that_lacks_a_view_is_refused(images, smoke, tmp_path):
     with pytest.raises(UsageError, match=r"InfoMin needs a view named jigsaw"):
         loop.pretrain(replace(smoke, views=smoke.views[:2]), images, tmp_path / "run")
+
+
+def test_objective_that_lacks_what_it_keeps_is_refused(images, smoke, tmp_path):
+    with pytest.raises(UsageError, match=r"InfoMin needs a Queue, which the recipe lacks"):
+        loop.pretrain(replace(smoke, memory=None), images, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"InfoMin needs a KeyNetwork, which the recipe lacks"):
+        loop.pretrain(replace(smoke, slow=Target()), images, tmp_path / "run")
+
+
+def test_more_negatives_than_images_are_warned_of(images, tmp_path, caplog):
+    recipe = replace(RECIPES["instdis_smoke"](), architecture="test_resnet", memory=Bank(negatives=16))
+    loop.pretrain(recipe, images, tmp_path / "run", knn_every=0)
+    assert "16 negatives are drawn of 16 images" in caplog.text
 
 
 def test_folder_without_images_is_refused(smoke, tmp_path):
