@@ -1,0 +1,157 @@
+"""One page of results, made from the files of the runs: what was trained, how it went, what it scored, who says so.
+
+    python docs/results/write.py "InfoMin on ten classes" --pretrained runs/infomin runs/moco_v2 \
+        --measured runs/infomin-knn runs/random-knn --baseline random:resnet18-48px@0 --out docs/results/ten-classes
+
+OUT/README.md       tables of the scores, of the trainings and of the evidence
+OUT/scores.png      the scores with their intervals        OUT/trainings.png   online kNN and loss by epoch
+OUT/runs/NAME/      recipe.json and metrics.jsonl of each training        OUT/reports/*.json   each score's report
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cyclopts
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from goodviews.hub.atomic import new_folder, write_text
+from goodviews.hub.errors import DataError
+from goodviews.transfer.compare import Run, compare, read_runs
+from goodviews.transfer.compare_files import markdown
+from goodviews.transfer.compare_plot import draw
+
+COLOURS = ("#1f6f8b", "#c8553d", "#7a9e4b", "#8e5ea2", "#c9a227", "#4a4e69")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a RUN folder of pretraining says of itself."""
+
+    folder: Path
+    about: dict[str, Any]  # recipe.json
+    rows: list[dict[str, Any]]  # metrics.jsonl
+
+    @property
+    def name(self) -> str:
+        return str(self.about["recipe"]["name"])
+
+    @property
+    def knn(self) -> list[tuple[float, float]]:
+        """(epoch, online kNN top-1 in percent)."""
+        return [(row["epoch"], row["knn_top1"]) for row in self.rows if "knn_top1" in row]
+
+    @property
+    def losses(self) -> list[tuple[float, float]]:
+        """(epoch, loss)."""
+        return [(row["epoch"], row["loss"]) for row in self.rows if "loss" in row]
+
+
+def write(title: str, *, pretrained: list[Path], measured: list[Path], out: Path, baseline: str | None = None) -> None:
+    """Write a page of results.
+
+    Args:
+        title: The page's heading.
+        pretrained: RUN folders of `goodviews pretrain`.
+        measured: RUN folders of `goodviews transfer`.
+        out: The folder to make; one that is there is replaced.
+        baseline: Name of the encoder that the others are compared with.
+    """
+    trainings, runs = [read_training(folder) for folder in pretrained], read_runs(measured)
+    comparison = compare(runs, baseline=baseline)
+    parts = [f"# {title}", "Written by `docs/results/write.py` from the files beside it; no number is typed by hand."]
+    parts += ["![Scores with their intervals](scores.png)", markdown(comparison), _trained(trainings)]
+    parts += ["![Online kNN and loss by epoch](trainings.png)", _evidence(runs)]
+    with new_folder(out, overwrite=True) as folder:
+        draw(comparison, folder / "scores.png")
+        _draw_trainings(trainings, folder / "trainings.png")
+        write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
+        for training in trainings:
+            kept = folder / "runs" / training.folder.name
+            kept.mkdir(parents=True)
+            for name in ("recipe.json", "metrics.jsonl"):
+                shutil.copyfile(training.folder / name, kept / name)
+        (folder / "reports").mkdir()
+        for run in runs:
+            shutil.copyfile(run.folder / "report.json", folder / "reports" / f"{run.folder.name}.json")
+
+
+def read_training(folder: Path) -> Training:
+    """The record of a RUN folder.
+
+    Raises:
+        DataError: it is none, or has not been measured yet.
+    """
+    try:
+        about = json.loads((folder / "recipe.json").read_text())
+        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"{folder} is no RUN folder of goodviews pretrain ({error}).") from None
+    if not any("loss" in row for row in rows):
+        raise DataError(f"{folder} has no line of losses yet; let the run go on first.")
+    return Training(folder, about, rows)
+
+
+def _trained(trainings: list[Training]) -> str:
+    names = ("recipe", "network", "images", "epochs", "seed", "online kNN, first to last, %", "last loss", "hours")
+    lines: list[Any] = [names, ["---"] * len(names)]
+    for training in trainings:
+        recipe, last = training.about["recipe"], [row for row in training.rows if "loss" in row][-1]
+        knn = f"{training.knn[0][1]:.1f} to {training.knn[-1][1]:.1f}" if training.knn else "not measured"
+        facts = (training.name, recipe["architecture"], training.about["data"]["images"], f"{last['epoch']:g}")
+        hours = f"{last['time_s'] / 3600:.2f}"
+        lines.append([*map(str, facts), str(training.about["seed"]), knn, f"{last['loss']:.3f}", hours])
+    commands = "".join(f"- {training.name}: {_made_by(training)}\n" for training in trainings)
+    return "## Trainings\n\n" + _table(lines) + "\n" + commands
+
+
+def _made_by(training: Training) -> str:
+    about = training.about
+    if "command" in about:
+        given = f"`{about['command']}` on {about['hardware']}"
+    else:  # a run of before it was recorded
+        given = f"recipe, data and seed from recipe.json: `goodviews pretrain {training.name} --seed {about['seed']}`"
+    libraries = ", ".join(f"{name} {about['libraries'][name]}" for name in ("torch", "torchvision", "timm"))
+    return f"{given}; commit {about['commit']}, {about['precision']}, {libraries}"
+
+
+def _evidence(runs: list[Run]) -> str:
+    lines: list[Any] = [("task", "encoder", "seed", "commit", "started", "seconds", "hardware", "command")]
+    lines.append(tuple(["---"] * len(lines[0])))
+    for run in runs:
+        report, evidence = run.report, run.report.evidence
+        facts = (report.task, report.encoder.name, report.seed, evidence.commit, evidence.started)
+        lines.append((*map(str, facts), f"{evidence.seconds:.0f}", evidence.hardware, f"`{evidence.command}`"))
+    return "## Evidence\n\n" + _table(lines)
+
+
+def _table(lines: list[Any]) -> str:
+    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+
+
+def _draw_trainings(trainings: list[Training], path: Path) -> None:
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for training, colour in zip(trainings, COLOURS):
+        for axes, points in ((left, training.knn), (right, training.losses)):
+            axes.plot(*zip(*points), color=colour, label=training.name, linewidth=1.8)
+    _dress(left, "online kNN, top-1 %")
+    _dress(right, "loss, nats")
+    left.legend(frameon=False, fontsize=9)
+    figure.savefig(path, dpi=150)
+
+
+def _dress(axes: Axes, label: str) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_title(label, loc="left", fontsize=11)
+    axes.grid(axis="y", color="#dadce0", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+if __name__ == "__main__":
+    app = cyclopts.App(default_parameter=cyclopts.Parameter(consume_multiple=True))
+    app.default(write)
+    app()
