@@ -16,7 +16,8 @@ from goodviews.pretrain.data import Batch
 from goodviews.pretrain.kept import Keep
 from goodviews.pretrain.precision import Device, Precision
 from goodviews.pretrain.recipe import Recipe
-from goodviews.pretrain.start import Request, Run, prepare
+from goodviews.pretrain.run import Request, Run
+from goodviews.pretrain.start import prepare
 from goodviews.pretrain.stop import StopRequest
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"

@@ -31,8 +31,9 @@ from .objective import Step, draw_orders, joined, step_seed
 from .online_knn import online_knn
 from .precision import Device, Precision
 from .recipe import Recipe, describe
+from .run import Request, Run
 from .schedule import Moment
-from .start import Request, Run, prepare
+from .start import prepare
 from .state import Bank, Queue
 from .stop import StopRequest, stop_request
 
@@ -151,15 +152,15 @@ def _learn(run: Run, stop: StopRequest) -> None:
             if must_save:
                 _save(run)
     _save(run)
-    if run.keep_training and run.accelerator.is_main_process:
+    if run.request.keep_training and run.accelerator.is_main_process:
         continued.keep_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
 
 
 def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:
     """For each step of an epoch, from `start` on, the parts of its batch."""
-    batches = run.loader.epoch(epoch, start * run.accumulate)
+    batches = run.loader.epoch(epoch, start * run.request.accumulate)
     for _ in range(start, run.steps_per_epoch):
-        yield [next(batches) for _ in range(run.accumulate)]
+        yield [next(batches) for _ in range(run.request.accumulate)]
 
 
 def _step(run: Run, batches: Sequence[Batch]) -> Step:
@@ -195,7 +196,7 @@ def _forward(run: Run, batch: Batch, number: int) -> Step:
     recipe, accelerator = run.recipe, run.accelerator
     rank, world = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(step_seed(run.seed, number, rank))  # for backbones that draw, e.g. drop path
-    images = recipe.batch_size // run.accumulate
+    images = recipe.batch_size // run.request.accumulate
     orders = draw_orders(run.seed, number, batch=images, patches=recipe.objective.patches, rank=rank, world=world)
     if run.has_said_memory:
         return recipe.objective(run.networks, _known(run, batch, number), batch.views, orders)
@@ -245,8 +246,8 @@ def _evaluate(run: Run) -> None:
 
 
 def _is_time_to_save(run: Run) -> bool:
-    if run.save_every is not None:
-        return run.state.step % run.save_every == 0
+    if run.request.save_every is not None:
+        return run.state.step % run.request.save_every == 0
     return time.monotonic() - run.saved_at > SAVE_AFTER_S
 
 
