@@ -188,4 +188,6 @@ def test_what_the_tasks_leave_beside_their_reports_is_enough_to_pair_two_encoder
     (table,) = compare(read_runs([tmp_path / "ours", tmp_path / "other"]), baseline="other").tables
     row = next(row for row in table.rows if row.differences)
     assert row.differences[table.primary].test == test
-    assert all(found.p is not None for name, found in row.differences.items() if not name.startswith(("top1_k", "top1_T")))
+    assert all(
+        found.p is not None for name, found in row.differences.items() if not name.startswith(("top1_k", "top1_T"))
+    )
