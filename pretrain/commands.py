@@ -109,7 +109,8 @@ def pretrain(
         )
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}")
     if (out / "skipped.txt").exists():
-        console.print(f"Images that could not be read: {out / 'skipped.txt'}")
+        count = len((out / "skipped.txt").read_text().splitlines())
+        console.print(f"Images that could not be read: {count}, see {out / 'skipped.txt'}")
 
 
 def recipes() -> None:

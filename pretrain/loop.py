@@ -13,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from ..hub import artifact
 from ..hub.encoder import Encoder, Origin
 from ..hub.errors import GoodviewsError
 from ..hub.provenance import commit
-from . import checkpoint, continued, published
+from . import checkpoint, continued, published, run_folder
 from .activations import kept_for_backward, said
 from .data import Batch
 from .kept import Keep
@@ -262,12 +263,12 @@ def _agree(run: Run, stop: bool, save: bool) -> tuple[bool, bool]:
 def _save(run: Run) -> None:
     """The checkpoint, then the encoder as it is now; by the first process, and not once a loss is no number."""
     run.monitor.require_finite(run.state.step)
+    skipped = gather_object([*run.loader.skipped])  # each process meets its own
     if run.accelerator.is_main_process:
         checkpoint.save(run.state, run.monitor.state(), run.out / "state")
         for name, encoder in _encoders(run).items():
             artifact.save(encoder, run.out / name, overwrite=True)
-        if len(run.loader.skipped):
-            run.loader.skipped.write(run.out / "skipped.txt")
+        run_folder.add_skipped(run.out, skipped)
     run.saved_at = time.monotonic()
 
 

@@ -12,11 +12,12 @@ RUN/bad_batch.pt    the images whose loss was no number, if that ended the run; 
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..hub.atomic import write_json
+from ..hub.atomic import write_json, write_text
 from ..hub.errors import ArtifactError, OutputExists, UsageError
 from ..hub.provenance import command, commit, hardware, libraries, version
 
@@ -72,6 +73,17 @@ def begin(out: Path, identity: Identity) -> None:
             path.unlink(missing_ok=True)
     made_by = {"goodviews": version(), "commit": commit(), "command": command(), "hardware": hardware()}
     write_json(out / "recipe.json", vars(identity) | made_by | {"libraries": libraries()})
+
+
+def add_skipped(out: Path, found: Iterable[tuple[str, str]]) -> None:
+    """Add images that could not be read, as (place, reason), to RUN/skipped.txt, each once, also when resumed."""
+    path = out / "skipped.txt"
+    listed = path.read_text().splitlines() if path.is_file() else []
+    known = {line.partition("\t")[0] for line in listed}
+    new = {place: reason for place, reason in found if place not in known}
+    if new:
+        lines = [*listed, *(f"{place}\t{' '.join(reason.split())}" for place, reason in new.items())]
+        write_text(path, "".join(line + "\n" for line in lines))
 
 
 def _check_same(out: Path, identity: Identity) -> None:

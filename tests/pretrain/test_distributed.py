@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -252,7 +254,12 @@ def test_run_of_two_processes_continues_bit_for_bit_in_both(images, tmp_path, mo
     """In parts and from photos on disk, which one process decodes for both; batch norms' averages in both as well."""
     monkeypatch.setenv("GOODVIEWS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "stopped.py").write_text(STOPPED)
-    run_in_two_processes([tmp_path / "stopped.py", images, tmp_path])
+    data = shutil.copytree(images, tmp_path / "data")
+    for name in "abcdefgh":  # as many broken as whole ones in a class, so that both processes meet some
+        (data / "class0" / f"{name}.jpg").write_bytes(b"no image")
+    run_in_two_processes([tmp_path / "stopped.py", data, tmp_path])
+    listed = (tmp_path / "whole" / "skipped.txt").read_text().splitlines()
+    assert {Path(line.partition("\t")[0]).stem for line in listed} == set("abcdefgh")
     states = [torch.load(tmp_path / f"stopped{rank}.pt", weights_only=True) for rank in range(2)]
     for state in states:
         for part in ("query", "key", "buffers"):

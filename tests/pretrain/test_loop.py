@@ -88,8 +88,14 @@ def test_images_that_cannot_be_read_are_listed(images, smoke, tmp_path):
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / f"{path.parent.name}_{path.name}").write_bytes(path.read_bytes())
     (tmp_path / "data" / "broken.jpg").write_bytes(b"no image")
-    loop.pretrain(replace(smoke, batch_size=17, epochs=1), tmp_path / "data", tmp_path / "run")
-    assert "broken.jpg" in (tmp_path / "run" / "skipped.txt").read_text()
+    recipe = replace(smoke, batch_size=17, epochs=1)
+    loop.pretrain(recipe, tmp_path / "data", tmp_path / "run")
+    (line,) = (tmp_path / "run" / "skipped.txt").read_text().splitlines()
+    assert line.startswith(f"{tmp_path / 'data' / 'broken.jpg'}\t")
+    with (tmp_path / "run" / "skipped.txt").open("a") as stream:
+        stream.write("met before the run was stopped.jpg\tits reason\n")
+    loop.pretrain(recipe, tmp_path / "data", tmp_path / "run", resume=True)
+    assert len((tmp_path / "run" / "skipped.txt").read_text().splitlines()) == 2
 
 
 def test_run_folder_that_exists_is_refused_and_left_alone(run, images, smoke):
