@@ -37,6 +37,7 @@ PIXELS, INDEX = "pixels.bin", "index.npz"
 _BLOCK = 256 * 2**20  # bytes; no photo is larger, see hub.images
 _TRIED = 64  # photos by which the size of all is estimated
 _SHARE = 0.8  # of what is free
+_OFTEN, _FEW, _FREELY = 50, 200_000, 0.25  # epochs, photos and share of free memory from and up to which a hint is due
 
 
 @dataclass(eq=False)
@@ -237,22 +238,40 @@ class _Stream:
         return 0, first
 
 
+def hint(source: Source, epochs: int) -> str | None:
+    """A sentence for runs that decode the same photos again and again though they would fit into memory."""
+    if epochs < _OFTEN or len(source) > _FEW:
+        return None
+    needed = _estimated_bytes(source, None)
+    if needed > _FREELY * _free_memory():
+        return None
+    return (
+        f"decoded, the {len(source)} photos take about {needed / 1e9:.1f} GB: --keep memory (or disk, or gpu) would "
+        f"decode them once instead of {epochs} times"
+    )
+
+
 def _require_room(source: Source, short_px: int | None, free: int, what: str) -> None:
-    """Refuse before hours of decoding, by the size of a few photos.
+    """Refuse before hours of decoding.
 
     Raises:
         UsageError: too little is free.
     """
-    tried = np.linspace(0, len(source) - 1, min(_TRIED, len(source))).astype(int).tolist()
-    photos = _Decoded(source, short_px)[tried]
-    sizes = [photo.size for photo in photos if not isinstance(photo, str)]
-    needed = int(np.mean(sizes) * len(source)) if sizes else 0
+    needed = _estimated_bytes(source, short_px)
     log.info("%d photos are decoded once and kept: about %.1f GB", len(source), needed / 1e9)
     if needed > _SHARE * free:
         raise UsageError(
             f"Keeping {len(source)} decoded photos takes about {needed / 1e9:.1f} GB and {what} has "
             f"{free / 1e9:.1f} GB free; keep them smaller (--keep-px 160), on disk (--keep disk), or not at all."
         )
+
+
+def _estimated_bytes(source: Source, short_px: int | None) -> int:
+    """By the size of a few photos, evenly chosen."""
+    tried = np.linspace(0, len(source) - 1, min(_TRIED, len(source))).astype(int).tolist()
+    photos = _Decoded(source, short_px)[tried]
+    sizes = [photo.size for photo in photos if not isinstance(photo, str)]
+    return int(np.mean(sizes) * len(source)) if sizes else 0
 
 
 def _free_memory() -> int:

@@ -21,7 +21,7 @@ from .continued import parent_of, start_from
 from .data import ViewLoader
 from .device_crops import PhotosOnDevice
 from .finite import FiniteWatch
-from .kept import KeptPhotos, describe_kept, keep_photos
+from .kept import KeptPhotos, describe_kept, hint, keep_photos
 from .monitor import Monitor, Progress
 from .precision import resolve_device, resolve_precision
 from .recipe import Recipe, describe, validate
@@ -89,6 +89,9 @@ def _check(request: Request, source: Source, accelerator: Accelerator) -> None:
         summary_writer()
     if accelerator.is_main_process:
         _warn_of_memory(request.recipe, len(source))
+        advice = hint(source, request.recipe.epochs) if request.keep == "no" else None
+        if advice:
+            log.info(advice)
 
 
 def _loader(request: Request, source: Source, kept: KeptPhotos | None, accelerator: Accelerator) -> ViewLoader:

@@ -118,6 +118,13 @@ def test_photos_that_do_not_fit_are_refused_before_they_are_decoded(source, monk
         keep_photos(source, "memory")
 
 
+def test_long_run_on_few_photos_is_told_that_they_would_fit(source, monkeypatch):
+    assert "would decode them once instead of 800 times" in (kept.hint(source, 800) or "")
+    assert kept.hint(source, 10) is None
+    monkeypatch.setattr(kept, "_free_memory", lambda: 1_000_000)
+    assert kept.hint(source, 800) is None
+
+
 def test_photos_fill_several_blocks(source, monkeypatch):
     whole = keep_photos(source, "memory")
     monkeypatch.setattr(kept, "_BLOCK", 1_000_000)
