@@ -199,7 +199,7 @@ def _forward(run: Run, batch: Batch, number: int) -> Step:
     torch.manual_seed(step_seed(run.seed, number, rank))  # for backbones that draw, e.g. drop path
     images = recipe.batch_size // run.request.accumulate
     orders = draw_orders(run.seed, number, batch=images, patches=recipe.objective.patches, rank=rank, world=world)
-    if run.has_said_memory:
+    if run.has_said_memory or run.request.compile:  # a compiled network keeps what its compiler chose
         return recipe.objective(run.networks, _known(run, batch, number), batch.views, orders)
     with kept_for_backward() as kept:
         part = recipe.objective(run.networks, _known(run, batch, number), batch.views, orders)
