@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..hub.changes import with_change
@@ -89,7 +90,11 @@ def choose(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 def _by_name(name: str) -> Recipe:
     if name not in RECIPES:
-        raise UsageError(f"There is no recipe {name}; choose one of {', '.join(RECIPES)}, or give FILE.py:FUNCTION.")
+        near = ", ".join(get_close_matches(name, RECIPES, n=4, cutoff=0.4))
+        raise UsageError(
+            f"There is no recipe {name}; {f'there is {near}; ' if near else ''}`goodviews recipes` lists all, and "
+            "FILE.py:FUNCTION gives one of your own."
+        )
     return RECIPES[name]()
 
 

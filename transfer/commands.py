@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -245,7 +246,8 @@ def find_task(name: str) -> Task:
         return TASKS[name]()
     task = next((task for make in TASKS.values() if (task := make()).name == name), None)
     if task is None:
-        raise UsageError(f"There is no task {name}; there are {', '.join(TASKS)}.")
+        near = ", ".join(get_close_matches(name, TASKS, n=4, cutoff=0.4))
+        raise UsageError(f"There is no task {name}; {f'there is {near}; ' if near else ''}`goodviews tasks` lists all.")
     return task
 
 

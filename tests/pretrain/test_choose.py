@@ -74,9 +74,13 @@ def test_change_that_makes_no_sense_is_explained(change, sentence):
         choose("infomin_200", [change])
 
 
-def test_unknown_recipe_is_answered_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"no recipe infomax; choose one of byol_100, .* clsa_200"):
-        choose("infomax")
+def test_unknown_recipe_is_answered_with_those_of_like_names():
+    with pytest.raises(
+        UsageError, match=r"no recipe infomin_2000; there is infomin_200, .*`goodviews recipes`"
+    ):
+        choose("infomin_2000")
+    with pytest.raises(UsageError, match=r"no recipe xyz; `goodviews recipes` lists all"):
+        choose("xyz")
 
 
 def test_recipe_of_ones_own_comes_from_a_file(tmp_path):

@@ -34,7 +34,7 @@ def test_every_task_describes_itself(capsys):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"task": "k-nn"}, UsageError, "There is no task k-nn; there are knn, linear"),
+        ({"task": "k-nn"}, UsageError, "There is no task k-nn; there is knn; `goodviews tasks` lists all"),
         ({"encoder": "nowhere/encoder"}, ArtifactError, "nowhere/encoder"),
         ({"data": "nowhere/data"}, DataError, "nowhere/data is not a folder"),
         ({"batch_size": 0}, UsageError, "--batch-size is 0"),
