@@ -75,9 +75,7 @@ def test_change_that_makes_no_sense_is_explained(change, sentence):
 
 
 def test_unknown_recipe_is_answered_with_those_of_like_names():
-    with pytest.raises(
-        UsageError, match=r"no recipe infomin_2000; there is infomin_200, .*`goodviews recipes`"
-    ):
+    with pytest.raises(UsageError, match=r"no recipe infomin_2000; there is infomin_200, .*`goodviews recipes`"):
         choose("infomin_2000")
     with pytest.raises(UsageError, match=r"no recipe xyz; `goodviews recipes` lists all"):
         choose("xyz")
