@@ -118,10 +118,11 @@ def _learning(run: Path) -> Learning:
             f"{run / 'metrics.jsonl'} has no line with a loss; the pretraining step of the demo is incomplete."
         )
     recipe = _read_json(run / "encoder" / "config.json")["goodviews"]["recipe"]
-    filled = math.ceil(recipe["queue"] / recipe["batch_size"])  # until then the queue holds noise, easily told apart
+    others = recipe["memory"]["size"]  # of the queue
+    filled = math.ceil(others / recipe["batch_size"])  # until then the queue holds noise, easily told apart
     drawn = [line for line in steps if line["step"] > filled]
     curves = {CURVES[name]: running_mean([line[name] for line in drawn], SMOOTHED_OVER) for name in CURVES}
-    chance = math.log(recipe["queue"] + 1)
+    chance = math.log(others + 1)
     chart = line_chart([line["step"] for line in drawn], curves, level=chance)
     scored = [line for line in lines if "knn_top1" in line]
     knn = line_chart([line["step"] for line in scored], {"named right": [line["knn_top1"] for line in scored]})

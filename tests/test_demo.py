@@ -5,6 +5,7 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -17,6 +18,9 @@ from goodviews.hub.demo_report import write_report
 from goodviews.hub.errors import DataError, OutputExists, UsageError
 from goodviews.hub.folders import train_and_test
 from goodviews.hub.report import EncoderId, Evidence, Report, save_report
+from goodviews.pretrain.infomin import infomin_demo
+from goodviews.pretrain.recipe import describe
+from goodviews.pretrain.state import Queue
 
 TOP1 = {"knn-pretrained": 71.7, "knn-random": 65.2, "linear-pretrained": 80.4, "linear-random": 73.9}
 REDISTRIBUTABLE = {"MIT", "CC-BY-2.0", "CC-BY-SA-2.0", "No known copyright restrictions"}
@@ -200,7 +204,7 @@ def _pretrained(run):
     lines = [{"step": 0, "knn_top1": 40.0}, *losses, {"step": 90, "knn_top1": 55.0}]
     (run / "encoder").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    recipe = {"name": "infomin_demo", "architecture": "resnet18", "batch_size": 32, "queue": 64}
+    recipe = describe(replace(infomin_demo(), batch_size=32, memory=Queue(64)))
     write_json(run / "encoder" / "config.json", {"goodviews": {"recipe": recipe}})
     (run / "encoder" / "model.safetensors").write_bytes(bytes(440_000))
 
