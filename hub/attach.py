@@ -50,6 +50,21 @@ def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: 
     return [folder / "reports" / _file_name(report) for report in reports]
 
 
+def reports_of(folder: Path | str, reports: Sequence[Report]) -> list[Report]:
+    """Those of the reports that are of the weights in an encoder folder.
+
+    Raises:
+        ArtifactError: the folder is no encoder.
+        DataError: none is.
+    """
+    weights = read_config(Path(folder))["goodviews"]["weights_sha256"]
+    found = [report for report in reports if report.encoder.weights_sha256 == weights]
+    if not found:
+        names = ", ".join(sorted({report.encoder.name for report in reports}))
+        raise DataError(f"No report is of the weights in {folder}; they are of {names}.")
+    return found
+
+
 def attached_reports(folder: Path) -> dict[str, Report]:
     """The reports of an encoder folder by file name, in order.
 

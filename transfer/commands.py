@@ -205,6 +205,7 @@ def compare(
     out: Path,
     baseline: str | None = None,
     published: bool = False,
+    attach: list[Path] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Put the reports of several encoders into tables and a plot; different protocols never share a column.
@@ -214,17 +215,22 @@ def compare(
         out: The folder to make: comparison.html, .md, .csv, .json and plot.png.
         baseline: Name of an encoder; the tables then say how far every other is from it, and how sure that is.
         published: Show beside each table what others published by the same protocol on the same data.
-        overwrite: Replace OUT if it exists.
+        attach: Encoder folders; the reports that are of their weights join them, and their cards are made anew.
+        overwrite: Replace OUT if it exists, and attached results of the same measurement.
     """
     from rich.console import Console
 
     from ..hub.atomic import refuse_existing
+    from ..hub.attach import attach_reports, reports_of
     from . import compare_files
     from .compare import compare as put_together
     from .compare import read_runs
 
     refuse_existing(out, overwrite)
-    comparison = put_together(read_runs(runs), baseline=baseline, published=published)
+    read = read_runs(runs)
+    comparison = put_together(read, baseline=baseline, published=published)
+    theirs = {folder: reports_of(folder, [run.report for run in read]) for folder in attach or []}
+    attached = [file for folder, its in theirs.items() for file in attach_reports(folder, its, overwrite=overwrite)]
     compare_files.write(comparison, out, overwrite=overwrite)
     console = Console()
     for table in comparison.tables:
@@ -233,6 +239,8 @@ def compare(
             console.print(_published_table(table))
     for note in comparison.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
+    for file in attached:
+        console.print(f"Attached: {file}", highlight=False, soft_wrap=True)
     console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,8 @@
+import copy
+from pathlib import Path
+
 import pytest
+import torch
 
 from goodviews.hub.artifact import save
 from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageError
@@ -21,6 +25,23 @@ def test_transfer_then_compare_says_where_the_results_are(encoder_folder, colour
     assert "cannot be compared" in " ".join(printed.split())
     assert "comparison.html" in printed
     assert (tmp_path / "both" / "comparison.html").is_file()
+
+
+def test_compared_reports_join_the_encoder_they_are_of_and_no_other(encoder_folder, encoder, colours, tmp_path):
+    other = copy.deepcopy(encoder)
+    with torch.no_grad():
+        other.backbone.conv1.weight.neg_()
+    theirs = save(other, tmp_path / "other")
+    for name, folder in (("ours", encoder_folder), ("theirs", str(theirs))):
+        commands.transfer("knn", encoder=folder, data=colours, out=tmp_path / name, device="cpu")
+    runs = [tmp_path / "ours", tmp_path / "theirs"]
+    commands.compare(runs, out=tmp_path / "both", attach=[Path(encoder_folder)])
+    (file,) = (Path(encoder_folder) / "reports").iterdir()
+    assert load_report(file) == load_report(tmp_path / "ours" / "report.json")
+    assert not (theirs / "reports").exists()
+    with pytest.raises(DataError, match="No report is of the weights in"):
+        commands.compare(runs[:1], out=tmp_path / "again", attach=[theirs])
+    assert not (tmp_path / "again").exists()
 
 
 def test_every_task_describes_itself(capsys):
