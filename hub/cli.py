@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from .errors import GoodviewsError
 from .provenance import version
@@ -97,5 +98,5 @@ def _configure_logging() -> None:
 
 
 def _fail(sentence: str, *, status: int) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {sentence}")
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(sentence)}")
     sys.exit(status)

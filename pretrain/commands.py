@@ -82,7 +82,7 @@ def pretrain(
     is_first = os.environ.get("RANK", "0") == "0"
     console = Console(quiet=not is_first)
     for field, value in vars(resolved).items():
-        console.print(f"{field:>13}  {value}", highlight=False, soft_wrap=True)
+        console.print(f"{field:>13}  {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(_about_learning_rate(resolved, published))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _ProgressBar(console) as bar:
@@ -107,10 +107,10 @@ def pretrain(
             keep_training=keep_training,
             observe=bar.show,
         )
-    console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}")
+    console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}", markup=False)
     if (out / "skipped.txt").exists():
         count = len((out / "skipped.txt").read_text().splitlines())
-        console.print(f"Images that could not be read: {count}, see {out / 'skipped.txt'}")
+        console.print(f"Images that could not be read: {count}, see {out / 'skipped.txt'}", markup=False)
 
 
 def recipes() -> None:

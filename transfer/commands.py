@@ -141,7 +141,7 @@ def transfer(
     console.print(_metrics_table(report))
     if report.dataset.get("skipped_images"):
         console.print(f"{report.dataset['skipped_images']} images could not be read; {out / 'skipped.txt'} lists them.")
-    console.print(f"Results: {out}", highlight=False, soft_wrap=True)
+    console.print(f"Results: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _usual_data(name: str, task: Task) -> Path:
@@ -240,8 +240,8 @@ def compare(
     for note in comparison.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
     for file in attached:
-        console.print(f"Attached: {file}", highlight=False, soft_wrap=True)
-    console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, soft_wrap=True)
+        console.print(f"Attached: {file}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, markup=False, soft_wrap=True)
 
 
 def find_task(name: str) -> Task:

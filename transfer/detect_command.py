@@ -55,7 +55,9 @@ def detect(
     console = Console()
     _print_table(console, found, min_score)
     if out is not None:
-        console.print(f"{'Picture' if len(photos) == 1 else 'Pictures'}: {out}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{'Picture' if len(photos) == 1 else 'Pictures'}: {out}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bool) -> None:

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from goodviews.hub import from_pretrained, save
+from goodviews.hub import cli, from_pretrained, save
 from goodviews.hub.cli import main
+from goodviews.hub.errors import MissingExtra
 
 
 def exit_status(argv: list[str]) -> int:
@@ -26,6 +27,15 @@ def test_help_answers_in_half_a_second():
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert "pretrain" in result.stdout
     assert min(took) < 0.5
+
+
+def test_an_error_is_said_whole_brackets_too(monkeypatch, capsys):
+    def fails(argv):
+        raise MissingExtra("abacus", extra="counting", needed_for="Counting")
+
+    monkeypatch.setattr(cli, "run", fails)
+    assert exit_status(["count"]) == 1
+    assert 'pip install "goodviews[counting]"' in capsys.readouterr().err
 
 
 def test_info_says_what_an_encoder_is(capsys):
