@@ -173,10 +173,16 @@ def with_interval(value: Value) -> str:
 
 def describe_data(table: Table) -> str:
     """The data set in a line: its counts as the reports give them."""
-    facts = [
-        f"{name.replace('_', ' ')} {value}" for name, value in table.dataset.items() if name not in {"name", "digest"}
-    ]
+    told = {name: value for name, value in table.dataset.items() if name not in {"name", "digest"}}
+    facts = [f"{name.replace('_', ' ')} {_in_words(value)}" for name, value in told.items()]
     return f"Data: {table.dataset.get('name', 'unnamed')} ({', '.join(facts)}). Engine: {table.engine}."
+
+
+def _in_words(value: Any) -> str:
+    """Of a long list its ends: COCO has 80 classes."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return ", ".join(map(str, value)) if len(value) <= 6 else f"{value[0]}, {value[1]}, …, {value[-1]}"
 
 
 def html(comparison: Comparison, plot_png: bytes) -> str:

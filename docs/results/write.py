@@ -10,6 +10,7 @@ OUT/runs/NAME/      recipe.json and metrics.jsonl of each training        OUT/re
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,24 +51,36 @@ class Training:
         return [(row["epoch"], row["loss"]) for row in self.rows if "loss" in row]
 
 
-def write(title: str, *, pretrained: list[Path], measured: list[Path], out: Path, baseline: str | None = None) -> None:
+def write(
+    title: str,
+    *,
+    measured: list[Path],
+    out: Path,
+    pretrained: Sequence[Path] = (),
+    baseline: str | None = None,
+    remark: str = "",
+) -> None:
     """Write a page of results.
 
     Args:
         title: The page's heading.
-        pretrained: RUN folders of `goodviews pretrain`.
         measured: RUN folders of `goodviews transfer`.
         out: The folder to make; one that is there is replaced.
+        pretrained: RUN folders of `goodviews pretrain`, if trainings belong on the page.
         baseline: Name of the encoder that the others are compared with.
+        remark: What a reader has to know beside the numbers.
     """
     trainings, runs = [read_training(folder) for folder in pretrained], read_runs(measured)
     comparison = compare(runs, baseline=baseline)
     parts = [f"# {title}", "Written by `docs/results/write.py` from the files beside it; no number is typed by hand."]
-    parts += ["![Scores with their intervals](scores.png)", markdown(comparison), _trained(trainings)]
-    parts += ["![Online kNN and loss by epoch](trainings.png)", _evidence(runs)]
+    parts += [remark] if remark else []
+    parts += ["![Scores with their intervals](scores.png)", markdown(comparison)]
+    parts += [_trained(trainings), "![Online kNN and loss by epoch](trainings.png)"] if trainings else []
+    parts += [_evidence(runs)]
     with new_folder(out, overwrite=True) as folder:
         draw(comparison, folder / "scores.png")
-        _draw_trainings(trainings, folder / "trainings.png")
+        if trainings:
+            _draw_trainings(trainings, folder / "trainings.png")
         write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
         for training in trainings:
             kept = folder / "runs" / training.folder.name
@@ -152,6 +165,6 @@ def _dress(axes: Axes, label: str) -> None:
 
 
 if __name__ == "__main__":
-    app = cyclopts.App(default_parameter=cyclopts.Parameter(consume_multiple=True))
+    app = cyclopts.App(default_parameter=cyclopts.Parameter(negative=(), consume_multiple=True))
     app.default(write)
     app()
