@@ -146,7 +146,7 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
     from .contact_sheet import draw, write
 
     write(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite)
-    Console().print(f"Views: {out}")
+    Console().print(f"Views: {out}", markup=False, soft_wrap=True)
 
 
 def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:

@@ -23,6 +23,7 @@ from .coco_detection import (
     coco_fpn_std_6x,
     with_short_budgets,
 )
+from .detection import DetectionSettings, check_network
 from .few_shot import few_shot_1, few_shot_5, few_shot_20
 from .fine_tune import finetune, finetune_1pct, finetune_10pct
 from .retrieval import retrieval
@@ -73,6 +74,10 @@ TASKS: dict[str, Callable[[], Task]] = {
             "coco-fpn-std-6x": coco_fpn_std_6x,
         }
     ),
+}
+ALSO_CALLED = {  # by the protocol that they shorten
+    "voc07+12-c4-24k-tenth": "voc-detection-tenth",
+    "voc07+12-c4-24k-smoke": "voc-detection-smoke",
 }
 SHORTER = ("-tenth", "-smoke")  # ends of the names of a task on a short budget
 
@@ -126,6 +131,8 @@ def transfer(
     from .task import Setup
 
     chosen = find_task(task).changed(set)
+    if isinstance(chosen.measure, DetectionSettings):
+        check_network(chosen.measure)
     _check_numbers(batch_size, workers, processes, evaluate_every)
     data = data or _usual_data(task, chosen)
     if check:
@@ -140,7 +147,10 @@ def transfer(
     console = Console()
     console.print(_metrics_table(report))
     if report.dataset.get("skipped_images"):
-        console.print(f"{report.dataset['skipped_images']} images could not be read; {out / 'skipped.txt'} lists them.")
+        console.print(
+            f"{report.dataset['skipped_images']} images could not be read; {out / 'skipped.txt'} lists them.",
+            markup=False,
+        )
     console.print(f"Results: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -250,6 +260,7 @@ def find_task(name: str) -> Task:
     Raises:
         UsageError: there is none.
     """
+    name = ALSO_CALLED.get(name, name)
     if name in TASKS:
         return TASKS[name]()
     task = next((task for make in TASKS.values() if (task := make()).name == name), None)

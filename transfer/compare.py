@@ -184,7 +184,12 @@ def _what_differs(one: Table, other: Table) -> str:
         for table in (one, other)
     ]
     names = [name for name in {**said[0], **said[1]} if said[0].get(name) != said[1].get(name)]
-    return ", ".join(f"{name} ({said[0].get(name)} / {said[1].get(name)})" for name in names)
+    return ", ".join(f"{name}{_values(said[0].get(name), said[1].get(name))}" for name in names)
+
+
+def _values(one: Any, other: Any) -> str:
+    """Both in brackets, where they are short enough to be read side by side."""
+    return "" if isinstance(one, list | dict) or isinstance(other, list | dict) else f" ({one} / {other})"
 
 
 def _against(tables: Sequence[Table], baseline: str, notes: list[str]) -> list[Table]:

@@ -7,12 +7,16 @@ DIR/VOCdevkit may stand between. Training takes trainval of both years ("07+12")
 names are those of the data, so any photos labelled in this layout will do. Torch-free.
 """
 
+import math
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..hub.errors import DataError
 from .labelled_photos import DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
+
+_MARKS = ("-1", "0", "1")  # that a list of one class has beside each name
 
 
 def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
@@ -141,15 +145,21 @@ def _read_split(year: Path, split: str, problems: list[str]) -> list[LabelledPho
     """The photos a split file names; what cannot be used goes into `problems`."""
     listing = year / "ImageSets" / "Main" / f"{split}.txt"
     try:
-        ids = [line.split()[0] for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
     except FileNotFoundError:
         problems.append(f"{listing} is missing; it must list the {split} photos, one name a line.")
         return []
     except UnicodeDecodeError:
         problems.append(f"{listing} is not a text file; it must list the {split} photos, one name a line.")
         return []
-    if not ids:
+    if not lines:
         problems.append(f"{listing} is empty; it must list the {split} photos, one name a line.")
+    for words in lines:
+        if len(words) > 2 or (len(words) == 2 and words[1] not in _MARKS):
+            problems.append(f"{listing} has a line of {len(words)} names ({words[0]} …); it must have one name a line.")
+            return []
+    ids = [words[0] for words in lines]
+    problems += [f"{listing} lists {name} twice; take one out." for name, times in Counter(ids).items() if times > 1]
     photos = []
     for photo_id in ids:
         try:
@@ -193,10 +203,13 @@ def _read_object(item: ElementTree.Element, width: float, height: float, annotat
 def _number(element: ElementTree.Element, path: str, annotation: Path) -> float:
     text = element.findtext(path)
     try:
-        return float(text or "")
+        value = float(text or "")
     except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
         found = "nothing" if text is None else repr(text)
-        raise DataError(f"{annotation} has {found} where {path.replace('/', ' > ')} must be a number.") from None
+        raise DataError(f"{annotation} has {found} where {path.replace('/', ' > ')} must be a number.")
+    return value
 
 
 def _annotation_of(path: Path) -> Path:

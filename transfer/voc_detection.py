@@ -5,8 +5,7 @@
 Protocol `voc07+12-c4-24k`: that of MoCo (He et al. 2020, arXiv:1911.05722), by which InfoMin and CLSA were measured
 too. Published, ResNet-50, AP50 / AP / AP75: random initialisation 60.2 / 33.8 / 33.1, supervised 81.3 / 53.5 / 58.8,
 MoCo v2 (200 epochs) 82.4 / 57.0 / 63.6, InfoMin (200 epochs) 82.7 / 57.6 / 64.6. Measured here: not yet; a full run
-takes hours on a GPU. Numbers of this engine are not those of detectron2: a report names the engine and what is known to
-differ.
+takes hours on a GPU. A report names the engine that measured, and what is known to differ from what was published.
 
 The shorter tasks run the same code with another budget under another name. They show that things work and which encoder
 is the better start; their numbers compare with no published one.
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..hub.errors import UsageError
 from .data_check import voc_check
 from .detection import DetectionSettings, scale_schedule
 from .detection_task import DATASETS_VARIABLE, Benchmark, Scored, measure
@@ -92,6 +92,10 @@ class VocDetection(DetectionSettings):
         default="VOC 2007: eleven points, difficult ignored; classes with an object in test", init=False
     )
     interval: str = field(default="95 % bootstrap over test photos", init=False)
+
+    def __post_init__(self) -> None:
+        if self.masks:
+            raise UsageError("VOC's annotations have boxes and no masks; the COCO tasks learn masks.")
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """See `detection_task.measure`."""

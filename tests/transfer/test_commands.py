@@ -98,3 +98,14 @@ def test_settings_that_cannot_be_are_refused_in_a_sentence(task, change, message
     with pytest.raises(UsageError, match=message):
         commands.find_task(task).changed([change]).run(encoder, colours, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_of_detectors_that_cannot_be_are_refused_by_the_check_too(tmp_path):
+    with pytest.raises(UsageError, match="c4 trunk cannot have the box head '4conv1fc'"):
+        commands.transfer("coco-fpn-1x-smoke", set=["trunk=c4"], data=tmp_path, check=True)
+    with pytest.raises(UsageError, match="boxes and no masks"):
+        commands.transfer("voc-detection", set=["masks=true"], data=tmp_path, check=True)
+
+
+def test_short_budgets_go_by_the_name_of_their_protocol_too():
+    assert commands.find_task("voc07+12-c4-24k-smoke") == commands.find_task("voc-detection-smoke")
