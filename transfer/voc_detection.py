@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hub.errors import UsageError
-from .data_check import voc_check
+from .data_check import DataCheck, voc_check
 from .detection import DetectionSettings, scale_schedule
 from .detection_task import DATASETS_VARIABLE, Benchmark, Scored, measure
 from .task import Measurement, Setup, Task
@@ -93,10 +93,6 @@ class VocDetection(DetectionSettings):
     )
     interval: str = field(default="95 % bootstrap over test photos", init=False)
 
-    def __post_init__(self) -> None:
-        if self.masks:
-            raise UsageError("VOC's annotations have boxes and no masks; the COCO tasks learn masks.")
-
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """See `detection_task.measure`."""
         return measure(self, BENCHMARK, encoder, data, folder, setup, published=VocDetection())
@@ -105,7 +101,18 @@ class VocDetection(DetectionSettings):
 def _read(folder: Path, settings: DetectionSettings) -> DetectionData:
     from .voc import read_voc
 
+    _refuse_masks(settings)
     return read_voc(folder, decode=True)
+
+
+def _check(settings: DetectionSettings, folder: Path) -> DataCheck:
+    _refuse_masks(settings)
+    return voc_check(settings, folder)
+
+
+def _refuse_masks(settings: DetectionSettings) -> None:
+    if settings.masks:
+        raise UsageError("VOC's annotations have boxes and no masks; the COCO tasks learn masks.")
 
 
 def _score(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Scored:
@@ -146,6 +153,6 @@ def _task(name: str, settings: VocDetection) -> Task:
         primary="AP50",
         layout="DIR/VOC2007 and, if there, DIR/VOC2012: Annotations, JPEGImages, ImageSets/Main",
         measure=settings,
-        check=voc_check,
+        check=_check,
         data_variable=DATASETS_VARIABLE,
     )
