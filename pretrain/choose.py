@@ -26,6 +26,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "clsa_imagenette_cpu": clsa.clsa_imagenette_cpu,
     "clsa_multi_200": clsa.clsa_multi_200,
     "clsa_multi_800": clsa.clsa_multi_800,
+    "clsa_multi_imagenette_cpu": clsa.clsa_multi_imagenette_cpu,
     "clsa_smoke": clsa.clsa_smoke,
     "clsa_symmetric_200": clsa.clsa_symmetric_200,
     "cmc_200": cmc.cmc_200,
