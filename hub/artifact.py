@@ -202,7 +202,7 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
         "mean": list(p.mean),
         "std": list(p.std),
         "num_classes": 0,
-        "pool_size": [-(-p.input_px // 32)] * 2,
+        "pool_size": [-(-p.input_px // _stride(encoder))] * 2,
         "first_conv": own.get("first_conv", "conv1"),
         "classifier": own.get("classifier", "fc"),
     }
@@ -223,6 +223,12 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
             "fingerprint": fingerprint(encoder),
         },
     }
+
+
+def _stride(encoder: Encoder) -> int:
+    """By which the last maps are smaller than the input: 32, or 8 with the stem for photos of 32 px."""
+    stages: Any = getattr(encoder.backbone, "feature_info", [{"reduction": 32}])
+    return int(stages[-1]["reduction"])
 
 
 def _preprocessor_config(p: Preprocessing) -> dict[str, Any]:

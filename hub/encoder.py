@@ -13,9 +13,11 @@ import torch.nn.functional as F
 from PIL import Image
 from rich.progress import track
 from timm.data import create_transform
+from timm.models import is_model_in_modules
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from . import cifar_stem
 from .errors import DataError, UsageError
 from .images import ImageLike, SkippedImages, as_photo
 from .preprocessing import Preprocessing
@@ -98,6 +100,8 @@ class Encoder(nn.Module):
 
     def feature_maps(self, batch: Tensor) -> dict[str, Tensor]:
         """(N, 3, H, W) -> the four stages of a ResNet, "res2" at H/4 to "res5" at H/32.
+
+        With the stem for photos of 32 px they are at H to H/8.
 
         Raises:
             UsageError: the backbone is no ResNet-like network with four stages.
@@ -212,7 +216,7 @@ def build_backbone(
     with `zero_init_last` at zero, timm's own default.
 
     Args:
-        architecture: a timm name.
+        architecture: a timm name, or resnet18_cifar or resnet50_cifar with the stem for photos of 32 px.
         width: of the channels of a ResNet's stages; its stem keeps 64, for timm can make no other. Not published "x2"
             networks to the letter therefore, whose stem is wider too.
         in_chans: channels of the input.
@@ -224,7 +228,7 @@ def build_backbone(
         near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
         raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
     changed: dict[str, Any] = {} if in_chans == 3 else {"in_chans": in_chans}
-    is_resnet = architecture in timm.list_models(module="resnet")
+    is_resnet = is_model_in_modules(architecture, ["resnet", cifar_stem.MODULE])
     if width != 1:
         if not is_resnet:
             raise UsageError(f"{architecture} has one width only; ResNets such as resnet50 can be widened.")

@@ -28,7 +28,8 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
 
     Args:
         name: a folder; "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; or
-            "random:ARCHITECTURE[-SIZEpx][@SEED]", the untrained network that every result should be compared with.
+            "random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED]", the untrained network that every result should be compared
+            with; WIDTH as `build_backbone` takes it.
         device: where its weights go.
 
     Raises:
@@ -92,13 +93,13 @@ def _from_timm(name: str) -> Encoder:
 
 def _random(name: str) -> Encoder:
     """The size belongs to the name: a baseline must see images as large as the encoder it is compared with."""
-    found = re.fullmatch(r"([^@]+?)(?:-(\d+)px)?(?:@(\d+))?", name)
+    found = re.fullmatch(r"([^@]+?)(?:-w(\d+(?:\.\d+)?))?(?:-(\d+)px)?(?:@(\d+))?", name)
     if found is None:
-        raise UsageError(f"random:{name} is not of the form random:ARCHITECTURE[-SIZEpx][@SEED].")
-    architecture, px, seed = found.groups()
+        raise UsageError(f"random:{name} is not of the form random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED].")
+    architecture, width, px, seed = found.groups()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed or 0))
-        backbone = build_backbone(architecture)
+        backbone = build_backbone(architecture, width=float(width or 1))
     return Encoder(backbone, Preprocessing(input_px=int(px or 224)), Origin(f"random:{name}"))
 
 

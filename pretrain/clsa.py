@@ -55,6 +55,9 @@ FIVE_SIZES = (
     RandomResizedCrop(128, (0.114, 0.571)),
     RandomResizedCrop(96, (0.086, 0.429)),
 )
+_SHARES = ((0.4, 1.0), (0.344, 0.86), (0.286, 0.715), (0.228, 0.571), (0.172, 0.429))  # twice the published lower ends
+_FIVE_SMALL = tuple(map(RandomResizedCrop, (48, 42, 36, 30, 24), _SHARES))
+_FIVE_CIFAR = tuple(map(RandomResizedCrop, (32, 28, 24, 20, 16), _SHARES))
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,7 @@ def clsa_imagenette_cpu() -> Recipe:
     Ours, not published; the reasons for each number stand there, and in moco_v2_imagenette_cpu. The strong crop shows
     3/7 as much of the photo as the others, as published, at half their side; its policy is whole.
     """
-    whole, part = RandomResizedCrop(48, (0.4, 1.0)), RandomResizedCrop(24, (0.172, 0.429))
+    whole, part = _FIVE_SMALL[0], _FIVE_SMALL[-1]
     return replace(
         clsa_200(),
         name="clsa_imagenette_cpu",
@@ -256,18 +259,38 @@ def clsa_multi_imagenette_cpu() -> Recipe:
     Each shows the share of the photo that the published size does, but at least twice its lower end. Ten crops go
     through the query network instead of two: a step takes about four times as long.
     """
-    crops = (
-        RandomResizedCrop(48, (0.4, 1.0)),
-        RandomResizedCrop(42, (0.344, 0.86)),
-        RandomResizedCrop(36, (0.286, 0.715)),
-        RandomResizedCrop(30, (0.228, 0.571)),
-        RandomResizedCrop(24, (0.172, 0.429)),
-    )
     return replace(
         clsa_imagenette_cpu(),
         name="clsa_multi_imagenette_cpu",
-        views=clsa_views(crops[0], weak=crops, strong=crops, colour=0.5, blur_px=2.0 * 48 / 224),
-        objective=Clsa(weak=_names("weak", crops), strong=_names("strong", crops)),
+        views=clsa_views(_FIVE_SMALL[0], weak=_FIVE_SMALL, strong=_FIVE_SMALL, colour=0.5, blur_px=2.0 * 48 / 224),
+        objective=Clsa(weak=_names("weak", _FIVE_SMALL), strong=_names("strong", _FIVE_SMALL)),
+    )
+
+
+def clsa_cifar_cpu() -> Recipe:
+    """For some 8,000 photos of 32 px on a CPU: the network and epochs of moco_v2_cifar_cpu.
+
+    Ours, not published: clsa_imagenette_cpu at the photos' own size.
+    """
+    whole, part = _FIVE_CIFAR[0], _FIVE_CIFAR[-1]
+    return replace(
+        clsa_imagenette_cpu(),
+        name="clsa_cifar_cpu",
+        architecture="resnet18_cifar",
+        width=0.25,
+        views=clsa_views(whole, weak=[whole], strong=[part], colour=0.5, blur_px=2.0 * 32 / 224),
+        objective=Clsa(weak=("weak_32",), strong=("strong_16",)),
+        epochs=12,
+    )
+
+
+def clsa_multi_cifar_cpu() -> Recipe:
+    """clsa_cifar_cpu with weak and strong crops of five sizes, as in clsa_multi_imagenette_cpu."""
+    return replace(
+        clsa_cifar_cpu(),
+        name="clsa_multi_cifar_cpu",
+        views=clsa_views(_FIVE_CIFAR[0], weak=_FIVE_CIFAR, strong=_FIVE_CIFAR, colour=0.5, blur_px=2.0 * 32 / 224),
+        objective=Clsa(weak=_names("weak", _FIVE_CIFAR), strong=_names("strong", _FIVE_CIFAR)),
     )
 
 

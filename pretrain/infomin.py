@@ -134,6 +134,21 @@ def infomin_imagenette_cpu() -> Recipe:
     )
 
 
+def infomin_cifar_cpu() -> Recipe:
+    """For some 8,000 photos of 32 px on a CPU: the network and epochs of moco_v2_cifar_cpu.
+
+    Ours, not published: infomin_imagenette_cpu at the photos' own size.
+    """
+    return replace(
+        infomin_imagenette_cpu(),
+        name="infomin_cifar_cpu",
+        architecture="resnet18_cifar",
+        width=0.25,
+        views=infomin_views(px=32, jigsaw_px=36, patch_px=8, smallest_crop=0.4, colour=0.25),
+        epochs=12,
+    )
+
+
 def infomin_demo() -> Recipe:
     """A minute on one core for some 100 photos: enough to see the jigsaw loss fall, not to make an encoder.
 

@@ -174,6 +174,21 @@ def moco_v2_imagenette_cpu() -> Recipe:
     )
 
 
+def moco_v2_cifar_cpu() -> Recipe:
+    """For some 8,000 photos of 32 px on a CPU: ResNet-18 with a stem for them, a quarter as wide, 12 epochs.
+
+    Ours, not published: moco_v2_imagenette_cpu at the photos' own size. At full width a step takes ten times as long.
+    """
+    return replace(
+        moco_v2_imagenette_cpu(),
+        name="moco_v2_cifar_cpu",
+        architecture="resnet18_cifar",
+        width=0.25,
+        views=moco_v2_views(px=32, smallest_crop=0.4, colour=0.5, blur_px=2.0 * 32 / 224),
+        epochs=12,
+    )
+
+
 def moco_v2_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     return replace(

@@ -20,7 +20,7 @@ from .views import View
 class Recipe:
     """What is trained, on which views, towards what, and for how long.
 
-    architecture: a timm name.
+    architecture: a timm name, or one of `hub.cifar_stem`.
     batch_size: images over all processes; `optimizer.lr` is for this size and is never scaled silently.
     dim: numbers in an embedding; with a classifier for a head, classes.
     slow, memory, prototypes: what the method keeps beside the network; None for what it does not have.

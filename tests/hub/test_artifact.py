@@ -105,6 +105,35 @@ def test_network_of_another_width_is_rebuilt_by_every_reader(tmp_path):
         torch.testing.assert_close(found, wanted, rtol=0, atol=0)
 
 
+def test_network_with_the_stem_for_32_px_is_rebuilt_by_every_reader(tmp_path):
+    """Its stages see 32, 16, 8 and 4 px; timm and transformers know it once `hub.cifar_stem` is imported."""
+    small = Encoder(
+        build_backbone("resnet18_cifar", width=0.25), Preprocessing(input_px=32, crop_pct=1.0), Origin("small")
+    )
+    folder = save(small, tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["pretrained_cfg"]["pool_size"], config["num_features"]) == ([4, 4], 128)
+    assert "import goodviews.hub.cifar_stem" in (folder / "README.md").read_text()
+    assert check(folder) == []
+    batch = torch.randn(1, 3, 32, 32)
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    again, timms = load(folder), timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    maps = timm.create_model(f"local-dir:{folder}", pretrained=True, features_only=True).eval()
+    with torch.no_grad():
+        wanted, stages = small(batch), small.feature_maps(batch)
+        assert [tuple(stage.shape[1:]) for stage in stages.values()] == [
+            (16, 32, 32),
+            (32, 16, 16),
+            (64, 8, 8),
+            (128, 4, 4),
+        ]
+        assert (again(batch) - wanted).abs().max() == 0
+        assert (timms(batch) - wanted).abs().max() == 0
+        assert (transformers.AutoModel.from_pretrained(folder).eval()(batch).pooler_output - wanted).abs().max() == 0
+        torch.testing.assert_close(maps(batch)[-1], stages["res5"], rtol=0, atol=0)
+    assert maps.feature_info.reduction() == [1, 1, 2, 4, 8]
+
+
 def test_network_that_has_one_width_only_cannot_be_widened():
     with pytest.raises(UsageError, match=r"test_nfnet has one width only"):
         build_backbone("test_nfnet", width=2)

@@ -21,6 +21,12 @@ def test_a_random_encoder_can_see_images_of_any_size():
     assert weights_sha256(encoder) == weights_sha256(from_pretrained("random:resnet18@1"))
 
 
+def test_random_encoders_may_be_of_another_width_and_stem():
+    encoder = from_pretrained("random:resnet18_cifar-w0.25-32px@1")
+    assert (encoder.num_features, encoder.preprocessing.input_px) == (128, 32)
+    assert encoder.backbone.conv1.weight.shape == (64, 3, 3, 3)
+
+
 def test_loading_a_random_encoder_leaves_the_global_generator_alone():
     torch.manual_seed(1)
     expected = torch.rand(1)
@@ -84,7 +90,7 @@ def test_timm_weights_load_from_a_hub(hub_server):
         ("torchvision:resnet18.NONE", UsageError, "torchvision has no weights"),
         ("timm:resnet18.none", UsageError, "timm has no pretrained weights"),
         ("random:", ArtifactError, "no encoder random:"),
-        ("random:resnet18@x", UsageError, r"random:ARCHITECTURE\[-SIZEpx\]\[@SEED\]"),
+        ("random:resnet18@x", UsageError, r"random:ARCHITECTURE\[-wWIDTH\]\[-SIZEpx\]\[@SEED\]"),
         ("random:resnetten", UsageError, "timm has no model"),
     ],
 )

@@ -84,11 +84,12 @@ def test_heads_start_as_published():
 def test_networks_without_a_c4_trunk_are_refused():
     with pytest.raises(UsageError, match="ResNet encoders, such as resnet18 or resnet50; this one is convnext_atto"):
         build_detector(build_backbone("convnext_atto"), PLAIN, 2, VOC)
-    small = build_backbone("resnet18")
-    small.maxpool = nn.Identity()
-    for settings in (VOC, INFOMIN):
-        with pytest.raises(UsageError, match="stride 16"):
-            build_detector(small, PLAIN, 2, settings)
+    pooled_less = build_backbone("resnet18")
+    pooled_less.maxpool = nn.Identity()
+    for small in (pooled_less, build_backbone("resnet18_cifar")):
+        for settings in (VOC, INFOMIN):
+            with pytest.raises(UsageError, match="stride 16"):
+                build_detector(small, PLAIN, 2, settings)
 
 
 def test_anchors_are_exact_and_lie_on_the_trunks_grid():
