@@ -114,7 +114,7 @@ def byol_imagenette() -> Recipe:
 
 
 def byol_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone, crops and budget of infomin_imagenette_cpu.
+    """For some 5,000 photos on a CPU: the backbone and crops of infomin_imagenette_cpu.
 
     Ours, not published: plain SGD, since LARS is made for large batches, and a target that follows within a hundred
     steps.

@@ -11,6 +11,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..hub.atomic import new_folder
 from ..hub.errors import DataError, UsageError
+from ..hub.images import opened
 from .decode import decoder, resized_crop
 from .index_cache import cache_folder
 from .sources import Source, read_photo
@@ -192,11 +194,16 @@ class _Decoded(Dataset):
 
 def shortened(photo: Image.Image, short_px: int | None) -> Image.Image:
     """The photo with its shorter side reduced to `short_px` where it is longer."""
-    shorter = min(photo.size)
+    size = _short_size(photo.size, short_px)
+    return photo if size == photo.size else photo.resize(size, Image.Resampling.BICUBIC)
+
+
+def _short_size(size: tuple[int, int], short_px: int | None) -> tuple[int, int]:
+    shorter = min(size)
     if short_px is None or shorter <= short_px:
-        return photo
-    width, height = (round(side * short_px / shorter) for side in photo.size)
-    return photo.resize((width, height), Image.Resampling.BICUBIC)
+        return size
+    width, height = (round(side * short_px / shorter) for side in size)
+    return width, height
 
 
 class _Blocks:
@@ -267,10 +274,12 @@ def _require_room(source: Source, short_px: int | None, free: int, what: str) ->
 
 
 def _estimated_bytes(source: Source, short_px: int | None) -> int:
-    """By the size of a few photos, evenly chosen."""
-    tried = np.linspace(0, len(source) - 1, min(_TRIED, len(source))).astype(int).tolist()
-    photos = _Decoded(source, short_px)[tried]
-    sizes = [photo.size for photo in photos if not isinstance(photo, str)]
+    """By what the headers of a few photos, evenly chosen, say of their sides."""
+    sizes = []
+    for position in np.linspace(0, len(source) - 1, min(_TRIED, len(source))).astype(int).tolist():
+        with suppress(DataError), opened(source.open(position)) as photo:
+            width, height = _short_size(photo.size, short_px)
+            sizes.append(3 * width * height)
     return int(np.mean(sizes) * len(source)) if sizes else 0
 
 

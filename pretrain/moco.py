@@ -154,7 +154,7 @@ def moco_v2_imagenette() -> Recipe:
 
 
 def moco_v2_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone, crops, queue and budget of infomin_imagenette_cpu.
+    """For some 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
 
     Ours, not published; the reasons for each number stand there. Half of the published colour change is as much as
     the quarter of InfoMin's there, and the blur is in proportion to the side.

@@ -137,7 +137,7 @@ def simclr_imagenette() -> Recipe:
 
 
 def simclr_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone, crops and budget of infomin_imagenette_cpu.
+    """For some 5,000 photos on a CPU: the backbone and crops of infomin_imagenette_cpu.
 
     Ours, not published. Small batches have few negatives: a higher temperature, and plain SGD, for LARS is made for
     large ones.

@@ -58,7 +58,7 @@ def supervised_90() -> Recipe:
 
 
 def supervised_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos of ten classes on a CPU: the backbone, crops and budget of infomin_imagenette_cpu.
+    """For some 5,000 photos of ten classes on a CPU: the backbone and crops of infomin_imagenette_cpu.
 
     Ours, not published.
     """

@@ -172,7 +172,7 @@ def swav_imagenette() -> Recipe:
 
 
 def swav_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone and budget of infomin_imagenette_cpu, two small crops.
+    """For some 5,000 photos on a CPU: the backbone of infomin_imagenette_cpu, two small crops.
 
     Ours, not published: plain SGD, since LARC is made for large batches, and ten prototypes a class. At the published
     epsilon such short runs stay where all images look alike and the loss is log(P); at 0.03, and with residual branches
