@@ -15,7 +15,8 @@ Where paper and code (google-deepmind/deepmind-research, byol/) differ or leave 
   five; each is once the predicted one.
 - LARS: batch norms and biases without decay and without a rate of their own; the rate outside the momentum (code).
 - Residual branches start as nothing (the code's library, haiku).
-- Brightness is multiplied; the code adds. Jitter, gray, blur and solarising work on 8 bits. Blur mirrors edges.
+- Brightness is added (code), up to 0.4 of the full one. Jitter, gray, blur and solarising work on 8 bits. Blur mirrors
+  edges.
 - The authors train a linear classifier on the side; our online kNN takes its place.
 """
 
@@ -157,7 +158,7 @@ def byol_program(px: int, *, blur: float, solarize: float) -> tuple[Operation, .
     """All but the normalisation; `blur` and `solarize` are probabilities."""
     return (
         Flip(p=0.5),
-        ColorJitter(0.4, 0.4, 0.2, 0.1, p=0.8),
+        ColorJitter(0.4, 0.4, 0.2, 0.1, p=0.8, brightness_kind="plus"),
         Grayscale(p=0.2),
         GaussianBlur(sigma=(0.1, 2.0 * px / 224), p=blur, kind="conv23"),
         Solarize(p=solarize, threshold=128),

@@ -29,6 +29,11 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
     return _to_uint8(images * per_image(factor, images))
 
 
+def add_brightness(images: Tensor, amount: Tensor) -> Tensor:
+    """All channels raised (lowered, below 0) by a share of full brightness, rounded and cut to 0-255."""
+    return _to_uint8(images + (per_image(amount, images) * 255 + 0.5))
+
+
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Between the even grey of the image's mean luma (0), the image (1) and beyond, as `ImageEnhance.Contrast`."""
     luma = gray(images)

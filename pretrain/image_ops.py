@@ -56,7 +56,11 @@ class ColorJitter:
     The first three are factors from [1 - x, 1 + x] (not below 0), hue a shift from [-x, x] of a full turn; 0 leaves a
     step out.
 
-    Source: torchvision's ColorJitter on PIL images, which rounds to 8 bits between the steps.
+    Args:
+        brightness_kind: "times", a factor, or "plus", from [-x, x] of full brightness (BYOL; SimCLR's first version).
+
+    Source: torchvision's ColorJitter on PIL images, which rounds to 8 bits between the steps; brightness that is added
+    is google-research/simclr's, data_util.py.
     """
 
     brightness: float
@@ -64,6 +68,7 @@ class ColorJitter:
     saturation: float
     hue: float
     p: float = 1.0
+    brightness_kind: Literal["times", "plus"] = "times"
     width: ClassVar[int] = 6  # applied or not, order, the four amounts
 
     def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
@@ -79,10 +84,13 @@ class ColorJitter:
 
     def _steps(self, uniforms: Tensor) -> dict[int, tuple[Callable[[Tensor, Tensor], Tensor], Tensor]]:
         """By number: the step and its amount for each image, without those that are left out."""
-        functions = (colour_ops.brightness, colour_ops.contrast, colour_ops.saturation, colour_ops.shift_hue)
+        adds = self.brightness_kind == "plus"
+        brightness = colour_ops.add_brightness if adds else colour_ops.brightness
+        functions = (brightness, colour_ops.contrast, colour_ops.saturation, colour_ops.shift_hue)
         strengths = (self.brightness, self.contrast, self.saturation, self.hue)
-        lows = (*(max(0.0, 1 - strength) for strength in strengths[:3]), -self.hue)
-        highs = (*(1 + strength for strength in strengths[:3]), self.hue)
+        middles = (0 if adds else 1, 1, 1, 0)  # what changes nothing; a factor is never below 0
+        lows = [max(0.0, 1 - x) if middle else -x for x, middle in zip(strengths, middles, strict=True)]
+        highs = [middle + x for x, middle in zip(strengths, middles, strict=True)]
         return {
             kind: (functions[kind], between(lows[kind], highs[kind], uniforms[:, kind]))
             for kind in range(4)

@@ -18,7 +18,8 @@ it open, we take:
 - Weight decay 1e-6: the paper's, from memory; the repository's examples are of the second version and have 1e-4.
 - Rate: 0.3 times batch / 256, 4.8 at 4096. For small batches the paper also tries 0.075 times the root of the batch,
   the same at 4096.
-- Brightness is multiplied (the code's default); the paper's first version adds. Jitter, gray and blur work on 8 bits.
+- Brightness is multiplied (the code's default); its first version adds: --set views.0.program.1.brightness_kind=plus,
+  and the same for views.1. Jitter, gray and blur work on 8 bits.
 - Blur: each image has a width of its own; in the code all images of a step and device share one. Edges are mirrored,
   where the code darkens them.
 - Crops from 8 % of the photo (paper); the code refuses those below 10 %.

@@ -88,6 +88,7 @@ def test_published_settings_are_the_published_ones():
     assert [first.program[i].p for i in (3, 4)] == [1.0, 0.0]
     assert [second.program[i].p for i in (3, 4)] == [0.1, 0.2]
     assert first.program[:3] == second.program[:3]
+    assert first.program[1].brightness_kind == "plus"
 
 
 def test_heads_have_the_published_sizes():

@@ -34,7 +34,7 @@ def test_moco_v1_differs_from_v2_as_published():
     assert v1.views[0].program == v1.views[1].program
     gray, jitter, flip = v1.views[0].program[:3]
     assert (gray.p, flip.p) == (0.2, 0.5)
-    assert tuple(vars(jitter).values()) == (0.4, 0.4, 0.4, 0.4, 1.0)
+    assert tuple(vars(jitter).values()) == (0.4, 0.4, 0.4, 0.4, 1.0, "times")
     assert v1.views[0].crop == v2.views[0].crop
     for field in ("architecture", "optimizer", "batch_size", "epochs", "dim", "memory", "slow"):
         assert getattr(v1, field) == getattr(v2, field)

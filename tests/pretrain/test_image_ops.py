@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter, ImageOps
 from torch import Tensor
 from torchvision.transforms import functional as TF
 
+from goodviews.pretrain.choose import choose
 from goodviews.pretrain.image_ops import (
     ColorJitter,
     CutJigsaw,
@@ -80,6 +81,27 @@ def test_jitter_equals_torchvision_step_after_step(pictures: list[Image.Image], 
     for step in ORDERS[int(place * 24)]:
         pictures = [steps[step](picture) for picture in pictures]
     assert torch.equal(ours, as_batch(pictures))
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.3, 0.5, 0.81, 0.999])
+def test_brightness_that_is_added_is_a_share_of_the_full_one_for_each_image(
+    pictures: list[Image.Image], uniform: float
+):
+    batch = as_batch(pictures)
+    numbers = torch.tensor([[0, 0, u, 0.2, 0.4, 0.6] for u in (uniform, 1 - uniform, 0.5, uniform)]).double()
+    ours = ColorJitter(0.4, 0, 0, 0, brightness_kind="plus")(batch, numbers)
+    amounts = (0.8 * numbers[:, 2] - 0.4)[:, None, None, None]
+    theirs = ((batch / 255 + amounts).clamp(0, 1) * 255).round()
+    assert torch.equal(ours[2], batch[2])  # half way there is nothing to add
+    difference = (ours - theirs).abs()
+    assert difference.max() <= 1  # where a half is rounded
+    assert (difference > 0).float().mean() < 0.01
+
+
+def test_simclr_is_given_added_brightness_by_its_field():
+    changes = [f"views.{view}.program.1.brightness_kind=plus" for view in range(2)]
+    assert [view.program[1].brightness_kind for view in choose("simclr_1000", changes).views] == ["plus"] * 2
+    assert [view.program[1].brightness_kind for view in choose("simclr_1000").views] == ["times"] * 2
 
 
 ORDERS = [
