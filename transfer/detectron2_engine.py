@@ -29,13 +29,13 @@ from .detection import DetectionSettings, EngineName, Row
 from .detectron2_detector import Detectron2Detector, find, load
 from .detectron2_settings import C4_HEADS, Configuration, configuration
 from .detectron2_start import fill, shapes
-from .detectron2_training import train
 from .detectron2_weights import shape_of
 from .labelled_photos import DetectionData, LabelledPhoto, Mask, Rle, read_photo
 from .photo_batches import trainable
 from .photo_order import PhotoOrder, drawn
 from .plain_scores import plain_scores
-from .training_run import STATE_EVERY_S, rank_and_world
+from .training_loop import STATE_EVERY_S, Learner, train
+from .training_run import rank_and_world
 
 try:
     with warnings.catch_warnings():
@@ -52,6 +52,7 @@ try:
         from detectron2.structures import BoxMode
         from detectron2.utils import comm
         from detectron2.utils.events import EventStorage
+        from fvcore.nn.precise_bn import update_bn_stats
     warnings.filterwarnings("ignore", "torch.meshgrid: in an upcoming release", UserWarning)  # as above
 except ImportError as error:
     raise UsageError(
@@ -204,12 +205,16 @@ class _Run:
 
 
 def _train(network: nn.Module, run: _Run) -> list[Row]:
-    optimizer = build_optimizer(resolved(run.configuration), network)
+    learner = Learner(
+        network,
+        build_optimizer(resolved(run.configuration), network),
+        lambda start, stop: _batches(run, start, stop),
+        lambda model, batch: model(batch),
+        lambda model, further: update_bn_stats(model, further, run.settings.precise_bn_iterations),
+    )
     with EventStorage():  # into which detectron2's parts write
         return train(
-            network,
-            optimizer,
-            lambda start, stop: _batches(run, start, stop),
+            learner,
             run.settings,
             seed=run.seed,
             evaluate=lambda: _evaluate(network, run),

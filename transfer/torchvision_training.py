@@ -1,33 +1,19 @@
-"""Training a detector on torchvision: steps, rows, the state of a stopped run, batch norm measured at the end."""
+"""Training a detector on torchvision: what this engine hands to `training_loop`."""
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from ..hub.errors import UsageError
 from .detection import DetectionSettings, Row
 from .labelled_photos import LabelledPhoto
 from .photo_batches import Sample, batches, trainable
-from .training_run import (
-    STATE_EVERY_S,
-    Meter,
-    check_loss,
-    continued,
-    distributed,
-    log_row,
-    over_processes,
-    private_randomness,
-    progress_bar,
-    rank_and_world,
-    save_state,
-    seed_iteration,
-    window_of,
-)
+from .training_loop import Learner, train
+from .training_run import rank_and_world
 
 _BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
@@ -53,46 +39,42 @@ def fine_tune(
         network: from `build_detector`.
         photos: those without an object that can be trained on are left out, as detectron2 does; a crowd cannot.
         classes: label k is `classes[k - 1]`.
+        settings: the schedule, and what is drawn of a photo.
         seed: of the order of photos, their sizes and flips, and the sampling of regions.
-        state: where a long run keeps what it needs to continue; a state that lies there is continued. None: nothing is
-            kept.
-        state_every_s: seconds between two writings of `state`; None: `STATE_EVERY_S`.
+        state: see `training_loop.train`.
+        state_every_s: see there.
         workers: processes that read photos.
         progress: show a bar.
 
     Returns:
-        About a hundred rows: iteration (how many were done), losses (means since the last row), lr, images_per_s.
+        The rows of `training_loop.train`.
 
     Raises:
         GoodviewsError: a loss is no longer finite.
+        UsageError: the processes cannot share a batch.
         DataError: a photo is damaged.
     """
-    rank, world = rank_and_world()
     photos = trainable(photos)
-    model = _together(network, settings, world)
-    optimizer = SGD(parameter_groups(network, settings), lr=settings.lr, momentum=settings.momentum)
-    start, rows = continued(state, network, optimizer)
-    window = window_of(settings.iterations)
-    every_s = STATE_EVERY_S if state_every_s is None else state_every_s
-    saved_s, meter = time.monotonic(), Meter(settings.batch_size)
-    with private_randomness(network), progress_bar(start, settings.iterations, progress and rank == 0) as advance:
-        source = _batches(photos, classes, settings, seed, start, settings.iterations, workers)
-        for done, batch in enumerate(source, start + 1):
-            seed_iteration(seed, done, rank)
-            meter.add(_step(model, optimizer, batch, settings.learning_rate(done - 1)))
-            advance(meter.images_per_s)
-            if done % window and done < settings.iterations:
-                continue
-            means = over_processes(meter.means(), network)
-            rows.append({"iteration": done, **means, "lr": settings.learning_rate(done - 1)})
-            check_loss(rows[-1])
-            if rank == 0:
-                log_row(rows[-1], settings.iterations)
-            if rank == 0 and state is not None and time.monotonic() - saved_s >= every_s:
-                save_state(state, rows, network, optimizer)
-                saved_s = time.monotonic()
-        _measure_batch_norm(model, photos, classes, settings, seed=seed, workers=workers)
-    return rows
+    rank, world = rank_and_world()
+    _share_batch_norm(network, settings, world)
+    learner = Learner(
+        network,
+        SGD(parameter_groups(network, settings), lr=settings.lr, momentum=settings.momentum),
+        lambda start, stop: batches(
+            photos,
+            classes,
+            settings,
+            seed=seed,
+            start=start,
+            stop=stop,
+            workers=workers,
+            rank=rank,
+            world=world,
+        ),
+        lambda model, batch: model(*_on_device(batch, model)),
+        _measure_batch_norm,
+    )
+    return train(learner, settings, seed=seed, state=state, state_every_s=state_every_s, progress=progress)
 
 
 def parameter_groups(network: nn.Module, settings: DetectionSettings) -> list[dict[str, Any]]:
@@ -107,66 +89,24 @@ def parameter_groups(network: nn.Module, settings: DetectionSettings) -> list[di
     ]
 
 
-def _together(network: nn.Module, settings: DetectionSettings, world: int) -> nn.Module:
-    """What the processes train, with shared batch norm where PyTorch has it."""
+def _share_batch_norm(network: nn.Module, settings: DetectionSettings, world: int) -> None:
+    """Between processes, where PyTorch can."""
     if settings.batch_size % world:
         raise UsageError(f"A batch of {settings.batch_size} photos cannot be shared by {world} processes.")
     if world > 1 and next(network.parameters()).device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return distributed(network, world)
-
-
-def _batches(
-    photos: Sequence[LabelledPhoto],
-    classes: Sequence[str],
-    settings: DetectionSettings,
-    seed: int,
-    start: int,
-    stop: int,
-    workers: int,
-) -> Iterator[list[Sample]]:
-    """Those of this process."""
-    rank, world = rank_and_world()
-    share = {"rank": rank, "world": world}
-    return batches(photos, classes, settings, seed=seed, start=start, stop=stop, workers=workers, **share)
-
-
-def _step(network: nn.Module, optimizer: Optimizer, batch: list[Sample], rate: float) -> dict[str, Tensor]:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    losses = network.train()(*_on_device(batch, network))
-    optimizer.zero_grad()
-    torch.stack(list(losses.values())).sum().backward()
-    optimizer.step()
-    return {name: loss.detach() for name, loss in losses.items()}
 
 
 @torch.no_grad()
-def _measure_batch_norm(
-    network: nn.Module,
-    photos: Sequence[LabelledPhoto],
-    classes: Sequence[str],
-    settings: DetectionSettings,
-    *,
-    seed: int,
-    workers: int,
-) -> None:
-    """Replaces the running statistics, which lag behind the weights, by their means over further training batches.
-
-    Source: Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm" (arXiv:2105.07576), section 3.
-    """
-    if not settings.precise_bn_iterations:
-        return
+def _measure_batch_norm(network: nn.Module, further: Iterator[list[Sample]]) -> None:
+    """By the means over the batches."""
     layers = [layer for layer in network.modules() if isinstance(layer, _BATCH_NORMS)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # PyTorch's sign for a cumulative mean
-    start, stop = settings.iterations, settings.iterations + settings.precise_bn_iterations
-    rank, _ = rank_and_world()
-    for number, batch in enumerate(_batches(photos, classes, settings, seed, start, stop, workers), start + 1):
-        seed_iteration(seed, number, rank)
-        network.train()(*_on_device(batch, network))
+    for batch in further:
+        network(*_on_device(batch, network))
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
 

@@ -28,8 +28,6 @@ from ..hub.atomic import write_bytes
 from ..hub.errors import ArtifactError, GoodviewsError
 from .detection import Row
 
-STATE_EVERY_S = 300.0
-
 log = logging.getLogger(__name__)
 
 

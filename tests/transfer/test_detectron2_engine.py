@@ -235,15 +235,15 @@ def test_a_run_is_a_function_of_its_seed_whatever_the_workers(
 
 KILLED = """
     import os, signal, sys
-    from goodviews.transfer import detectron2_engine, detectron2_training as training
+    from goodviews.transfer import detectron2_engine, training_loop
     from tests_of_detectron2 import C4, encoder_of, read_voc, Path
 
-    save = training.save_state
+    save = training_loop.save_state
     def saves_and_dies(*given):
         save(*given)
         if given[1][-1]["iteration"] == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-    training.save_state = saves_and_dies
+    training_loop.save_state = saves_and_dies
     engine = detectron2_engine.Detectron2Engine(state_every_s=0)
     engine.fine_tune(encoder_of("resnet50", 0.25), read_voc(Path(sys.argv[1])), C4, seed=0, state=Path(sys.argv[2]))
 """

@@ -17,6 +17,7 @@ from torch import nn
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from goodviews.transfer import torchvision_training as engine
+from goodviews.transfer import training_loop
 from goodviews.transfer.detection import DetectionSettings, scale_to_batch
 from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto, masks_of, read_photo
 from goodviews.transfer.masks import decode, encode
@@ -178,7 +179,7 @@ def test_a_stopped_run_continues_as_if_it_had_not_stopped(small: Encoder, devkit
     unbroken = tiny_detector(small)
     engine.fine_tune(unbroken, voc.train, voc.classes, TINY, seed=0)
 
-    step, calls = engine._step, []
+    step, calls = training_loop._step, []
 
     def stops_at_the_third(*given):
         calls.append(1)
@@ -186,7 +187,7 @@ def test_a_stopped_run_continues_as_if_it_had_not_stopped(small: Encoder, devkit
             raise KeyboardInterrupt
         return step(*given)
 
-    monkeypatch.setattr(engine, "_step", stops_at_the_third)
+    monkeypatch.setattr(training_loop, "_step", stops_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         engine.fine_tune(tiny_detector(small), voc.train, voc.classes, TINY, seed=0, state=state, state_every_s=0)
     torch.manual_seed(99)
@@ -230,10 +231,10 @@ def test_the_task_leaves_a_report_and_a_detector_that_finds_the_same_boxes(small
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from test_torchvision_engine import engine, small_encoder, tiny_task
+from test_torchvision_engine import small_encoder, tiny_task, training_loop
 from goodviews.transfer.task import Setup
 
-step, calls = engine._step, []
+step, calls = training_loop._step, []
 
 def is_killed_in_the_third(*given):
     calls.append(1)
@@ -241,7 +242,7 @@ def is_killed_in_the_third(*given):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*given)
 
-engine._step, engine.STATE_EVERY_S = is_killed_in_the_third, 0.0
+training_loop._step, training_loop.STATE_EVERY_S = is_killed_in_the_third, 0.0
 data, out, cache = map(Path, sys.argv[1:])
 tiny_task().run(small_encoder(), data, out, setup=Setup(cache=cache))
 """
