@@ -1,28 +1,21 @@
-"""A detector that detectron2 trained, as two files, detector.safetensors and detector.json, like torchvision's."""
+"""A detector that detectron2 trained; it finds objects again without the data it learned from."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import nn
 
-from ..hub.artifact import load_strictly
-from ..hub.atomic import write_bytes, write_json
-from ..hub.errors import ArtifactError
 from ..hub.images import read_image
 from ..hub.preprocessing import Preprocessing
 from .detection import Detections, DetectionSettings
+from .detector_files import About, read_about, read_detector, write_detector
 from .detectron2_settings import Configuration
 from .photo_batches import resized
-from .trained_detector import FORMAT, read_about
 
 
 @dataclass(frozen=True)
@@ -47,19 +40,10 @@ class Detectron2Detector:
 
     def save(self, folder: Path) -> Path:
         """Writes the two files into an existing folder."""
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
-        write_bytes(folder / "detector.safetensors", to_bytes(weights, metadata={"format": "pt"}))
-        about = {
-            "format": FORMAT,
-            "engine": "detectron2",
-            "architecture": self.architecture,
-            "classes": self.classes,
-            "preprocessing": asdict(self.preprocessing),
-            "settings": {field.name: getattr(self.settings, field.name) for field in fields(DetectionSettings)},
-            "configuration": self.configuration,
-        }
-        write_json(folder / "detector.json", about)
-        return folder
+        about = About(
+            "detectron2", self.architecture, self.classes, self.preprocessing, self.settings, self.configuration
+        )
+        return write_detector(folder, self.network, about)
 
 
 @torch.inference_mode()
@@ -88,16 +72,10 @@ def load(folder: Path) -> Detectron2Detector:
     """
     from .detectron2_engine import build_network
 
-    about = read_about(folder / "detector.json")
-    config: dict[str, Any] = {**about["configuration"], "MODEL.DEVICE": "cpu"}
-    network = build_network(config)
-    path = folder / "detector.safetensors"
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"{path} is missing or damaged ({error}); train the detector again.") from None
-    load_strictly(network, weights, source=path)
-    preprocessing, settings = Preprocessing(**about["preprocessing"]), DetectionSettings(**about["settings"])
+    about = read_about(folder)
+    assert about.configuration is not None, "detectron2's detectors are written with it"
+    network = build_network({**about.configuration, "MODEL.DEVICE": "cpu"})
+    read_detector(folder, network)
     return Detectron2Detector(
-        network.eval(), about["classes"], about["architecture"], preprocessing, settings, about["configuration"]
+        network.eval(), about.classes, about.architecture, about.preprocessing, about.settings, about.configuration
     )

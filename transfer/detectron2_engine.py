@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.multiprocessing.spawn import ProcessException
 from torch.utils.data import DataLoader, Dataset
@@ -26,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..hub.atomic import write_json, write_text
 from ..hub.errors import GoodviewsError, UsageError
 from .detection import DetectionSettings, EngineName, Row
+from .detector_files import read_weights, write_weights
 from .detectron2_detector import Detectron2Detector, find, load
 from .detectron2_settings import C4_HEADS, Configuration, configuration
 from .detectron2_start import fill, shapes
@@ -233,7 +233,7 @@ def _train_together(network: nn.Module, run: _Run, processes: int) -> list[Row]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _save(network, folder / "start.safetensors")
+        write_weights(network, folder / "start.safetensors")
         try:
             launch(_one_of_several, processes, dist_url="auto", args=(run, folder))
         except ProcessException:
@@ -241,26 +241,22 @@ def _train_together(network: nn.Module, run: _Run, processes: int) -> list[Row]:
             if not said:
                 raise
             raise GoodviewsError(said[0].read_text(encoding="utf-8")) from None
-        network.load_state_dict(load_file(folder / "trained.safetensors"), strict=True)
+        read_weights(network, folder / "trained.safetensors")
         return json.loads((folder / "rows.json").read_text(encoding="utf-8"))
 
 
 def _one_of_several(run: _Run, folder: Path) -> None:
     rank, _ = rank_and_world()
     network = build_network(run.configuration)
-    network.load_state_dict(load_file(folder / "start.safetensors"), strict=True)
+    read_weights(network, folder / "start.safetensors")
     try:
         rows = _train(network, run)
     except GoodviewsError as error:
         write_text(folder / f"error{rank}.txt", str(error))
         raise
     if rank == 0:  # processes may measure other statistics of batch norm; these are the ones that are scored and saved
-        _save(network, folder / "trained.safetensors")
+        write_weights(network, folder / "trained.safetensors")
         write_json(folder / "rows.json", rows)
-
-
-def _save(network: nn.Module, path: Path) -> None:
-    save_file({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, path)
 
 
 def _evaluate(network: nn.Module, run: _Run) -> Row:

@@ -347,6 +347,7 @@ def test_wrong_data_leaves_nothing_behind(small: Encoder, devkit: Path, tmp_path
 def test_folders_without_a_detector_are_refused(tmp_path: Path):
     with pytest.raises(ArtifactError, match=r"detector\.json is missing; give the folder of a finished detection run"):
         load_detector(tmp_path)
-    (tmp_path / "detector.json").write_text("[]")
-    with pytest.raises(ArtifactError, match="was not written by this goodviews"):
-        load_detector(tmp_path)
+    for content in ("[]", '{"format": 0}', '{"format": 1, "classes": []}'):
+        (tmp_path / "detector.json").write_text(content)
+        with pytest.raises(ArtifactError, match="was not written by this goodviews"):
+            load_detector(tmp_path)
