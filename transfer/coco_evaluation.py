@@ -20,7 +20,7 @@ import numpy as np
 
 from ..hub.errors import MissingExtra
 from .detection import Detections
-from .labelled_photos import LabelledObject, LabelledPhoto, Rle
+from .labelled_photos import LabelledObject, LabelledPhoto
 from .masks import areas, as_rle
 
 try:
@@ -96,7 +96,7 @@ def as_results(one: Detections, image: int, number: dict[str, int]) -> list[dict
     for name, box, score, mask in zip(one.names, boxes, np.asarray(one.scores, np.float64).tolist(), masks):
         entries.append({"image_id": image, "category_id": number[name], "bbox": box, "score": score})
         if mask is not None:
-            entries[-1]["segmentation"] = _as_given(mask)
+            entries[-1]["segmentation"] = mask.as_coco()
     return entries
 
 
@@ -111,7 +111,7 @@ def _truth(photos: Sequence[LabelledPhoto], number: dict[str, int], kind: str) -
         entry |= {"iscrowd": int(thing.is_crowd), "area": _area(thing, photo)}
         if kind == "masks":
             assert thing.mask is not None, "the reader refuses data without masks for a task with masks"
-            entry["segmentation"] = _as_given(as_rle(thing.mask, photo.height, photo.width))
+            entry["segmentation"] = as_rle(thing.mask, photo.height, photo.width).as_coco()
         annotations.append(entry)
     categories = [{"id": place, "name": name} for name, place in number.items()]
     return {"images": images, "annotations": annotations, "categories": categories}
@@ -131,10 +131,6 @@ def _found(one: Detections, image: int, number: dict[str, int], kind: str) -> li
     entries = as_results(one, image, number)
     unscored = {"boxes": "segmentation", "masks": "bbox"}[kind]
     return [{name: value for name, value in entry.items() if name != unscored} for entry in entries]
-
-
-def _as_given(mask: Rle) -> dict[str, Any]:
-    return {"size": list(mask.size), "counts": mask.counts}
 
 
 def _overlaps(judge: COCOeval_faster, truth: COCO, found: COCO) -> tuple[Overlaps, ...]:

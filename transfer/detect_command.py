@@ -114,8 +114,7 @@ def _as_json(found: Detections) -> dict[str, Any]:
     for place, (name, score, box) in enumerate(zip(found.names, found.scores.tolist(), found.boxes.tolist())):
         objects.append({"class": name, "score": round(score, 4), "box": [round(edge, 1) for edge in box]})
         if found.masks is not None:
-            mask = found.masks[place]
-            objects[-1]["mask"] = {"size": list(mask.size), "counts": mask.counts}
+            objects[-1]["mask"] = found.masks[place].as_coco()
     return {"photo": found.photo_id, "found": objects}
 
 

@@ -327,6 +327,4 @@ class Samples(Dataset):
 
 def _as_in_coco(mask: Mask | None) -> Any:
     assert mask is not None, "the reader lets no object without a mask through to a task that needs them"
-    if isinstance(mask, Rle):
-        return {"size": list(mask.size), "counts": mask.counts}
-    return [list(polygon) for polygon in mask]
+    return mask.as_coco() if isinstance(mask, Rle) else [list(polygon) for polygon in mask]

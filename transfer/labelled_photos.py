@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -24,6 +24,10 @@ class Rle:
 
     size: tuple[int, int]  # height, width
     counts: str
+
+    def as_coco(self) -> dict[str, Any]:
+        """As COCO's files and libraries have it."""
+        return {"size": list(self.size), "counts": self.counts}
 
 
 Mask = tuple[Polygon, ...] | Rle

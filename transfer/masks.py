@@ -16,7 +16,7 @@ except ImportError:
 
 def decode(mask: Mask, height: int, width: int) -> np.ndarray:
     """(height, width) uint8, 0 or 1."""
-    return coco_masks.decode(_as_given(as_rle(mask, height, width)))
+    return coco_masks.decode(as_rle(mask, height, width).as_coco())
 
 
 def encode(pixels: np.ndarray) -> Rle:
@@ -55,11 +55,7 @@ def run_lengths(counts: str) -> list[int]:
 
 def areas(masks: Sequence[Rle]) -> list[int]:
     """How many pixels each mask has."""
-    return [int(area) for area in np.atleast_1d(coco_masks.area([_as_given(mask) for mask in masks]))] if masks else []
-
-
-def _as_given(rle: Rle) -> dict[str, Any]:
-    return {"size": list(rle.size), "counts": rle.counts}
+    return [int(area) for area in np.atleast_1d(coco_masks.area([mask.as_coco() for mask in masks]))] if masks else []
 
 
 def _as_rle(found: dict[str, Any]) -> Rle:
