@@ -94,7 +94,7 @@ def _markdown_table(table: Table) -> str:
     names = headings(table)
     ruler = ["---" if name in TEXT_COLUMNS else "---:" for name in names]
     lines = [names, ruler, *(cells(table, row) for row in table.rows)]
-    body = _markdown_lines(lines)
+    body = markdown_lines(lines)
     return f"## {table.title}\n\n{describe_data(table)}\n\n{body}{_markdown_published(table)}"
 
 
@@ -103,10 +103,11 @@ def _markdown_published(table: Table) -> str:
         return ""
     names = published_headings(table)
     lines = [names, ["---"] * len(names), *(published_cells(table, row) for row in table.published.rows)]
-    return f"\n**Published, not measured here: {table.published.about}**\n\n{_markdown_lines(lines)}"
+    return f"\n**Published, not measured here: {table.published.about}**\n\n{markdown_lines(lines)}"
 
 
-def _markdown_lines(lines: Sequence[Sequence[str]]) -> str:
+def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
+    """A table of cells: headings, then a ruler of dashes, then rows."""
     return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
 
 

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from goodviews.hub.atomic import new_folder, write_text
 from goodviews.hub.errors import DataError
 from goodviews.transfer.compare import Run, compare, read_runs
-from goodviews.transfer.compare_files import markdown
+from goodviews.transfer.compare_files import markdown, markdown_lines
 from goodviews.transfer.compare_plot import draw
 
 COLOURS = ("#1f6f8b", "#c8553d", "#7a9e4b", "#8e5ea2", "#c9a227", "#4a4e69")
@@ -118,7 +118,7 @@ def _trained(trainings: list[Training]) -> str:
         hours = f"{last['time_s'] / 3600:.2f}"
         lines.append([*map(str, facts), str(training.about["seed"]), knn, f"{last['loss']:.3f}", hours])
     commands = "".join(f"- {training.name}: {_made_by(training)}\n" for training in trainings)
-    return "## Trainings\n\n" + _table(lines) + "\n" + commands
+    return "## Trainings\n\n" + markdown_lines(lines) + "\n" + commands
 
 
 def _made_by(training: Training) -> str:
@@ -138,11 +138,7 @@ def _evidence(runs: list[Run]) -> str:
         report, evidence = run.report, run.report.evidence
         facts = (report.task, report.encoder.name, report.seed, evidence.commit, evidence.started)
         lines.append((*map(str, facts), f"{evidence.seconds:.0f}", evidence.hardware, f"`{evidence.command}`"))
-    return "## Evidence\n\n" + _table(lines)
-
-
-def _table(lines: list[Any]) -> str:
-    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+    return "## Evidence\n\n" + markdown_lines(lines)
 
 
 def _draw_trainings(trainings: list[Training], path: Path) -> None:
