@@ -230,7 +230,15 @@ def _as_written(found: Sequence[Detections], data: DetectionData) -> list[dict[s
     return [entry for one in found for entry in as_results(one, int(one.photo_id), number)]
 
 
-BENCHMARK = Benchmark(_read, _score, _as_written, PUBLISHED_DATA)
+BENCHMARK = Benchmark(
+    name="COCO",
+    has_masks=True,
+    find_problems=coco_check,
+    read=_read,
+    score=_score,
+    as_written=_as_written,
+    published_data=PUBLISHED_DATA,
+)
 
 
 def _task(name: str, settings: CocoDetection) -> Task:
@@ -241,6 +249,6 @@ def _task(name: str, settings: CocoDetection) -> Task:
         primary="AP",
         layout=LAYOUT,
         measure=settings,
-        check=coco_check,
+        check=BENCHMARK.check,
         data_variable=DATASETS_VARIABLE,
     )

@@ -23,7 +23,6 @@ from .coco_detection import (
     coco_fpn_std_6x,
     with_short_budgets,
 )
-from .detection import DetectionSettings, check_network
 from .few_shot import few_shot_1, few_shot_5, few_shot_20
 from .fine_tune import finetune, finetune_1pct, finetune_10pct
 from .retrieval import retrieval
@@ -131,8 +130,6 @@ def transfer(
     from .task import Setup
 
     chosen = find_task(task).changed(set)
-    if isinstance(chosen.measure, DetectionSettings):
-        check_network(chosen.measure)
     _check_numbers(batch_size, workers, processes, evaluate_every)
     data = data or _usual_data(task, chosen)
     if check:

@@ -24,6 +24,7 @@ from .task import Measurement, Setup, digest_of, require_above_zero
 
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
+    from .data_check import DataCheck
     from .detection import Detections, Engine, Row
     from .labelled_photos import DetectionData
     from .precision_recall import ByClass
@@ -50,10 +51,23 @@ class Scored:
 class Benchmark:
     """How a family of detection tasks reads its data, and how it scores and writes what was found."""
 
+    name: str  # of who made the data, as in messages
+    has_masks: bool  # whether objects are labelled with masks too
+    find_problems: Callable[[Any, Path], DataCheck]  # that data have
     read: Callable[[Path, DetectionSettings], DetectionData]
     score: Callable[[Sequence[Detections], DetectionData, DetectionSettings], Scored]
     as_written: Callable[[Sequence[Detections], DetectionData], list[dict[str, Any]]]  # entries of predictions.json
     published_data: Mapping[str, Any]  # what Report.dataset says of the published data
+
+    def check(self, settings: DetectionSettings, data: Path) -> DataCheck:
+        """For `Task.check`.
+
+        Raises:
+            UsageError: a setting cannot be.
+            DataError: the folder is not laid out so.
+        """
+        check_settings(settings, self)
+        return self.find_problems(settings, data)
 
 
 def measure(
@@ -92,7 +106,7 @@ def measure(
     engine = choose_engine(setup, encoder, settings)
     changed = scale_to_batch(settings, setup.batch_size) if setup.batch_size not in (None, settings.batch_size) else {}
     settings = replace(settings, **changed)
-    _check(settings)
+    check_settings(settings, benchmark)
     photos = benchmark.read(data, settings)
     dataset = describe(photos)
     detector, rows = engine.fine_tune(
@@ -123,8 +137,11 @@ def measure(
     )
 
 
-def _check(settings: DetectionSettings) -> None:
+def check_settings(settings: DetectionSettings, benchmark: Benchmark) -> None:
+    """Raises UsageError where settings contradict each other or what the data have, or a number is not above 0."""
     check_network(settings)
+    if settings.masks and not benchmark.has_masks:
+        raise UsageError(f"{benchmark.name}'s annotations have boxes and no masks; the COCO tasks learn masks.")
     require_above_zero(settings, "iterations", "batch_size", "lr", "detections_per_photo")
     require_above_zero(settings, "short_sides_px", "test_short_side_px", "long_side_px")
     require_above_zero(settings, "anchors_px", "anchor_ratios", "rpn_samples", "proposals_before_nms", "proposals")

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..hub.errors import UsageError
-from .data_check import DataCheck, voc_check
+from .data_check import voc_check
 from .detection import DetectionSettings, scale_schedule
 from .detection_task import DATASETS_VARIABLE, Benchmark, Scored, measure
 from .task import Measurement, Setup, Task
@@ -101,18 +100,7 @@ class VocDetection(DetectionSettings):
 def _read(folder: Path, settings: DetectionSettings) -> DetectionData:
     from .voc import read_voc
 
-    _refuse_masks(settings)
     return read_voc(folder, decode=True)
-
-
-def _check(settings: DetectionSettings, folder: Path) -> DataCheck:
-    _refuse_masks(settings)
-    return voc_check(settings, folder)
-
-
-def _refuse_masks(settings: DetectionSettings) -> None:
-    if settings.masks:
-        raise UsageError("VOC's annotations have boxes and no masks; the COCO tasks learn masks.")
 
 
 def _score(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Scored:
@@ -142,7 +130,15 @@ def _as_written(found: Sequence[Detections], data: DetectionData) -> list[dict[s
     return entries
 
 
-BENCHMARK = Benchmark(_read, _score, _as_written, PUBLISHED_DATA)
+BENCHMARK = Benchmark(
+    name="VOC",
+    has_masks=False,
+    find_problems=voc_check,
+    read=_read,
+    score=_score,
+    as_written=_as_written,
+    published_data=PUBLISHED_DATA,
+)
 
 
 def _task(name: str, settings: VocDetection) -> Task:
@@ -153,6 +149,6 @@ def _task(name: str, settings: VocDetection) -> Task:
         primary="AP50",
         layout="DIR/VOC2007 and, if there, DIR/VOC2012: Annotations, JPEGImages, ImageSets/Main",
         measure=settings,
-        check=_check,
+        check=BENCHMARK.check,
         data_variable=DATASETS_VARIABLE,
     )

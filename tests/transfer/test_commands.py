@@ -105,6 +105,8 @@ def test_settings_of_detectors_that_cannot_be_are_refused_by_the_check_too(tmp_p
         commands.transfer("coco-fpn-1x-smoke", set=["trunk=c4"], data=tmp_path, check=True)
     with pytest.raises(UsageError, match="boxes and no masks"):
         commands.transfer("voc-detection", set=["masks=true"], data=tmp_path, check=True)
+    with pytest.raises(UsageError, match="iterations is 0; it must be a number above 0"):
+        commands.transfer("voc-detection", set=["iterations=0"], data=tmp_path, check=True)
 
 
 def test_short_budgets_go_by_the_name_of_their_protocol_too():
