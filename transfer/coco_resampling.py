@@ -1,8 +1,8 @@
 """How far COCO's AP moves with the choice of test photos: AP, AP50 and AP75 on draws of the photos; and its curves.
 
 The evaluator gives one number for all photos and is too slow to be asked hundreds of times. So its matching of
-detections and objects is repeated here once, for objects of any size, and a draw then only weighs photos. With every
-photo drawn once, the numbers are the evaluator's.
+detections and objects is repeated here once, for objects of any size, and a draw then only weighs photos. For a draw
+that has every photo once, the numbers are the evaluator's.
 """
 
 from collections import defaultdict
@@ -27,11 +27,6 @@ def coco_resampled(overlaps: Sequence[Overlaps], photos: int, *, draws: int = 30
     """
     judged = _judged(overlaps, photos)
     return np.array([_scores(judged, counts) for counts in draw_images(photos, draws)])
-
-
-def coco_at_once(overlaps: Sequence[Overlaps], photos: int) -> np.ndarray:
-    """(3,): AP, AP50 and AP75 in percent, with every photo once."""
-    return _scores(_judged(overlaps, photos), np.ones(photos, int))
 
 
 def coco_curves(overlaps: Sequence[Overlaps], photos: int, classes: Sequence[str]) -> tuple[Curve, ...]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from PIL import Image
 
 from ..hub.errors import DataError
@@ -71,11 +70,6 @@ class DetectionData:
     files: tuple[Path, ...]  # every file that was read
     category_ids: tuple[int, ...] = ()  # COCO: of each class
 
-    @property
-    def has_masks(self) -> bool:
-        """Whether every object that is trained on or to be found has a mask."""
-        return all(thing.mask is not None for photo in (*self.train, *self.test) for thing in photo.objects)
-
 
 def read_photo(photo: LabelledPhoto) -> Image.Image:
     """The photo as RGB with the pixels as stored: boxes are in that frame, so an EXIF rotation is not applied.
@@ -87,23 +81,7 @@ def read_photo(photo: LabelledPhoto) -> Image.Image:
         with Image.open(photo.path) as image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{photo.path} is damaged ({error}); replace it, or take it out of the labels.") from None
-
-
-def masks_of(photo: LabelledPhoto) -> np.ndarray:
-    """(n, H, W) uint8, 0 or 1, in the photo's own frame: the masks of its n objects, in their order.
-
-    Raises:
-        DataError: an object has no mask.
-        MissingExtra: faster-coco-eval is not installed.
-    """
-    from .masks import decode
-
-    masks = [thing.mask for thing in photo.objects]
-    if None in masks:
-        raise DataError(f"{photo.path} has an object without a mask.")
-    drawn = [decode(mask, photo.height, photo.width) for mask in masks if mask is not None]
-    return np.stack(drawn) if drawn else np.zeros((0, photo.height, photo.width), np.uint8)
+        raise DataError(_damage(photo.path, error)) from None
 
 
 def decoding_problems(photos: Iterable[LabelledPhoto]) -> list[str]:
@@ -142,5 +120,9 @@ def _decoding_problem(path: Path) -> str | None:
             image.draft(image.mode, (1, 1))
             image.load()
     except (OSError, SyntaxError, ValueError) as error:
-        return f"{path} is damaged ({error}); replace it, or take it out of the labels."
+        return _damage(path, error)
     return None
+
+
+def _damage(path: Path, error: Exception) -> str:
+    return f"{path} is damaged ({error}); replace it, or take it out of the labels."

@@ -13,7 +13,7 @@ from goodviews.hub.errors import DataError
 from goodviews.transfer.coco import read_coco
 from goodviews.transfer.coco_detection import c4
 from goodviews.transfer.data_check import coco_check
-from goodviews.transfer.labelled_photos import masks_of
+from goodviews.transfer.masks import decode
 
 
 def labels(root: Path, split: str = "val2017") -> Path:
@@ -42,8 +42,8 @@ def test_boxes_have_edges_and_classes_are_in_the_order_of_their_ids(coco_folder:
 def test_masks_are_drawn_from_polygons_and_run_lengths(coco_folder: Path):
     photo = read_coco(coco_folder).train[0]
     assert [thing.is_crowd for thing in photo.objects] == [False, False, True]
-    masks = masks_of(photo)
-    assert (masks.shape, masks.dtype) == ((3, 72, 96), np.uint8)
+    masks = [decode(thing.mask, photo.height, photo.width) for thing in photo.objects]
+    assert [(mask.shape, mask.dtype) for mask in masks] == [((72, 96), np.uint8)] * 3
     for mask, thing in zip(masks, photo.objects):
         xmin, ymin, xmax, ymax = (int(edge) for edge in thing.box)
         assert mask.sum() == mask[ymin:ymax, xmin:xmax].sum() == (xmax - xmin) * (ymax - ymin)
@@ -141,7 +141,7 @@ def test_boxes_alone_will_do_where_no_masks_are_learned(coco_folder: Path):
     for split in ("train2017", "val2017"):
         edit(labels(coco_folder, split), lambda c: [entry.pop("segmentation") for entry in c["annotations"]])
     data = read_coco(coco_folder)
-    assert not data.has_masks
+    assert all(thing.mask is None for photo in (*data.train, *data.test) for thing in photo.objects)
     problems = coco_check(c4("1x"), coco_folder).problems
     assert len(problems) == 2
     assert "for 13 of its objects" in problems[0]

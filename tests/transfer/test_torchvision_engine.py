@@ -19,7 +19,7 @@ from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, Usage
 from goodviews.transfer import torchvision_training as engine
 from goodviews.transfer import training_loop
 from goodviews.transfer.detection import DetectionSettings, scale_to_batch
-from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto, masks_of, read_photo
+from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto, read_photo
 from goodviews.transfer.masks import decode, encode
 from goodviews.transfer.photo_batches import batches, resized, trainable
 from goodviews.transfer.task import Setup, Task
@@ -126,7 +126,7 @@ def test_boxes_follow_their_photo_through_resizing_and_flipping(devkit: Path):
 def test_masks_follow_their_photo_through_resizing_and_flipping(devkit: Path, as_run_lengths: bool):
     photo = with_masks(read_voc(devkit).train)[0]
     if as_run_lengths:
-        drawn = masks_of(photo)
+        drawn = [decode(thing.mask, photo.height, photo.width) for thing in photo.objects]
         objects = tuple(replace(thing, mask=encode(one)) for thing, one in zip(photo.objects, drawn))
         photo = replace(photo, objects=objects)
     settings = replace(TINY, short_sides_px=(144,), flip=1.0, batch_size=1, masks=True)
