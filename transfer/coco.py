@@ -14,7 +14,7 @@ from typing import Any
 
 from ..hub.errors import DataError
 from .coco_layout import Split, find_coco
-from .coco_objects import integer, read_object
+from .coco_objects import integer, is_listed, read_object
 from .labelled_photos import Box, DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
 
 
@@ -186,10 +186,11 @@ def _by_image(
 ) -> dict[int, list[dict[str, Any]]]:
     things: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for entry in annotations:
-        if entry.get("image_id") in images:
-            things[entry["image_id"]].append(entry)
+        image = entry.get("image_id")
+        if is_listed(image, images):
+            things[image].append(entry)
         else:
-            problems.append(f"{_where(entry, split)} is of image {entry.get('image_id')}, which is not listed.")
+            problems.append(f"{_where(entry, split)} is of image {image}, which is not listed.")
     return things
 
 

@@ -1,7 +1,7 @@
 """One entry of "annotations" in a COCO file: box, mask, category, each checked against its photo. Torch-free."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from ..hub.errors import DataError
@@ -23,7 +23,7 @@ def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, st
         DataError: it has no known category, or a box or mask that does not lie within the photo.
         MissingExtra: its mask are run lengths and faster-coco-eval is not installed.
     """
-    if entry.get("category_id") not in names:
+    if not is_listed(entry.get("category_id"), names):
         known = ", ".join(f"{number} {name}" for number, name in list(names.items())[:20])
         raise DataError(
             f"{where} is of category {entry.get('category_id')!r}, which is not listed (there are: {known})."
@@ -44,6 +44,11 @@ def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, st
         area=None if area is None else _numbers([area], f"{where} has the area {area!r}", count=1)[0],
         mask=_read_mask(entry.get("segmentation"), photo, where),
     )
+
+
+def is_listed(found: Any, ids: Container[int]) -> bool:
+    """Whether it is one of `ids`; it may be anything that JSON has."""
+    return isinstance(found, int | float) and found in ids
 
 
 def integer(entry: dict[str, Any], key: str, where: str) -> int:

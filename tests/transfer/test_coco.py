@@ -106,6 +106,12 @@ def _runs(counts: Any, size: tuple[int, int] = (72, 96)) -> Callable[[Path], Non
         (_image(file_name="/etc/hosts"), "it must be a path below"),
         (_image(id=2), "gives the same id to several images"),
         (_annotation(image_id=99), "Annotation 1 of .* is of image 99, which is not listed"),
+        (_annotation(image_id=[1]), r"Annotation 1 of .* is of image \[1\], which is not listed"),
+        (
+            _annotation(category_id=[3]),
+            r"Annotation 1 of .* is of category \[3\], which is not listed .there are: 3 red",
+        ),
+        (_annotation(category_id={"id": 3}), r"is of category \{'id': 3\}, which is not listed"),
         (_annotation(category_id=5), r"is of category 5, which is not listed .there are: 3 red, 7 blue"),
         (_annotation(bbox=[5, 8, 95, 30]), r"'red' box .5, 8, 95, 30. that does not lie within its photo of 96 x 72"),
         (_annotation(bbox=[5, 8, -3, 30]), "a bbox is left, top, width, height"),
