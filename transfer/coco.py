@@ -5,6 +5,7 @@ Torch-free.
 """
 
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,15 +15,19 @@ from typing import Any
 
 from ..hub.errors import DataError
 from .coco_layout import Split, find_coco
-from .coco_objects import integer, is_listed, read_object
+from .coco_objects import integer, is_listed, read_object, short_polygons
 from .labelled_photos import Box, DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
+
+log = logging.getLogger(__name__)
 
 
 def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) -> DetectionData:
     """All photos, boxes and masks below `folder`, checked.
 
     Crowds, and objects without an extent, of which the published data have a few, are kept: whoever trains or scores
-    decides about them. Training boxes that leave their photo by a rounding are cut there.
+    decides about them. Training boxes that leave their photo by a rounding are cut there. Polygons without three
+    corners are left out, and so nobody trains on an object that has no other, which the log says; to be found it lacks
+    a mask.
 
     Args:
         folder: holds the data, or a folder coco that does.
@@ -40,6 +45,8 @@ def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) 
     if problems or data is None:
         more = f" Problems beside this: {len(problems) - 1}; --check lists them." if problems[1:] else ""
         raise DataError(f"{problems[0]}{more}")
+    for note in data.notes:
+        log.warning("%s", note)
     return data
 
 
@@ -56,6 +63,7 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
     if train is None or test is None:
         return None, problems
     train = replace(train, photos=tuple(map(_cut, train.photos)))
+    test = replace(test, photos=tuple(map(_without_empty_masks, test.photos)))
     problems += _missing_masks(train) + _missing_masks(test) if needs_masks else []
     problems += _problems_between(train, test)
     root = train.split.root
@@ -70,6 +78,7 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
         test_split=test.split.name,
         files=(train.split.labels, test.split.labels, *(photo.path for photo in (*train.photos, *test.photos))),
         category_ids=tuple(train.names),
+        notes=(*_left_out(train), *_left_out(test)),
     )
     return data, problems
 
@@ -81,11 +90,12 @@ class _Part:
     split: Split
     names: dict[int, str]  # by category id, in the order of the ids
     photos: tuple[LabelledPhoto, ...]  # in the order of their ids
+    short_polygons: int  # that were left out
 
 
 def _problems_between(train: _Part, test: _Part) -> Iterable[str]:
     """What is wrong with the splits taken together."""
-    if not any(not thing.is_crowd for photo in train.photos for thing in photo.objects):
+    if not any(not thing.is_crowd and thing.mask != () for photo in train.photos for thing in photo.objects):
         yield f"No photo of {train.split.labels} has an object; nothing can be learned from it."
     if not any(not thing.is_crowd for photo in test.photos for thing in photo.objects):
         yield f"No photo of {test.split.labels} has an object that counts; nothing can be measured on it."
@@ -114,9 +124,24 @@ def _missing_masks(part: _Part) -> list[str]:
     ]
 
 
+def _left_out(part: _Part) -> list[str]:
+    if not part.short_polygons:
+        return []
+    note = f"Polygons without three corners are left out of {part.split.labels}: {part.short_polygons}."
+    lost = [photo.id for photo in part.photos for thing in photo.objects if thing.mask == ()]
+    if lost:
+        note += f" Objects that have no other and are not trained on: {len(lost)}, the first in image {lost[0]}."
+    return [note]
+
+
 def _cut(photo: LabelledPhoto) -> LabelledPhoto:
     """With boxes that end where the photo does."""
     return replace(photo, objects=tuple(replace(thing, box=_inside(thing.box, photo)) for thing in photo.objects))
+
+
+def _without_empty_masks(photo: LabelledPhoto) -> LabelledPhoto:
+    objects = (replace(thing, mask=None) if thing.mask == () else thing for thing in photo.objects)
+    return replace(photo, objects=tuple(objects))
 
 
 def _inside(box: Box, photo: LabelledPhoto) -> Box:
@@ -145,7 +170,7 @@ def _read_part(split: Split, problems: list[str]) -> _Part | None:
             problems.append(str(error))
         else:
             photos.append(replace(photo, objects=_read_objects(things[image], photo, names, split, problems)))
-    return _Part(split, names, tuple(photos))
+    return _Part(split, names, tuple(photos), sum(map(short_polygons, content["annotations"])))
 
 
 def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Container, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..hub.errors import DataError
 from .labelled_photos import Box, LabelledObject, LabelledPhoto, Mask, Rle
@@ -46,7 +46,13 @@ def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, st
     )
 
 
-def is_listed(found: Any, ids: Container[int]) -> bool:
+def short_polygons(entry: dict[str, Any]) -> int:
+    """How many polygons of an entry of "annotations" are left out, for they have no three corners."""
+    found = entry.get("segmentation")
+    return sum(not _has_corners(polygon) for polygon in found) if isinstance(found, list) else 0
+
+
+def is_listed(found: Any, ids: Container[int]) -> TypeGuard[int]:
     """Whether it is one of `ids`; it may be anything that JSON has."""
     return isinstance(found, int | float) and found in ids
 
@@ -59,21 +65,25 @@ def integer(entry: dict[str, Any], key: str, where: str) -> int:
 
 
 def _read_mask(found: Any, photo: LabelledPhoto, where: str) -> Mask | None:
-    """None where there is none."""
+    """None where there is none. Polygons without three corners are left out, as detectron2 does."""
     if not found:
         return None
     if isinstance(found, dict):
         return _read_runs(found, photo, where)
     if not isinstance(found, list):
         raise DataError(f"{where} has a segmentation that is neither polygons nor run lengths.")
-    polygons = tuple(_numbers(polygon, f"{where} has a polygon that") for polygon in found)
-    for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
-            raise DataError(f"{where} has a polygon of {len(polygon)} numbers; three corners or more are needed.")
+    polygons = tuple(_numbers(polygon, f"{where} has something else as a polygon") for polygon in found)
+    outlines = tuple(filter(_has_corners, polygons))
+    for polygon in outlines:
         xs, ys = polygon[::2], polygon[1::2]
         if not _fits((min(xs), min(ys), max(xs), max(ys)), photo):
             raise DataError(f"{where} has a mask that does not lie within its photo of {photo.width} x {photo.height}.")
-    return polygons
+    return outlines
+
+
+def _has_corners(polygon: Any) -> bool:
+    """Three or more, each by x and y."""
+    return isinstance(polygon, Sequence) and len(polygon) >= 6 and len(polygon) % 2 == 0
 
 
 def _read_runs(found: dict[str, Any], photo: LabelledPhoto, where: str) -> Rle:

@@ -165,6 +165,8 @@ def _check_data(task: Task, data: Path) -> None:
 
     console, found = Console(), task.check(task.measure, data)
     console.print(f"{data}: {found.found}.", highlight=False, markup=False, soft_wrap=True)
+    for note in found.notes:
+        console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
     for problem in found.problems:
         console.print(f"- {problem}", highlight=False, markup=False, soft_wrap=True)
     if found.problems:

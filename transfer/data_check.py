@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What a folder holds, in words, and a sentence for everything that is wrong with it."""
+    """What a folder holds, in words, and a sentence for everything that is wrong with it or left out of it."""
 
     found: str
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # nothing that hinders a training
 
 
 def images_check(measure: Any, data: Path) -> DataCheck:
@@ -61,7 +62,7 @@ def coco_check(measure: Any, data: Path) -> DataCheck:
     found, problems = read_with_problems(data, needs_masks=measure.masks)
     if found is None:
         return DataCheck("labels that cannot be used", tuple(problems))
-    return DataCheck(_counts(found), (*problems, *_damaged(found)))
+    return DataCheck(_counts(found), (*problems, *_damaged(found)), found.notes)
 
 
 def voc_labels_check(data: Path, *, train: Sequence[str], test: str) -> DataCheck:

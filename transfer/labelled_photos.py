@@ -41,7 +41,7 @@ class LabelledObject:
     is_difficult: bool = False  # VOC: trained on, but neither to be found nor wrong to find
     is_crowd: bool = False  # COCO: a region of many, not trained on, and nothing found inside is wrong
     area: float | None = None  # COCO: pixels of the object itself; decides whether it is small, medium or large
-    mask: Mask | None = None
+    mask: Mask | None = None  # (): polygons without three corners, not trained on
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class DetectionData:
     test_split: str  # "VOC2007 test", "val2017"
     files: tuple[Path, ...]  # every file that was read
     category_ids: tuple[int, ...] = ()  # COCO: of each class
+    notes: tuple[str, ...] = ()  # what was left out, in sentences
 
 
 def read_photo(photo: LabelledPhoto) -> Image.Image:

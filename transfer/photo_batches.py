@@ -19,7 +19,9 @@ Sample = tuple[Tensor, dict[str, Any]]
 
 
 def trainable(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """Photos with the objects that can be learned from, which a crowd and an empty box cannot; no photo without one."""
+    """Photos with the objects that can be learned from, which a crowd, an empty box and an empty mask cannot; no photo
+    without one.
+    """
     kept = [replace(photo, objects=tuple(filter(_is_trainable, photo.objects))) for photo in photos]
     return [photo for photo in kept if photo.objects]
 
@@ -84,7 +86,7 @@ class _TrainingPhotos(Dataset):
 
 def _is_trainable(thing: LabelledObject) -> bool:
     xmin, ymin, xmax, ymax = thing.box
-    return not thing.is_crowd and xmax > xmin and ymax > ymin
+    return not thing.is_crowd and thing.mask != () and xmax > xmin and ymax > ymin
 
 
 def _seen(mask: Mask | None, photo: LabelledPhoto, size: tuple[int, int], is_flipped: bool) -> Mask:

@@ -1,8 +1,10 @@
 """Reading COCO's format: as published and one's own, and a sentence for everything that does not fit together."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from goodviews.transfer.coco import read_coco
 from goodviews.transfer.coco_detection import c4
 from goodviews.transfer.data_check import coco_check
 from goodviews.transfer.masks import decode
+from goodviews.transfer.photo_batches import trainable
 
 
 def labels(root: Path, split: str = "val2017") -> Path:
@@ -117,7 +120,14 @@ def _runs(counts: Any, size: tuple[int, int] = (72, 96)) -> Callable[[Path], Non
         (_annotation(bbox=[5, 8, -3, 30]), "a bbox is left, top, width, height"),
         (_annotation(bbox=[5, 8, 30]), r"has the bbox \[5, 8, 30\]; it must have 4 numbers"),
         (_annotation(bbox="5 8 30 30"), "it must be a list of numbers"),
-        (_annotation(segmentation=[[1, 2, 3, 4]]), "a polygon of 4 numbers; three corners or more are needed"),
+        (
+            _annotation(segmentation=[[1, 2, 3, 4]]),
+            r"no mask .segmentation. for 1 of its objects, the first in image 1",
+        ),
+        (
+            _annotation(segmentation=[[1, 2, 3, 4], "6"]),
+            "has something else as a polygon; it must be a list of numbers",
+        ),
         (_annotation(segmentation=[[1, 2, 300, 4, 5, 6]]), "a mask that does not lie within its photo"),
         (_annotation(segmentation=[]), r"no mask .segmentation. for 1 of its objects, the first in image 1"),
         (_runs([1, 2]), "a mask of 3 pixels; its photo has 6912"),
@@ -141,6 +151,39 @@ def test_what_does_not_fit_together_is_refused_in_a_sentence(coco_folder: Path, 
     spoil(coco_folder)
     with pytest.raises(DataError, match=sentence):
         read_coco(coco_folder, needs_masks=True)
+
+
+def test_polygons_without_three_corners_are_left_out_and_objects_of_no_others_are_not_trained_on(
+    coco_folder: Path, caplog: pytest.LogCaptureFixture
+):
+    def shorten(content: dict[str, Any]) -> None:
+        first, second = content["annotations"][2:4]  # of the second photo
+        first["segmentation"].append([1, 2, 3, 4])
+        second["segmentation"] = [[1, 2, 3, 4], [5, 6, 7, 8, 9, 10, 11]]
+
+    whole = read_coco(coco_folder, needs_masks=True)
+    assert whole.notes == ()
+    edit(labels(coco_folder, "train2017"), shorten)
+    data = read_coco(coco_folder, needs_masks=True)
+    red, blue = data.train[1].objects
+    assert (red, blue.mask) == (whole.train[1].objects[0], ())
+    assert len(trainable(data.train)) == 6
+    assert trainable(data.train)[1].objects == (red,)
+    [note] = data.notes
+    assert re.fullmatch(
+        r"Polygons without three corners are left out of .*instances_train2017\.json: 3\. "
+        r"Objects that have no other and are not trained on: 1, the first in image 2\.",
+        note,
+    )
+    assert caplog.messages == [note]
+    assert coco_check(c4("1x"), coco_folder) == replace(coco_check(c4("1x"), coco_folder), problems=(), notes=(note,))
+
+
+def test_an_object_to_be_found_needs_a_mask_only_where_masks_are_scored(coco_folder: Path):
+    _annotation(segmentation=[[1, 2, 3, 4]])(coco_folder)
+    data = read_coco(coco_folder)
+    assert data.test[0].objects[0].mask is None
+    assert data.notes == (f"Polygons without three corners are left out of {labels(coco_folder)}: 1.",)
 
 
 def test_boxes_alone_will_do_where_no_masks_are_learned(coco_folder: Path):

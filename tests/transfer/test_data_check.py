@@ -49,6 +49,17 @@ def test_everything_wrong_with_boxes_and_masks_is_listed(coco_folder: Path, caps
         assert words in printed
 
 
+def test_what_is_left_out_is_told_and_hinders_nothing(coco_folder: Path, capsys):
+    path = coco_folder / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]
+    path.write_text(json.dumps(content))
+    commands.transfer("coco-c4-1x", data=coco_folder, check=True)
+    printed = said(capsys)
+    assert printed.count("Note: Polygons without three corners are left out") == 1
+    assert "not trained on: 1, the first in image 1. Nothing is wrong with them." in printed
+
+
 def test_everything_wrong_with_the_splits_of_voc_is_listed(devkit: Path, capsys):
     (devkit / "VOC2007" / "JPEGImages" / "test0.jpg").write_bytes(b"")
     (devkit / "VOC2007" / "Annotations" / "trainval1.xml").unlink()
