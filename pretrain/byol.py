@@ -14,9 +14,10 @@ Where paper and code (google-deepmind/deepmind-research, byol/) differ or leave 
 - The two views have different programs: blur always and no solarising, blur for one in ten and solarising for one in
   five; each is once the predicted one.
 - LARS: batch norms and biases without decay and without a rate of their own; the rate outside the momentum (code).
-- Residual branches start as nothing (the code's library, haiku).
+- Residual branches start as nothing (the code's library, haiku). Convolutions start with He's normal weights by
+  fan-out (timm), not haiku's; stem and pooling pad all sides (PyTorch).
 - Brightness is added (code), up to 0.4 of the full one. Jitter, gray, blur and solarising work on 8 bits. Blur mirrors
-  edges.
+  edges. Crops are made smaller with antialiasing (Pillow's bicubic).
 - The authors train a linear classifier on the side; our online kNN takes its place.
 """
 

@@ -24,7 +24,8 @@ similarities to keys and queue, as a distribution, are drawn to the weak crop's.
 - Key: one crop an image, always 224 px from 20 to 100 % of the photo (code).
 - Each crop goes through the query network by itself, so with batch statistics of its own (code).
 - Momentum: averaged after the optimizer step; the code averages before the key is made in the next step: the same pairs
-  of networks meet. Only keys have shuffled batch norm, in groups of 32 whatever the number of processes.
+  of networks meet. Only keys have shuffled batch norm, in groups of 32 whatever the number of processes;
+  queries have the statistics of their whole process, 256 images on one GPU (32 in the published runs).
 - Schedule: a cosine from epoch 0 to none (code). For 800 epochs batch and rate are not published: those of 200.
 - Symmetric loss: the authors' is marked unverified and pairs queries with the wrong images' keys; see SymmetricClsa.
 """
@@ -222,7 +223,7 @@ def clsa_imagenette() -> Recipe:
         clsa_200(),
         name="clsa_imagenette",
         architecture="resnet18",
-        views=clsa_views(whole, weak=[whole], strong=[part]),
+        views=clsa_views(whole, weak=[whole], strong=[part], blur_px=2.0 * 128 / 224),
         objective=Clsa(weak=("weak_128",), strong=("strong_56",)),
         optimizer=Sgd(lr=0.06, momentum=0.9, weight_decay=5e-4),
         epochs=800,

@@ -13,7 +13,8 @@ Where the papers, their code and PyContrast differ, we take PyContrast's:
 - One view an image: CMC compares its luma with the chroma row of the memory bank and the other way round, the same rows
   drawn for both, and sums the losses; CMC v2 does so with keys of a second view and a queue for each.
 - CMC v2 draws RandAugment from a list of eight operations that hardly change colours, and does not turn images gray.
-- Schedule: its cosine, which its run document asks for.
+- Schedule: its cosine, which its run document asks for; a batch above 256 warms up.
+- Batch norm: over the whole process, 256 images on one GPU, where the published runs had 32 on each of eight.
 - A network on YDbDr is one on RGB with a matrix in its first convolution (see colours). So both branches are published
   as encoders that take RGB, in `encoder` (luma) and `encoder_chroma`; the authors' feature is both side by side, the
   online kNN sees luma only.

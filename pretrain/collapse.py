@@ -1,7 +1,7 @@
 """Signs that a run has collapsed: all images get one embedding, or embeddings that differ along a few directions only.
 
-The figures are of the trained network's last embeddings, of this process, once a line of metrics. A small batch bounds
-them too: no more directions than images.
+The figures are of the trained network's last embeddings (a classifier's features), of this process, once a line of
+metrics. A small batch bounds them too: no more directions than images.
 """
 
 import logging
@@ -23,11 +23,12 @@ class CollapseWatch:
 
     Args:
         head: the trained network's; its output, (N, D), is noted whenever it is called in training.
+        classifies: note what the head is given instead: logits of few classes lie along few directions by right.
         queue: keys in the queue, 0 without one; batch_size: how many are replaced at a step.
     """
 
-    def __init__(self, head: nn.Module, *, queue: int = 0, batch_size: int = 1):
-        self.queue, self.batch_size = queue, batch_size
+    def __init__(self, head: nn.Module, *, classifies: bool = False, queue: int = 0, batch_size: int = 1):
+        self.classifies, self.queue, self.batch_size = classifies, queue, batch_size
         self._last: Tensor | None = None
         self._in_a_row = 0
         head.register_forward_hook(self._note)
@@ -49,9 +50,9 @@ class CollapseWatch:
             figures["queue_age"] = min(step, math.ceil(self.queue / self.batch_size))
         return figures
 
-    def _note(self, head: nn.Module, given: object, made: Tensor) -> None:
+    def _note(self, head: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
         if head.training and torch.is_grad_enabled():
-            self._last = made.detach()
+            self._last = (given[0] if self.classifies else made).detach()
 
     def _judge(self, step: int, epoch: float, figures: dict[str, float]) -> None:
         is_collapsed = figures["feature_std"] < COLLAPSED_STD or figures["effective_rank"] < COLLAPSED_RANK

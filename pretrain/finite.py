@@ -72,21 +72,24 @@ class FiniteWatch:
         if good == self.world:
             return
         own = not math.isfinite(loss)
-        found = (
-            f"loss is {loss}; its batch is saved in {self._save(noted)}"
-            if own
-            else "another process's loss is no number"
-        )
+        found = f"loss is {loss}; {self._save(noted)}" if own else "another process's loss is no number"
         raise GoodviewsError(
             f"Training stopped at step {noted.step}: {found}. "
             "Lower optimizer.lr or use --precision fp32; the last checkpoint, if any, is from before."
         )
 
-    def _save(self, noted: _Noted) -> Path:
-        """FOLDER/bad_batch.pt: step, loss, samples (positions in the data) and views as the network saw them."""
+    def _save(self, noted: _Noted) -> str:
+        """Write FOLDER/bad_batch.pt (step, loss, samples' positions in the data, views as the network saw them).
+
+        Returns what to say of it.
+        """
         name = NAME if self.world == 1 else f"{NAME}_{self.rank}"
         path = self.folder / f"{name}.pt"
         names, samples = noted.batches[0].views, torch.cat([batch.samples for batch in noted.batches])
         views = {name: torch.cat([batch.views[name] for batch in noted.batches]).cpu() for name in names}
-        torch.save({"step": noted.step, "loss": float(noted.loss), "samples": samples, "views": views}, path)
-        return path
+        try:
+            torch.save({"step": noted.step, "loss": float(noted.loss), "samples": samples, "views": views}, path)
+        except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into the latter
+            path.unlink(missing_ok=True)
+            return f"its batch could not be saved in {path} ({error})"
+        return f"its batch is saved in {path}"

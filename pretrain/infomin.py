@@ -15,9 +15,10 @@ Where paper and code (HobbitLong/PyContrast) differ or leave it open, we take:
   nothing (code; the paper says "RA"). Grayscale comes after it, last.
 - Schedule: cosine an epoch, epochs from 1, floor lr / 1000; the published runs ask for it, the code would take steps.
   A batch above 256 warms up from 0.01 over 5 epochs, 10 in runs of more than 500 (code).
-- Batch 256, lr 0.03: the code's defaults, not stated for ResNet-50. Another batch needs another lr; we scale neither.
+- Batch 256, lr 0.03: the code's defaults, not stated for ResNet-50. Another batch needs another lr: --scale-lr.
 - The optimizer step comes first, then the momentum average, as in the code; which averages the jigsaw head too, unused.
-- Batch norm: keys share statistics in groups of 32 after shuffling, as on eight GPUs, whatever the number of processes.
+- Batch norm: keys share statistics in groups of 32 after shuffling, as on eight GPUs, whatever the number of processes;
+  queries have those of their whole process, 256 images on one GPU.
 - An incomplete last batch is dropped; the code keeps it.
 - Logits and losses are float32 also in mixed precision (the code leaves it to apex).
 """
@@ -184,7 +185,13 @@ def infomin_smoke() -> Recipe:
 
 
 def infomin_views(
-    *, px: int, jigsaw_px: int, patch_px: int, smallest_crop: float = 0.2, colour: float = 1.0
+    *,
+    px: int,
+    jigsaw_px: int,
+    patch_px: int,
+    smallest_crop: float = 0.2,
+    colour: float = 1.0,
+    rand_augment: float = 1.0,
 ) -> tuple[View, ...]:
     """Query and key, two draws of "InfoMin Aug", and the jigsaw view.
 
@@ -193,7 +200,8 @@ def infomin_views(
         jigsaw_px: side of the jigsaw crop, a multiple of 3.
         patch_px: side of a patch, at most jigsaw_px / 3; the rest is room to move in.
         smallest_crop: the least share of the photo that query and key show.
-        colour: share of the published colour jitter; RandAugment stays whole.
+        colour: share of the published colour jitter.
+        rand_augment: share of the published chance that a draw of RandAugment is applied.
 
     The blur is in proportion to the side: up to 2 px of 224.
     """
@@ -202,7 +210,7 @@ def infomin_views(
         Flip(p=0.5),
         ColorJitter(0.8 * colour, 0.8 * colour, 0.8 * colour, 0.2 * colour, p=0.8),
         GaussianBlur(sigma=(0.1, 2.0 * px / 224), p=0.5, kind="conv23"),
-        RandAugment(n=2, magnitude=10, mstd=0.5, p=0.5),
+        RandAugment(n=2, magnitude=10, mstd=0.5, p=0.5 * rand_augment),
         Grayscale(p=0.2),
         Normalize(),
     )

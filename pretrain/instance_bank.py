@@ -14,7 +14,8 @@ the papers, their code and PyContrast differ, we take PyContrast's:
   estimation, with 4096 and 32000 rows and an estimated constant.
 - The own row may be among those drawn, and rows may be drawn twice. Harmless for ImageNet's 1.28 million; with data of
   few images lower memory.negatives (a warning says so).
-- Schedule: its cosine, which its run document asks for, not the steps that are its default.
+- Schedule: its cosine, which its run document asks for, not the steps that are its default; a batch above 256 warms up.
+- Batch norm: over the whole process, 256 images on one GPU, where the published runs had 32 on each of eight.
 - PIRL's patches carry no change of colour (the original's do) and are shuffled in the head; the bank is written with
   the whole image's embedding only.
 - Similarities are computed to the whole bank and the drawn ones taken out, the same numbers by less work.

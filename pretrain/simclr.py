@@ -12,17 +12,19 @@ it open, we take:
   factor but for the vectors it leaves alone and beside the weight decay.
 - Negatives: of all processes; the gradient flows through the gathered views too (code).
 - Both views go through the network as one batch (code).
-- Head: two layers, batch norm after both, the last without an offset, weights from N(0, 0.01) (code; the number of
-  layers is the paper's, from memory: the repository's default is three, for its second version).
+- Everything is the first version's, as the numbers above are; the repository today is set for the second, with three
+  layers in the head, ten times the weight decay and brightness that is multiplied
+  (--set views.0.program.1.brightness_kind=times, and the same for views.1).
+- Head: two layers, batch norm after both, the last without an offset, weights from N(0, 0.01).
 - LARS: batch norms and biases without decay and without a rate of their own; the rate is inside the momentum (code).
-- Weight decay 1e-6: the paper's, from memory; the repository's examples are of the second version and have 1e-4.
 - Rate: 0.3 times batch / 256, 4.8 at 4096. For small batches the paper also tries 0.075 times the root of the batch,
   the same at 4096.
-- Brightness is multiplied (the code's default); its first version adds: --set views.0.program.1.brightness_kind=plus,
-  and the same for views.1. Jitter, gray and blur work on 8 bits.
+- Jitter, gray and blur work on 8 bits; contrast is changed about the mean luma (Pillow), not each channel's own mean.
 - Blur: each image has a width of its own; in the code all images of a step and device share one. Edges are mirrored,
   where the code darkens them.
-- Crops from 8 % of the photo (paper); the code refuses those below 10 %.
+- Crops from 8 % of the photo (paper); the code refuses those below 10 %. They are made smaller with antialiasing
+  (Pillow's bicubic), which TensorFlow's lacks.
+- Convolutions start with He's normal weights by fan-out (timm), not from a truncated normal by fan-in (code).
 - Images lie in 0-1, not normalised (code); the encoder's preprocessing says so.
 - The max-pool after the stem pads all sides (PyTorch), not right and bottom only (TensorFlow).
 - "x2": the stages are twice as wide, the stem has 64 channels as in the plain network, not 128: timm cannot build
@@ -116,8 +118,8 @@ def simclr_imagenette() -> Recipe:
 
     Published by lightly: 88.9 % kNN in 194 minutes on one A6000. Measured here: not yet. Theirs: temperature 0.5, SGD
     at a rate of 0.06, weight decay 5e-4, a cosine from epoch 0 to none. The loss here is twice theirs, so half the rate
-    and twice the decay make the same steps. Ours: the views and head of SimCLR's own code, and both views in one batch
-    (theirs one after the other); images lie in 0-1.
+    and twice the decay make the same steps. Ours: the views and head of SimCLR, the blur in proportion to the side, and
+    both views in one batch (theirs one after the other); images lie in 0-1.
 
         goodviews pretrain simclr_imagenette --data imagenette2-160 --out RUN --keep gpu
 
@@ -175,7 +177,7 @@ def simclr_views(*, px: int, smallest_crop: float = 0.08) -> tuple[View, ...]:
     crop = RandomResizedCrop(px, scale=(smallest_crop, 1.0), interpolation="bicubic")
     program = (
         Flip(p=0.5),
-        ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8),
+        ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8, brightness_kind="plus"),
         Grayscale(p=0.2),
         GaussianBlur(sigma=(0.1, 2.0 * px / 224), p=0.5, kind="conv23"),
         Normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),

@@ -72,6 +72,18 @@ def test_forward_passes_that_do_not_train_are_not_looked_at():
     assert watch(1, 2.0) == {}
 
 
+def test_classifier_of_two_classes_is_judged_by_its_features(caplog):
+    """Its logits lie along one direction when it has learned all there is to learn."""
+    head = nn.Linear(8, 2, bias=False)
+    with torch.no_grad():
+        head.weight[1] = -head.weight[0]
+    features = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+    logits, by_features = CollapseWatch(head), CollapseWatch(head, classifies=True)
+    head(features)
+    assert logits(1, 1.0)["effective_rank"] == pytest.approx(1)
+    assert by_features(1, 1.0)["effective_rank"] == spread(features)["effective_rank"] > 4
+
+
 def test_run_writes_the_figures_to_metrics_and_to_tensorboard(images, smoke, tmp_path):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     loop.pretrain(smoke, images, tmp_path / "run", tensorboard=True)

@@ -99,9 +99,9 @@ def test_brightness_that_is_added_is_a_share_of_the_full_one_for_each_image(
 
 
 def test_simclr_is_given_added_brightness_by_its_field():
-    changes = [f"views.{view}.program.1.brightness_kind=plus" for view in range(2)]
-    assert [view.program[1].brightness_kind for view in choose("simclr_1000", changes).views] == ["plus"] * 2
-    assert [view.program[1].brightness_kind for view in choose("simclr_1000").views] == ["times"] * 2
+    changes = [f"views.{view}.program.1.brightness_kind=times" for view in range(2)]
+    assert [view.program[1].brightness_kind for view in choose("simclr_1000", changes).views] == ["times"] * 2
+    assert [view.program[1].brightness_kind for view in choose("simclr_1000").views] == ["plus"] * 2
 
 
 ORDERS = [
