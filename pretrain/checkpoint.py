@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ..hub.errors import ArtifactError, GoodviewsError
+from .clusters import ImageClusters
 from .memory_bank import MemoryBank
 from .momentum import KeyQueue, MomentumPair
 from .networks import TrainedNetwork
@@ -27,13 +28,14 @@ FILE = "checkpoint.pt"
 
 @dataclass
 class RunState:
-    """All that changes while training; `step` counts the steps done. A method without slow copy or memory has None."""
+    """All that changes while training; `step` counts the steps done. What a method does not have is None."""
 
     network: TrainedNetwork
     pair: MomentumPair | None
     memory: KeyQueue | MemoryBank | None
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None
+    clusters: ImageClusters | None = None
     step: int = 0
 
 
@@ -49,6 +51,7 @@ def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
         "query": state.network.state_dict(),
         "key": state.pair.key.state_dict() if state.pair is not None else None,
         "memory": state.memory.state() if state.memory is not None else None,
+        "clusters": state.clusters.state() if state.clusters is not None else None,
         "optimizer": state.optimizer.state_dict(),
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
         "monitor": monitor,
@@ -84,6 +87,8 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
         _put_back(state.pair.key, content["key"], path)
     if state.memory is not None:
         state.memory.restore(content["memory"])
+    if state.clusters is not None:
+        state.clusters.restore(content["clusters"])
     state.optimizer.load_state_dict(content["optimizer"])
     if state.scaler is not None and content["scaler"] is not None:
         state.scaler.load_state_dict(content["scaler"])
@@ -95,7 +100,7 @@ def inherit(state: RunState, folder: Path) -> None:
     """Put a checkpoint of another run into a new one: what it learned and its optimiser's running sums.
 
     The step stays 0, and the optimiser's settings stay those of the new run's recipe. A memory of other images, or of
-    another size, starts anew.
+    another size, starts anew, and so do clusters.
 
     Raises:
         ArtifactError: the file is damaged, or of another architecture or method.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..hub.changes import with_change
 from ..hub.errors import UsageError
-from . import byol, clsa, clsa_elsewhere, cmc, infomin, instance_bank, moco, simclr, supervised, swav
+from . import byol, clsa, clsa_elsewhere, cmc, infomin, instance_bank, moco, pcl, simclr, supervised, swav
 from .recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -55,6 +55,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "moco_v2_imagenette": moco.moco_v2_imagenette,
     "moco_v2_imagenette_cpu": moco.moco_v2_imagenette_cpu,
     "moco_v2_smoke": moco.moco_v2_smoke,
+    "pcl_v1_200": pcl.pcl_v1_200,
+    "pcl_v1_smoke": pcl.pcl_v1_smoke,
+    "pcl_v2_200": pcl.pcl_v2_200,
+    "pcl_v2_smoke": pcl.pcl_v2_smoke,
     "pirl_200": instance_bank.pirl_200,
     "pirl_smoke": instance_bank.pirl_smoke,
     "simclr_100": simclr.simclr_100,

@@ -15,7 +15,7 @@ from ..hub.images import read_image
 from .decode import read_crops
 from .image_ops import Normalize
 from .randomness import uniforms
-from .views import View
+from .views import CentreCrop, View
 
 _CELL_PX, _GAP_PX, _PATCH_GAP_PX, _MARGIN_PX, _PHOTO_PX = 168, 20, 4, 28, 336
 _TITLE_PX, _NOTE_PX, _CAPTION_PX = 17, 12, 46  # type sizes; height of a row's caption
@@ -97,9 +97,9 @@ def _picture(image: Tensor, px: int) -> Image.Image:
 
 
 def _describe(view: View) -> str:
-    low, high = view.crop.scale
-    operations = " · ".join(type(operation).__name__ for operation in view.program)
-    return f"{view.crop.px} px from {low:.0%} to {high:.0%} of the photo · {operations}"
+    crop, operations = view.crop, " · ".join(type(operation).__name__ for operation in view.program)
+    part = "the middle" if isinstance(crop, CentreCrop) else "{:.0%} to {:.0%}".format(*crop.scale)
+    return f"{crop.px} px from {part} of the photo · {operations}"
 
 
 def _write(sheet: Image.Image, place: tuple[int, int], title: str, note: str, width: int) -> None:

@@ -6,7 +6,7 @@ number from (seed, epoch, sample, view). An unreadable image is replaced by the 
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from .decode import decoder
 from .device_crops import PhotosOnDevice
 from .kept import KeptPhotos
 from .randomness import epoch_order
+from .shared import share_of
 from .sources import Source
 from .views import View
 from .worker import Boxes, FromSource, Loaded, Photos, Reader
@@ -88,19 +89,9 @@ class ViewLoader:
         photos: Reader = (
             FromSource(source) if kept is None else kept if on_device is None else Boxes(kept.without_pixels())
         )
-        renders = self.device.type == "cpu" and on_device is None
+        self._photos, self._workers = photos, workers
         self._places = _Places(len(source), batch_size, seed, rank, world)
-        self._loader: DataLoader | None = DataLoader(
-            Photos(photos, self.views, seed, renders=renders),
-            batch_sampler=self._places,
-            collate_fn=_same,
-            num_workers=workers,
-            worker_init_fn=_leave_signals_to_the_run,
-            persistent_workers=workers > 0,
-            prefetch_factor=_PREFETCH if workers else None,
-            pin_memory=self.device.type == "cuda",
-            generator=torch.Generator(),  # the global one belongs to the training loop
-        )
+        self._loader: DataLoader | None = self._read_by(self._places, self.views, keep_workers=workers > 0)
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (an incomplete last one is left out), from a step on; what is before is not decoded.
@@ -113,34 +104,69 @@ class ViewLoader:
         if self._loader is None:
             raise RuntimeError("this ViewLoader was closed")
         self._places.epoch, self._places.start_step = epoch, start_step
-        loaded_batches = iter(self._loader)
-        while True:
-            begun = time.perf_counter()
-            loaded = next(loaded_batches, None)
-            if loaded is None:
-                return
-            yield self._batch(loaded, time.perf_counter() - begun)
+        yield from self._batches(self._loader, self.views)
+
+    def in_order(self, view: View) -> Iterator[Batch]:
+        """This process's share of all images (see `share_of`), each once and in order, in a view that draws nothing.
+
+        Batches are as large as the epoch's, the last one may be smaller. An unreadable image is replaced as there.
+
+        Raises:
+            DataError: no image of the source can be read.
+        """
+        positions = share_of(len(self.source), self._places.rank, self._places.world).tolist()
+        size = self._places.batch_size // self._places.world
+        places = [
+            [(0, sample) for sample in positions[first : first + size]] for first in range(0, len(positions), size)
+        ]
+        yield from self._batches(self._read_by(places, (view,)), (view,))
 
     def close(self) -> None:
         """End the workers; without it they end with the loader."""
         self._loader = None
 
-    def _batch(self, loaded: Loaded, wait_s: float) -> Batch:
+    def _read_by(
+        self, places: Iterable[list[tuple[int, int]]], views: tuple[View, ...], *, keep_workers: bool = False
+    ) -> DataLoader:
+        return DataLoader(
+            Photos(
+                self._photos, views, self._places.seed, renders=self.device.type == "cpu" and self.on_device is None
+            ),
+            batch_sampler=places,
+            collate_fn=_same,
+            num_workers=self._workers,
+            worker_init_fn=_leave_signals_to_the_run,
+            persistent_workers=keep_workers,
+            prefetch_factor=_PREFETCH if self._workers else None,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # the global one belongs to the training loop
+        )
+
+    def _batches(self, loader: DataLoader, views: tuple[View, ...]) -> Iterator[Batch]:
+        loaded_batches = iter(loader)
+        while True:
+            begun = time.perf_counter()
+            loaded = next(loaded_batches, None)
+            if loaded is None:
+                return
+            yield self._batch(loaded, views, time.perf_counter() - begun)
+
+    def _batch(self, loaded: Loaded, views: tuple[View, ...], wait_s: float) -> Batch:
         for path, reason in loaded.unreadable:
             if path not in {known for known, _ in self.skipped}:
                 self.skipped.add(path, reason)
         if not loaded.images:
             raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
-        images = self._pixels(loaded)
+        images = self._pixels(loaded, views)
         if loaded.numbers:
-            images = {view.name: view.render(images[view.name], loaded.numbers[view.name]) for view in self.views}
+            images = {view.name: view.render(images[view.name], loaded.numbers[view.name]) for view in views}
         return Batch(loaded.samples, images, wait_s)
 
-    def _pixels(self, loaded: Loaded) -> dict[str, Tensor]:
+    def _pixels(self, loaded: Loaded, views: tuple[View, ...]) -> dict[str, Tensor]:
         if self.on_device is None:
             return {name: image.to(self.device, non_blocking=True) for name, image in loaded.images.items()}
         boxes = loaded.images
-        return {view.name: self.on_device.crops(loaded.samples, boxes[view.name], view.crop) for view in self.views}
+        return {view.name: self.on_device.crops(loaded.samples, boxes[view.name], view.crop) for view in views}
 
 
 class _Places:

@@ -22,7 +22,7 @@ from PIL import Image, features
 from torch import Tensor
 
 from ..hub.images import opened, to_rgb
-from .views import Box, RandomResizedCrop
+from .views import Box, Crop
 
 _ORIENTATION = 0x0112  # EXIF tag; 2 to 8 mean that the stored image is mirrored or turned, 5 to 8 lying on its side
 
@@ -35,7 +35,7 @@ def decoder() -> str:
 
 def read_crops(
     file: Path | BinaryIO,
-    crops: Sequence[RandomResizedCrop],
+    crops: Sequence[Crop],
     uniforms: Sequence[NDArray[np.float64]],
     *,
     name: str | None = None,
@@ -58,7 +58,7 @@ def read_crops(
     return [resized_crop(photo, _on_grid(box, shrink), crop) for box, crop in zip(boxes, crops, strict=True)]
 
 
-def resized_crop(photo: np.ndarray, box: Box, crop: RandomResizedCrop) -> Tensor:
+def resized_crop(photo: np.ndarray, box: Box, crop: Crop) -> Tensor:
     """A part of a photo (H, W, 3), uint8, resized with antialiasing to (3, px, px)."""
     left, top, right, bottom = box
     part = photo[top:bottom, left:right]
@@ -81,7 +81,7 @@ def _orientation(image: Image.Image) -> int:
     return 1
 
 
-def _shrink(image: Image.Image, boxes: Sequence[Box], crops: Sequence[RandomResizedCrop]) -> int:
+def _shrink(image: Image.Image, boxes: Sequence[Box], crops: Sequence[Crop]) -> int:
     """Ask the JPEG decoder for the smallest of its sizes that still has a pixel for each pixel of every crop.
 
     Returns how many pixels of the photo one decoded pixel stands for along a side: 1, 2, 4 or 8.

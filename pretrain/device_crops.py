@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .kept import KeptPhotos
-from .views import RandomResizedCrop
+from .views import Crop
 
 _PIXELS_AT_ONCE = 2**24  # bounds the temporaries: some 400 MB
 
@@ -25,7 +25,7 @@ class PhotosOnDevice:
         self.firsts = torch.from_numpy(sizes[kept.where[:, 0]] + kept.where[:, 1])
         self.widths = torch.from_numpy(kept.where[:, 3].copy())
 
-    def crops(self, samples: Tensor, boxes: Tensor, crop: RandomResizedCrop) -> Tensor:
+    def crops(self, samples: Tensor, boxes: Tensor, crop: Crop) -> Tensor:
         """(N,) positions and (N, 4) boxes, both on the CPU -> (N, 3, px, px), RGB, uint8, on the device."""
         left, top, right, bottom = boxes.unbind(1)
         high, wide = int((bottom - top).max()), int((right - left).max())
@@ -33,7 +33,7 @@ class PhotosOnDevice:
         parts = (self._crops(*part, crop) for part in zip(samples.split(at_once), boxes.split(at_once), strict=True))
         return torch.cat([*parts])
 
-    def _crops(self, samples: Tensor, boxes: Tensor, crop: RandomResizedCrop) -> Tensor:
+    def _crops(self, samples: Tensor, boxes: Tensor, crop: Crop) -> Tensor:
         device = self.pixels.device
         left, top, right, bottom = boxes.unbind(1)
         heights, widths = bottom - top, right - left
@@ -48,7 +48,7 @@ class PhotosOnDevice:
         return _rounded(torch.stack([down @ colour for colour in narrow], dim=1)).byte()
 
 
-def weights(sides: Tensor, longest: int, crop: RandomResizedCrop) -> Tensor:
+def weights(sides: Tensor, longest: int, crop: Crop) -> Tensor:
     """What each pixel of a box gives to each output pixel, along one side: (N, px, longest) for boxes of `sides` (N,).
 
     Source: Pillow, Resample.c: a triangle, or a cubic with a = -0.5, as wide as an output pixel where it shrinks.

@@ -28,7 +28,7 @@ from ..hub.images import opened
 from .decode import decoder, resized_crop
 from .index_cache import cache_folder
 from .sources import Source, read_photo
-from .views import RandomResizedCrop
+from .views import Crop
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +103,7 @@ class KeptPhotos:
         block, first = self.where[position, :2].tolist()
         return self.blocks[block][first : first + height * width * 3].reshape(height, width, 3)
 
-    def read(
-        self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
-    ) -> list[Tensor]:
+    def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
         """As `read_crops`, from the kept photo."""
         photo = self.photo(position)
         height, width = photo.shape[:2]

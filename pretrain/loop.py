@@ -22,6 +22,8 @@ from ..hub.errors import GoodviewsError
 from ..hub.provenance import commit
 from . import checkpoint, continued, published, run_folder
 from .activations import kept_for_backward, said
+from .clustering import renew_clusters
+from .clusters import QueueAndPrototypes
 from .data import Batch
 from .kept import Keep
 from .memory_bank import Drawn, MemoryBank
@@ -35,7 +37,7 @@ from .recipe import Recipe, describe
 from .run import Request, Run
 from .schedule import Moment
 from .start import prepare
-from .state import Bank, Queue
+from .state import Bank, Clusters, Prototypes, Queue
 from .stop import StopRequest, stop_request
 
 log = logging.getLogger(__name__)
@@ -134,6 +136,7 @@ def _learn(run: Run, stop: StopRequest) -> None:
     run.saved_at = time.monotonic()
     while run.state.step < run.steps:
         epoch, start = divmod(run.state.step, run.steps_per_epoch)
+        renew_clusters(run, epoch)
         for batches in _batches(run, epoch, start):
             lr = _set_learning_rate(run)
             step = _step(run, batches)
@@ -210,16 +213,21 @@ def _forward(run: Run, batch: Batch, number: int) -> Step:
 
 
 def _are_prototypes_frozen(run: Run) -> bool:
-    return run.recipe.prototypes is not None and run.epoch < run.recipe.prototypes.frozen_epochs
+    plan = run.recipe.prototypes
+    return isinstance(plan, Prototypes) and run.epoch < plan.frozen_epochs
 
 
-def _known(run: Run, batch: Batch, number: int) -> Tensor | Drawn | None:
-    """What an objective is given beside the views: the queue once it is in use, the bank, or the images' labels."""
+def _known(run: Run, batch: Batch, number: int) -> Tensor | QueueAndPrototypes | Drawn | None:
+    """What an objective is given beside the views: the queue once in use, with prototypes for PCL; bank; or labels."""
     recipe, memory, accelerator = run.recipe, run.state.memory, run.accelerator
     if recipe.head == "classifier":
         labels = run.loader.source.labels
         assert labels is not None
         return torch.tensor([labels[sample] for sample in batch.samples.tolist()], device=accelerator.device)
+    if isinstance(recipe.prototypes, Clusters) and run.state.clusters is not None and isinstance(memory, KeyQueue):
+        samples = accelerator.gather(batch.samples.to(accelerator.device))
+        drawn = run.state.clusters.draw(samples, recipe.prototypes.negatives, seed=run.seed, step=number)
+        return QueueAndPrototypes(memory.rows, drawn)
     if isinstance(recipe.memory, Queue) and isinstance(memory, KeyQueue):
         return memory.rows if run.epoch >= recipe.memory.from_epoch else None
     if isinstance(recipe.memory, Bank) and isinstance(memory, MemoryBank):

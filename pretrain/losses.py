@@ -104,6 +104,24 @@ def bank_logits(rows: Tensor, bank: Tensor, places: Tensor, *, temperature: floa
     return (rows.float() @ bank.detach().float().T).gather(1, places) / temperature
 
 
+def proto_nce(query: Tensor, prototypes: Tensor, temperatures: Tensor, counts: Tensor, *, first: int) -> Tensor:
+    """Cross-entropy of finding the prototype of each query's own cluster among others.
+
+    Args:
+        query: (N, D), unit rows; the gradient flows here.
+        prototypes: (C, D), unit rows; query i belongs to row `first` + i; treated as constant.
+        temperatures: (C,): what similarities to each prototype are divided by.
+        counts: (C,), bool: which of the prototypes take part.
+
+    Returns:
+        Scalar, mean over N, in nats.
+
+    Source: Li et al. 2021 (PCL); salesforce/PCL, pcl/builder.py.
+    """
+    logits = (query.float() @ prototypes.detach().float().T / temperatures).masked_fill(~counts, -torch.inf)
+    return F.cross_entropy(logits, first + torch.arange(len(query), device=query.device))
+
+
 @torch.no_grad()
 def sinkhorn(scores: Tensor, *, epsilon: float, iterations: int) -> Tensor:
     """Soft assignments (n, P) of images to prototypes that use all prototypes alike; each row sums to 1.

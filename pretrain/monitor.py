@@ -90,7 +90,12 @@ class Monitor:
         self.knn_top1 = top1
         log.info("step %d/%d  knn %.2f %%", step, self.steps, top1)
         self._write({"step": step, "epoch": round(epoch, 4), "knn_top1": round(top1, 3)})
-        self._restart_clock()
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """After something else than training: its time, and the images since the last line, count for no speed."""
+        self._line_started = time.perf_counter()
+        self._images, self._wait_s = 0, 0.0
 
     def require_finite(self, step: int) -> dict[str, float]:
         """Means since the last line, over all processes.
@@ -155,10 +160,6 @@ class Monitor:
 
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._started
-
-    def _restart_clock(self) -> None:
-        self._line_started = time.perf_counter()
-        self._images, self._wait_s = 0, 0.0
 
 
 def truncate(path: Path, step: int) -> None:

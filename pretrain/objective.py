@@ -92,8 +92,8 @@ class Objective(Protocol):
         """The step's loss.
 
         Args:
-            known: what the run knows beside the views: the queue's rows (K, D), a `Drawn` of the memory bank, the
-                images' labels (N,), or None.
+            known: what the run knows beside the views: the queue's rows (K, D), those with `Compared`
+                prototypes, a `Drawn` of the memory bank, the images' labels (N,), or None.
         """
         ...
 

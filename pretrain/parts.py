@@ -8,13 +8,14 @@ import torch
 from accelerate import Accelerator
 
 from .checkpoint import RunState
+from .clusters import ImageClusters
 from .memory_bank import MemoryBank
 from .momentum import KeyQueue, MomentumPair
 from .networks import PrototypeNetwork, TrainedNetwork, build_network, build_prototype_network, build_two_branch_network
 from .objective import Networks
 from .recipe import Recipe
 from .shared import gather_with_gradient, share_batch_norm
-from .state import KeyNetwork, Queue
+from .state import Clusters, KeyNetwork, Prototypes, Queue
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def build(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) ->
     common: dict[str, Any] = {"dim": recipe.dim, "seed": seed}
     common |= {"width": recipe.width, "zero_init_last": recipe.zero_init_last}
     network: TrainedNetwork
-    if recipe.prototypes is not None:
+    if isinstance(recipe.prototypes, Prototypes):
         network = build_prototype_network(recipe.architecture, prototypes=recipe.prototypes.count, **common)
     elif recipe.branches == 2:
         network = build_two_branch_network(recipe.architecture, head=recipe.head, **common)
@@ -54,7 +55,9 @@ def assemble(recipe: Recipe, network: TrainedNetwork, accelerator: Accelerator, 
     pair = _slow_copy(recipe, network)
     trained, optimizer = accelerator.prepare(network, raw)
     trained.train()
-    state = RunState(network, pair, _memory(recipe, images, seed, accelerator.device), raw, accelerator.scaler)
+    memory = _memory(recipe, images, seed, accelerator.device)
+    clusters = ImageClusters() if isinstance(recipe.prototypes, Clusters) else None
+    state = RunState(network, pair, memory, raw, accelerator.scaler, clusters)
     networks = Networks(trained, everyone=gather_with_gradient, rank=accelerator.process_index)
     if pair is not None:
         encode = pair.keys if isinstance(recipe.slow, KeyNetwork) else pair.targets

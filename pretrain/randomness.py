@@ -7,7 +7,7 @@ and in any number of processes, draws the same ones, and a stopped run finds its
 import numpy as np
 from numpy.typing import NDArray
 
-_VIEWS, _ORDER = 1, 2  # separate streams: what a view draws says nothing of the order of the images
+_VIEWS, _ORDER, _CLUSTERS = 1, 2, 3  # separate streams: what a view draws says nothing of the order of the images
 
 
 def uniforms(seed: int, epoch: int, sample: int, view: int, count: int) -> NDArray[np.float64]:
@@ -18,6 +18,11 @@ def uniforms(seed: int, epoch: int, sample: int, view: int, count: int) -> NDArr
 def epoch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int64]:
     """The order, a permutation of `samples` images, in which an epoch goes through the data."""
     return np.argsort(_stream(seed, _ORDER, (0, 0, 0, epoch), samples), kind="stable")
+
+
+def first_centroids(seed: int, epoch: int, attempt: int, samples: int, clusters: int) -> NDArray[np.int64]:
+    """The images, different ones, at which a clustering of an epoch begins."""
+    return np.argsort(_stream(seed, _CLUSTERS, (0, clusters, attempt, epoch), samples), kind="stable")[:clusters]
 
 
 def _stream(seed: int, purpose: int, start: tuple[int, int, int, int], count: int) -> NDArray[np.float64]:

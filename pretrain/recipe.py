@@ -12,7 +12,7 @@ from .image_ops import Normalize
 from .objective import Objective
 from .optimizers import Optimizer
 from .schedule import Schedule
-from .state import Bank, KeyNetwork, Prototypes, Queue, Target
+from .state import Bank, Clusters, KeyNetwork, Prototypes, Queue, Target
 from .views import View
 
 
@@ -44,7 +44,7 @@ class Recipe:
     dim: int = 128
     slow: KeyNetwork | Target | None = None
     memory: Queue | Bank | None = None
-    prototypes: Prototypes | None = None
+    prototypes: Prototypes | Clusters | None = None
     branches: Literal[1, 2] = 1
     width: float = 1.0
     batch_norm: Literal["own", "shared"] = "own"
@@ -100,6 +100,7 @@ def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> No
     """
     _check_numbers(recipe)
     _check_parts(recipe, classes)
+    _check_clusters(recipe, images)
     if recipe.batch_size > images:
         raise UsageError(
             f"{recipe.name} takes {recipe.batch_size} images a step, but the data has {images}; "
@@ -114,7 +115,8 @@ def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> No
 
 def _check_numbers(recipe: Recipe) -> None:
     at_least = {"batch_size": 2, "epochs": 1, "dim": 1, "slow.group": 2, "memory.size": 1, "memory.negatives": 1}
-    for name, least in (at_least | {"prototypes.count": 1}).items():
+    at_least |= {f"prototypes.{name}": 1 for name in ("count", "rounds", "tries", "negatives")}
+    for name, least in (at_least | {"prototypes.from_epoch": 0}).items():
         found = _field(recipe, name)
         if found is not None and found < least:
             raise UsageError(f"{recipe.name}: {name} is {found}; it must be {least} or more.")
@@ -139,6 +141,15 @@ def _check_parts(recipe: Recipe, classes: int) -> None:
     if recipe.head == "classifier" and recipe.dim != classes:
         found = f"has {classes} classes; give --set dim={classes}" if classes else "has no labels"
         raise UsageError(f"{recipe.name} learns {recipe.dim} classes, but the data {found}.")
+
+
+def _check_clusters(recipe: Recipe, images: int) -> None:
+    plan = recipe.prototypes
+    if isinstance(plan, Clusters) and not all(1 <= count <= images for count in plan.counts or (0,)):
+        raise UsageError(
+            f"{recipe.name} sorts the images into {' and '.join(map(str, plan.counts)) or 'no'} clusters, but the data "
+            f"has {images}; give numbers from 1 to {images}, e.g. --set prototypes.counts=[{max(1, images // 10)}]."
+        )
 
 
 def _field(recipe: Recipe, path: str) -> Any:

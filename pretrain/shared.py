@@ -1,4 +1,4 @@
-"""What processes share within a step: gathered embeddings whose gradient flows back, and batch-norm statistics."""
+"""What processes share: gathered embeddings whose gradient flows back, batch-norm statistics, work on all images."""
 
 import torch
 import torch.distributed as dist
@@ -16,6 +16,15 @@ def gather_with_gradient(rows: Tensor) -> Tensor:
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return rows
     return torch.cat(all_gather(rows))
+
+
+def share_of(count: int, rank: int, world: int) -> Tensor:
+    """Which of `count` rows one of several processes works on: consecutive ones, as many in each process.
+
+    What the last ones lack are the first rows again: gathered rank by rank, the first `count` results are those of all.
+    """
+    size = -(-count // world)
+    return torch.arange(rank * size, (rank + 1) * size) % count
 
 
 def share_batch_norm(network: nn.Module, device: torch.device) -> None:

@@ -27,7 +27,7 @@ from .precision import resolve_device, resolve_precision
 from .recipe import Recipe, describe, validate
 from .run import Request, Run
 from .sources import Source, open_data
-from .state import Bank, Queue
+from .state import Bank, Clusters, Queue
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +181,15 @@ def _warn_of_memory(recipe: Recipe, images: int) -> None:
             recipe.memory.negatives,
             images,
             images // 2,
+        )
+
+    if isinstance(recipe.prototypes, Clusters) and recipe.prototypes.from_epoch >= recipe.epochs:
+        log.warning(
+            "clusters are made from epoch %d on, but the run ends after %d: it is plain momentum contrast; "
+            "--set prototypes.from_epoch=%d would do",
+            recipe.prototypes.from_epoch,
+            recipe.epochs,
+            recipe.epochs // 10,
         )
 
 

@@ -1,8 +1,8 @@
-"""What a method keeps beside its network: a slow copy of it, a memory of keys or of images, prototypes.
+"""What a method keeps beside its network: a slow copy of it, a memory of keys or of images, prototypes or clusters.
 
 A recipe names these parts by value and leaves out what its method does not keep. At work they are `MomentumPair` and
-`KeyQueue` (momentum), `MemoryBank` (memory_bank) and `PrototypeNetwork` (networks);
-only the training loop changes them.
+`KeyQueue` (momentum), `MemoryBank` (memory_bank), `PrototypeNetwork` (networks) and
+`ImageClusters` (clusters); only the training loop changes them.
 """
 
 import math
@@ -75,3 +75,20 @@ class Prototypes:
 
     count: int = 3000
     frozen_epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The images in clusters, whose means are prototypes; made anew at the beginning of every epoch.
+
+    counts: how many clusters, a number for each granularity.
+    from_epoch: the first epoch (counted from 0) that has them.
+    rounds, tries: of each k-means; the best of the tries is taken.
+    negatives: other clusters' prototypes, drawn anew at a step, that its queries are compared with.
+    """
+
+    counts: tuple[int, ...] = (25000, 50000, 100000)
+    from_epoch: int = 20
+    rounds: int = 20
+    tries: int = 5
+    negatives: int = 16384

@@ -1,4 +1,4 @@
-"""What a view is: a random crop of the photo, then a program of image operations on whole batches.
+"""What a view is: a crop of the photo, then a program of image operations on whole batches.
 
 The crop is made where the photo is decoded. The program runs wherever the batch lies, with parameters drawn for each
 sample from its own row of uniform numbers, so a batch may be cut, merged or moved without changing any image in it.
@@ -84,11 +84,36 @@ class RandomResizedCrop:
 
 
 @dataclass(frozen=True)
+class CentreCrop:
+    """The middle square of the photo, resized: nothing is drawn.
+
+    Args:
+        px: side of the result.
+        share: of the photo's shorter side; 0.875 for a photo of 256 px cut to 224.
+    """
+
+    px: int
+    share: float = 0.875
+    interpolation: Interpolation = "bilinear"
+
+    width: ClassVar[int] = 0
+
+    def box(self, photo_width: int, photo_height: int, uniforms: NDArray[np.float64]) -> Box:
+        """Left, top, right, bottom in whole pixels of the photo."""
+        side = max(1, round(self.share * min(photo_width, photo_height)))
+        left, top = (photo_width - side) // 2, (photo_height - side) // 2
+        return left, top, left + side, top + side
+
+
+Crop = RandomResizedCrop | CentreCrop
+
+
+@dataclass(frozen=True)
 class View:
     """One way of looking at an image; a recipe names several and its objective says what they are for."""
 
     name: str
-    crop: RandomResizedCrop
+    crop: Crop
     program: tuple[Operation, ...]
 
     @property

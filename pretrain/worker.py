@@ -15,7 +15,7 @@ from .decode import read_crops
 from .kept import KeptPhotos
 from .randomness import uniforms
 from .sources import Source
-from .views import RandomResizedCrop, View
+from .views import Crop, View
 
 _Found = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop and uniform numbers of each view
 
@@ -44,9 +44,7 @@ class Reader(Protocol):
 
     def place(self, position: int) -> str: ...
 
-    def read(
-        self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
-    ) -> list[Tensor]: ...
+    def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,7 @@ class FromSource:
     def place(self, position: int) -> str:
         return self.source.place(position)
 
-    def read(
-        self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
-    ) -> list[Tensor]:
+    def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
         return read_crops(self.source.open(position), crops, uniforms, name=self.source.place(position))
 
 
@@ -79,9 +75,7 @@ class Boxes:
     def place(self, position: int) -> str:
         return self.kept.place(position)
 
-    def read(
-        self, position: int, crops: Sequence[RandomResizedCrop], uniforms: Sequence[NDArray[np.float64]]
-    ) -> list[Tensor]:
+    def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
         height, width = self.kept.size(position)
         return [torch.tensor(crop.box(width, height, row)) for crop, row in zip(crops, uniforms)]
 

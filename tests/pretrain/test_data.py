@@ -17,7 +17,7 @@ from goodviews.pretrain.data import Batch, ViewLoader
 from goodviews.pretrain.files import Files, open_folder
 from goodviews.pretrain.image_ops import ColorJitter, CutJigsaw, Flip, GaussianBlur, Grayscale, Normalize, RandAugment
 from goodviews.pretrain.names import Names
-from goodviews.pretrain.views import RandomResizedCrop, View
+from goodviews.pretrain.views import CentreCrop, RandomResizedCrop, View
 
 PROGRAM = (Flip(), ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8), GaussianBlur(kind="conv23"), RandAugment(), Grayscale(0.2))
 VIEWS = (
@@ -71,6 +71,23 @@ def test_the_processes_of_a_run_share_out_the_batches_of_one(source: Files):
         assert torch.equal(whole.samples, torch.cat([first.samples, second.samples]))
         for view in VIEWS:
             assert torch.equal(whole.views[view.name], torch.cat([first.views[view.name], second.views[view.name]]))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_all_images_are_shown_once_and_in_order_also_the_last_few(source: Files, workers: int):
+    middle = View("middle", CentreCrop(40), (Normalize(),))
+    shown = [*ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=workers).in_order(middle)]
+    assert [batch.samples.tolist() for batch in shown] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert shown[-1].views["middle"].shape == (2, 3, 40, 40)
+    whole = torch.cat([batch.views["middle"] for batch in shown])
+    shares = [
+        ViewLoader(source, VIEWS, batch_size=9, seed=1, workers=workers, rank=rank, world=3).in_order(middle)
+        for rank in range(3)
+    ]
+    parts = torch.cat([batch.views["middle"] for share in shares for batch in share])
+    assert len(parts) == 12  # each of three processes has four, the last one two of the first again
+    assert torch.equal(parts[:10], whole)
+    assert torch.equal(parts[10:], whole[:2])
 
 
 def test_an_epoch_continues_at_any_step_without_decoding_what_came_before(

@@ -144,12 +144,12 @@ for run in sys.argv[3:]:
 
 
 def test_every_kind_of_method_has_the_losses_of_one_process_with_the_same_batch(images, tmp_path):
-    """Batch statistics and embeddings, with their gradients, are shared; so are assignments and banks.
+    """Batch statistics and embeddings, with their gradients, are shared; so are assignments, banks and clusters.
 
     Methods whose batch norm is each process's own have a backbone without it.
     """
     runs = ["simclr_clsa_smoke=test_resnet", "byol_clsa_smoke=test_resnet", "swav_smoke=test_resnet"]
-    runs += ["pirl_smoke=test_nfnet", "supervised_smoke=test_nfnet"]
+    runs += ["pirl_smoke=test_nfnet", "supervised_smoke=test_nfnet", "pcl_v2_smoke=test_nfnet"]
     (tmp_path / "methods.py").write_text(METHODS)
     run_in_two_processes([tmp_path / "methods.py", images, tmp_path / "two", *runs])
     subprocess.run([sys.executable, tmp_path / "methods.py", images, tmp_path / "one", *runs], check=True)
@@ -168,6 +168,8 @@ def test_every_kind_of_method_has_the_losses_of_one_process_with_the_same_batch(
             torch.testing.assert_close(states[1]["query"][name], weight, rtol=1e-2, atol=1e-3)
         if states[0]["memory"] is not None:
             torch.testing.assert_close(states[1]["memory"]["rows"], states[0]["memory"]["rows"], rtol=1e-2, atol=1e-3)
+        for ours, theirs in zip(*((state["clusters"] or {"granularities": []})["granularities"] for state in states)):
+            assert torch.equal(ours["of"], theirs["of"])
 
 
 RECIPE = """
@@ -234,38 +236,45 @@ def state(run):
     return content | {"queue": kept.memory.rows, "buffers": dict(kept.network.named_buffers())}
 
 if __name__ == "__main__":
-    recipe = replace(choose("infomin_smoke"), architecture="test_resnet", batch_size=8, epochs=3)
     options = {"device": "cpu", "knn_every": 0, "accumulate": 2, "keep": "disk"}
     loop._save, save = lambda run: (runs.append(run), save(run)), loop._save
-    loop.pretrain(recipe, data, out / "whole", **options)
-    whole = state(runs[-1])
-    loop._step = step_or_stop
-    try:
-        loop.pretrain(recipe, data, out / "broken", save_every=2, **options)
-    except KeyboardInterrupt:
-        pass
-    loop._step = step
-    loop.pretrain(recipe, data, out / "broken", resume=True, **options)
-    torch.save({"whole": whole, "broken": state(runs[-1])}, out / f"stopped{PartialState().process_index}.pt")
+    for name in sys.argv[3:]:
+        recipe = replace(choose(f"{name}_smoke"), architecture="test_resnet", batch_size=8, epochs=3)
+        loop.pretrain(recipe, data, out / name / "whole", **options)
+        whole = state(runs[-1])
+        loop._step = step_or_stop
+        try:
+            loop.pretrain(recipe, data, out / name / "broken", save_every=2, **options)
+        except KeyboardInterrupt:
+            pass
+        loop._step = step
+        loop.pretrain(recipe, data, out / name / "broken", resume=True, **options)
+        found = {"whole": whole, "broken": state(runs[-1])}
+        torch.save(found, out / name / f"stopped{PartialState().process_index}.pt")
 """
 
 
 def test_run_of_two_processes_continues_bit_for_bit_in_both(images, tmp_path, monkeypatch):
-    """In parts and from photos on disk, which one process decodes for both; batch norms' averages in both as well."""
+    """In parts and from photos on disk, which one process decodes for both; batch norms' averages in both as well.
+
+    PCL's clusters are made of the key network's averages, of which a checkpoint holds the first process's only.
+    """
     monkeypatch.setenv("GOODVIEWS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "stopped.py").write_text(STOPPED)
     data = shutil.copytree(images, tmp_path / "data")
     for name in "abcdefgh":  # as many broken as whole ones in a class, so that both processes meet some
         (data / "class0" / f"{name}.jpg").write_bytes(b"no image")
-    run_in_two_processes([tmp_path / "stopped.py", data, tmp_path])
-    listed = (tmp_path / "whole" / "skipped.txt").read_text().splitlines()
-    assert {Path(line.partition("\t")[0]).stem for line in listed} == set("abcdefgh")
-    states = [torch.load(tmp_path / f"stopped{rank}.pt", weights_only=True) for rank in range(2)]
-    for state in states:
-        for part in ("query", "key", "buffers"):
-            assert all(torch.equal(value, state["broken"][part][name]) for name, value in state["whole"][part].items())
-        assert torch.equal(state["whole"]["queue"], state["broken"]["queue"])
-    first, second = (state["whole"]["query"] for state in states)
-    own = states[0]["whole"]["buffers"]
-    assert all(torch.equal(value, second[name]) for name, value in first.items() if name not in own)
+    run_in_two_processes([tmp_path / "stopped.py", data, tmp_path, "infomin", "pcl_v1"])
+    for run in (tmp_path / "infomin", tmp_path / "pcl_v1"):
+        listed = (run / "whole" / "skipped.txt").read_text().splitlines()
+        assert {Path(line.partition("\t")[0]).stem for line in listed} == set("abcdefgh")
+        states = [torch.load(run / f"stopped{rank}.pt", weights_only=True) for rank in range(2)]
+        for state in states:
+            whole, broken = state["whole"], state["broken"]
+            for part in ("query", "key", "buffers"):
+                assert all(torch.equal(value, broken[part][name]) for name, value in whole[part].items())
+            assert torch.equal(whole["queue"], broken["queue"])
+        first, second = (state["whole"]["query"] for state in states)
+        own = states[0]["whole"]["buffers"]
+        assert all(torch.equal(value, second[name]) for name, value in first.items() if name not in own)
     assert len(list((tmp_path / "cache" / "photos").iterdir())) == 1

@@ -20,7 +20,7 @@ from goodviews.pretrain.device_crops import PhotosOnDevice
 from goodviews.pretrain.files import Files, open_folder
 from goodviews.pretrain.image_ops import Flip, Normalize
 from goodviews.pretrain.kept import keep_photos
-from goodviews.pretrain.views import RandomResizedCrop, View
+from goodviews.pretrain.views import CentreCrop, RandomResizedCrop, View
 
 VIEWS = (
     View("query", RandomResizedCrop(48, (0.2, 1.0)), (Flip(), Normalize())),
@@ -157,6 +157,23 @@ def test_crops_of_a_batch_may_be_made_in_parts(source, monkeypatch):
     whole = photos.crops(samples, boxes, VIEWS[0].crop)
     monkeypatch.setattr(device_crops, "_PIXELS_AT_ONCE", 1)
     assert (photos.crops(samples, boxes, VIEWS[0].crop).int() - whole.int()).abs().max() <= 1
+
+
+def test_middles_of_kept_photos_are_the_same_wherever_they_are_cropped(source):
+    photos = keep_photos(source, "memory")
+    middle = View("middle", CentreCrop(40), (Normalize(),))
+    shown = [
+        torch.cat([batch.views["middle"] for batch in loader.in_order(middle)])
+        for loader in (
+            ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=0),
+            ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=0, kept=photos),
+            ViewLoader(
+                source, VIEWS, batch_size=4, seed=1, workers=0, kept=photos, on_device=PhotosOnDevice(photos, "cpu")
+            ),
+        )
+    ]
+    assert (shown[0] - shown[1]).abs().mean() < 0.1  # a file may be decoded at a fraction of its size
+    assert (shown[1] - shown[2]).abs().max() < 0.05  # two levels of 8 bits
 
 
 def test_run_with_kept_photos_says_so_and_is_continued_with_them_only(images, smoke, tmp_path):

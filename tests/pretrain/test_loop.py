@@ -12,7 +12,7 @@ from goodviews.hub.errors import DataError, GoodviewsError, OutputExists, UsageE
 from goodviews.pretrain import loop, parts, published
 from goodviews.pretrain.choose import RECIPES
 from goodviews.pretrain.objective import Step
-from goodviews.pretrain.state import Bank, KeyNetwork, Queue, Target
+from goodviews.pretrain.state import Bank, Clusters, KeyNetwork, Queue, Target
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,12 @@ def different_recipes():
 def smaller(recipe):
     memory = {Queue: {"size": 12}, Bank: {"negatives": 5}}.get(type(recipe.memory))
     memory = memory and replace(recipe.memory, **memory)
+    kept = recipe.prototypes
+    kept = replace(kept, counts=(3, 5), from_epoch=0, tries=2) if isinstance(kept, Clusters) else kept
     slow = replace(recipe.slow, group=4) if isinstance(recipe.slow, KeyNetwork) else recipe.slow
     dim = 2 if recipe.head == "classifier" else recipe.dim  # as many as the images have classes
     small = {"architecture": "test_resnet", "width": 1.0, "zero_init_last": False, "batch_size": 8, "epochs": 1}
-    return replace(recipe, dim=dim, memory=memory, slow=slow, **small)
+    return replace(recipe, dim=dim, memory=memory, prototypes=kept, slow=slow, **small)
 
 
 @pytest.mark.parametrize("name", different_recipes())

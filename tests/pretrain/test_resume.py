@@ -137,9 +137,9 @@ class Killed(Exception):
     """Stands for a kill, in a test that stays in its process."""
 
 
-@pytest.mark.parametrize("name", ["simclr", "byol", "swav", "pirl", "cmc_v2", "supervised"])
+@pytest.mark.parametrize("name", ["simclr", "byol", "swav", "pirl", "cmc_v2", "supervised", "pcl_v1"])
 def test_every_kind_of_state_is_continued_bit_for_bit(name, images, tmp_path, monkeypatch):
-    """Momentum of LARS, a target with its schedule, prototypes and a late queue, a bank: killed after step 5 of 8."""
+    """LARS's momentum, a target's schedule, prototypes and a late queue, a bank, clusters: killed after step 5 of 8."""
     recipe = replace(choose(f"{name}_smoke"), architecture="test_resnet", epochs=2)
     loop.pretrain(recipe, images, tmp_path / "unbroken", save_every=3, knn_every=0)
     step = loop._step

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from goodviews.pretrain.decode import resized_crop
 from goodviews.pretrain.image_ops import ColorJitter, CutJigsaw, Flip, Grayscale, Normalize, RandAugment
 from goodviews.pretrain.randomness import epoch_order, uniforms
-from goodviews.pretrain.views import Operation, RandomResizedCrop, View
+from goodviews.pretrain.views import CentreCrop, Operation, RandomResizedCrop, View
 
 PROGRAM = (Flip(), ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), RandAugment(), Grayscale(0.2), Normalize())
 
@@ -57,6 +58,15 @@ def test_a_photo_too_long_for_any_box_is_cropped_at_its_centre():
     crop = RandomResizedCrop(32, (0.9, 1.0))
     assert crop.box(1000, 100, np.full(crop.width, 0.5)) == (433, 0, 566, 100)
     assert crop.box(100, 1000, np.full(crop.width, 0.5)) == (0, 433, 100, 566)
+
+
+def test_centre_crop_is_the_part_that_resizing_to_256_and_cutting_to_224_leaves():
+    assert CentreCrop(224).box(512, 256, np.empty(0)) == (144, 16, 368, 240)
+    assert CentreCrop(32, share=1.0).box(41, 100, np.empty(0)) == (0, 29, 41, 70)
+    ramp = np.linspace(0, 255, 600).round().astype(np.uint8)[:, None].repeat(3, axis=1)[None].repeat(400, axis=0)
+    theirs = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])(Image.fromarray(ramp))
+    ours = resized_crop(ramp, CentreCrop(224).box(600, 400, np.empty(0)), CentreCrop(224))
+    assert np.abs(np.asarray(theirs).astype(int) - ours.permute(1, 2, 0).numpy().astype(int)).max() <= 1
 
 
 def test_a_view_can_be_published_as_json():
