@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from goodviews.hub.errors import UsageError
-from goodviews.pretrain import checkpoint, loop
+from goodviews.pretrain import checkpoint, loop, start
 from goodviews.pretrain.activations import kept_for_backward
 from goodviews.pretrain.choose import choose
 from goodviews.pretrain.recipe import Recipe
@@ -107,6 +108,19 @@ def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, 
     assert weights[0] == weights[1]
     with pytest.raises(UsageError, match=r"was begun with compile False, not True"):
         loop.pretrain(recipe, images, tmp_path / "plain", resume=True, compile=True)
+
+
+def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch):
+    """Traced as for any backend, then run as it is: what takes minutes is only the code that inductor writes."""
+    monkeypatch.setattr(start, "COMPILER", "eager")
+    torch._dynamo.reset()
+    recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
+    loop.pretrain(recipe, images, tmp_path / "compiled", compile=True, knn_every=0)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
+    loop.pretrain(recipe, images, tmp_path / "plain", knn_every=0)
+    weights = [load_file(tmp_path / run / "encoder" / "model.safetensors") for run in ("compiled", "plain")]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_bytes_kept_for_a_backward_pass_are_those_of_its_inputs_once():
