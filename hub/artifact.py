@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .atomic import new_folder, write_bytes, write_json, write_text
 from .card import card
-from .encoder import Encoder, Origin
+from .encoder import Encoder, Origin, rebuild_backbone
 from .errors import ArtifactError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_difference
 from .preprocessing import Preprocessing
@@ -63,10 +63,9 @@ def load(folder: Path | str) -> Encoder:
         raise ArtifactError(
             f"{folder}/config.json names the architecture {config['architecture']}, unknown to this timm."
         )
-    arguments = config.get("model_args", {})
-    pool = config.get("global_pool", "avg")
-    backbone: Any = timm.create_model(config["architecture"], num_classes=0, global_pool=pool, **arguments)
-    backbone.model_args = arguments
+    backbone = rebuild_backbone(
+        config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool", "avg")
+    )
     load_strictly(backbone, _read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
     preprocessing = Preprocessing(
         input_px=int(cfg["input_size"][-1]),

@@ -34,11 +34,13 @@ class CifarResNet(ResNet):
 
     def __init__(self, block: Any, layers: tuple[int, ...], in_chans: int = 3, **arguments: Any):
         super().__init__(block, layers, in_chans=in_chans, **arguments)
-        self.conv1 = nn.Conv2d(in_chans, 64, kernel_size=3, stride=1, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.maxpool = nn.Identity()
-        self.feature_info[0]["reduction"] = 1
-        for stage in self.feature_info[1:]:
+        stem = nn.Conv2d(in_chans, 64, kernel_size=3, stride=1, padding=1, bias=False)
+        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+        self.add_module("conv1", stem)
+        self.add_module("maxpool", nn.Identity())
+        stages: list[dict[str, Any]] = self.feature_info
+        stages[0]["reduction"] = 1
+        for stage in stages[1:]:
             stage["reduction"] //= _SMALLER
 
 

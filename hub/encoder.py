@@ -237,3 +237,10 @@ def build_backbone(
     backbone: Any = timm.create_model(architecture, num_classes=0, **changed, **still)
     backbone.model_args = changed
     return backbone
+
+
+def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str = "avg") -> nn.Module:
+    """The network that an encoder's `architecture` and `model_args` name, with weights that mean nothing yet."""
+    backbone: Any = timm.create_model(architecture, num_classes=0, global_pool=global_pool, **model_args)
+    backbone.model_args = model_args
+    return backbone

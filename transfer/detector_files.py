@@ -31,6 +31,7 @@ class About:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     settings: DetectionSettings
+    model_args: dict[str, Any] | None = None  # torchvision: what timm builds the backbone by, beside its name
     configuration: dict[str, Any] | None = None  # detectron2: what the network was built by
 
 

@@ -41,7 +41,12 @@ class Detectron2Detector:
     def save(self, folder: Path) -> Path:
         """Writes the two files into an existing folder."""
         about = About(
-            "detectron2", self.architecture, self.classes, self.preprocessing, self.settings, self.configuration
+            "detectron2",
+            self.architecture,
+            self.classes,
+            self.preprocessing,
+            self.settings,
+            configuration=self.configuration,
         )
         return write_detector(folder, self.network, about)
 

@@ -50,4 +50,7 @@ class TorchvisionEngine:
             workers=workers,
             progress=progress,
         )
-        return TorchvisionDetector(network, data.classes, encoder.architecture, encoder.preprocessing, settings), rows
+        detector = TorchvisionDetector(
+            network, data.classes, encoder.architecture, encoder.preprocessing, settings, encoder.model_args
+        )
+        return detector, rows

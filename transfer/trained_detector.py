@@ -2,15 +2,16 @@
 the data it learned from.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from ..hub.encoder import build_backbone
+from ..hub.encoder import rebuild_backbone
 from ..hub.images import read_image
 from ..hub.preprocessing import Preprocessing
 from .detection import Detections, DetectionSettings, Detector
@@ -29,6 +30,7 @@ class TorchvisionDetector:
     architecture: str
     preprocessing: Preprocessing
     settings: DetectionSettings
+    model_args: dict[str, Any] = field(default_factory=dict)
 
     @torch.inference_mode()
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
@@ -51,7 +53,9 @@ class TorchvisionDetector:
 
     def save(self, folder: Path) -> Path:
         """Writes the two files into an existing folder."""
-        about = About("torchvision", self.architecture, self.classes, self.preprocessing, self.settings)
+        about = About(
+            "torchvision", self.architecture, self.classes, self.preprocessing, self.settings, self.model_args or None
+        )
         return write_detector(folder, self.network, about)
 
 
@@ -68,8 +72,10 @@ def load_detector(folder: Path | str) -> Detector:
         from .detectron2_engine import load
 
         return load(folder)
-    network = build_detector(
-        build_backbone(about.architecture), about.preprocessing, len(about.classes), about.settings
-    )
+    given = about.model_args or {}
+    backbone = rebuild_backbone(about.architecture, given)
+    network = build_detector(backbone, about.preprocessing, len(about.classes), about.settings)
     read_detector(folder, network)
-    return TorchvisionDetector(network.eval(), about.classes, about.architecture, about.preprocessing, about.settings)
+    return TorchvisionDetector(
+        network.eval(), about.classes, about.architecture, about.preprocessing, about.settings, given
+    )

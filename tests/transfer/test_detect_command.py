@@ -15,7 +15,7 @@ from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageEr
 from goodviews.transfer.labelled_photos import Rle
 from goodviews.transfer.masks import decode
 from goodviews.transfer.torchvision_detector import build_detector
-from goodviews.transfer.trained_detector import TorchvisionDetector
+from goodviews.transfer.trained_detector import TorchvisionDetector, load_detector
 from goodviews.transfer.voc_detection import voc_detection_smoke
 
 
@@ -27,6 +27,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = build_detector(build_backbone("test_resnet"), Preprocessing(), 2, settings)
     folder = tmp_path_factory.mktemp("run")
     return TorchvisionDetector(network, ("cat", "dog"), "test_resnet", Preprocessing(), settings).save(folder)
+
+
+def test_detector_of_a_narrow_network_is_loaded_again(tmp_path: Path):
+    narrow = build_backbone("resnet18", width=0.125)
+    settings = replace(voc_detection_smoke().measure, min_score=0.0, detections_per_photo=3)
+    network = build_detector(narrow, Preprocessing(), 2, settings).eval()
+    made = TorchvisionDetector(network, ("cat", "dog"), "resnet18", Preprocessing(), settings, narrow.model_args)
+    again = load_detector(made.save(tmp_path))
+    assert json.loads((tmp_path / "detector.json").read_text())["model_args"] == {"channels": [8, 16, 32, 64]}
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8))
+    np.testing.assert_array_equal(again.detect(photo).boxes, made.detect(photo).boxes)
 
 
 @pytest.fixture
