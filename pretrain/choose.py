@@ -1,9 +1,13 @@
 """From the command line's words to a recipe: its name or a user's own function, then the fields to change."""
 
 import importlib.util
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
 
 from ..hub.changes import with_change
 from ..hub.errors import UsageError
@@ -112,14 +116,39 @@ def _from_file(name: str) -> Recipe:
     path = Path(file)
     if not path.is_file():
         raise UsageError(f"{path} does not exist; a recipe of your own is given as FILE.py:FUNCTION.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = _run(path)
     if not callable(getattr(module, function, None)):
         raise UsageError(f"{path} has no function {function}; a recipe is a function that returns a Recipe.")
-    recipe = getattr(module, function)()
+    with _explained(path):
+        recipe = getattr(module, function)()
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{name} returned {type(recipe).__name__}; a recipe is a function that returns a Recipe.")
     return recipe
+
+
+def _run(path: Path) -> ModuleType:
+    """The file as a module that can be found by its name: dataclasses, pickle and loader workers ask for it."""
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) != str(path.resolve()):
+        raise UsageError(f"{path} bears the name of another module, {path.stem}; rename the file.")
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.append(str(path.resolve().parent))
+    with _explained(path):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What goes wrong in a user's own file becomes one sentence with its line."""
+    try:
+        yield
+    except Exception as error:
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path.resolve())]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        where = f"{path}, line {line}" if line else str(path)
+        raise UsageError(f"{where}: {type(error).__name__}: {error}.") from error

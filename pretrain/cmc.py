@@ -49,6 +49,8 @@ class CrossBank:
     view_names: ClassVar[tuple[str, ...]] = ("image",)
     patches: ClassVar[int] = 0
     needs: ClassVar[tuple[type, ...]] = (Bank,)
+    parts: ClassVar[int] = 2
+    branches: ClassVar[int] = 2
 
     temperature: float = 0.07
 
@@ -70,6 +72,8 @@ class CrossQueue:
     view_names: ClassVar[tuple[str, ...]] = ("query", "key")
     patches: ClassVar[int] = 0
     needs: ClassVar[tuple[type, ...]] = (KeyNetwork, Queue)
+    parts: ClassVar[int] = 2
+    branches: ClassVar[int] = 2
 
     temperature: float = 0.2
 

@@ -38,7 +38,7 @@ def pretrain(
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Pretrain an encoder on a folder of images.
+    """Pretrain an encoder on photos, without labels.
 
     Several processes: torchrun --nproc-per-node 8 -m goodviews.pretrain RECIPE --data DIR --out RUN
 
@@ -55,7 +55,7 @@ def pretrain(
         device: auto takes the GPU when there is one.
         precision: auto takes bf16 where the hardware multiplies it.
         seed: decides the initial weights, the order of the images and everything drawn.
-        save_every: steps between checkpoints; by default some ten minutes.
+        save_every: steps between checkpoints, 1 or more; by default some ten minutes.
         knn_every: epochs between online kNN scores of a labelled folder, 0 for none; by default ten in a run.
         keep: decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
             $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.

@@ -80,6 +80,9 @@ class Objective(Protocol):
 
     patches: how many its jigsaw head takes, 0 without one.
     needs: what the recipe must keep for it, of the classes in `state`.
+
+    It may also say `parts`, how many embeddings of an image lie side by side in its queue or in as many banks, and
+    `branches`, how many backbones it compares; where it says nothing, 1.
     """
 
     patches: ClassVar[int]

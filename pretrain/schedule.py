@@ -38,12 +38,16 @@ class PyContrastCosine:
     warmup_from: float = 0.01
 
     def __call__(self, base_lr: float, at: Moment) -> float:
-        if at.batch_size > self.warmup_above_batch:
-            warmup_epochs = 10 if at.epochs > 500 else 5
-            if at.epoch < warmup_epochs:
-                target = self._cosine(base_lr, warmup_epochs, at.epochs)
-                return _climb(self.warmup_from, target, at, warmup_epochs)
+        climbing = self.warmup_epochs(at.batch_size, at.epochs)
+        if at.epoch < climbing:
+            return _climb(self.warmup_from, self._cosine(base_lr, climbing, at.epochs), at, climbing)
         return self._cosine(base_lr, at.epoch + 1, at.epochs)
+
+    def warmup_epochs(self, batch_size: int, epochs: int) -> int:
+        """For how many epochs it climbs."""
+        if batch_size <= self.warmup_above_batch:
+            return 0
+        return 10 if epochs > 500 else 5
 
     def _cosine(self, base_lr: float, epoch: int, epochs: int) -> float:
         floor = base_lr * self.floor
@@ -99,6 +103,15 @@ class WarmupCosine:
         steps = (at.epochs - self.warmup_epochs) * at.steps_per_epoch
         done = ((at.epoch - self.warmup_epochs) * at.steps_per_epoch + at.step) / steps
         return base_lr * (self.end + (1 - self.end) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def warmup_epochs(schedule: Schedule, *, batch_size: int, epochs: int) -> int:
+    """In how many epochs the rate climbs to its height; 0 for schedules that begin there."""
+    if isinstance(schedule, WarmupCosine):
+        return schedule.warmup_epochs
+    if isinstance(schedule, PyContrastCosine):
+        return schedule.warmup_epochs(batch_size, epochs)
+    return 0
 
 
 def _climb(start: float, target: float, at: Moment, epochs: int) -> float:

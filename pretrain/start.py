@@ -24,10 +24,11 @@ from .finite import FiniteWatch
 from .kept import KeptPhotos, describe_kept, hint, keep_photos
 from .monitor import Monitor, Progress
 from .precision import resolve_device, resolve_precision
-from .recipe import Recipe, describe, validate
+from .recipe import Recipe, describe
 from .run import Request, Run
 from .sources import Source, open_data
 from .state import Bank, Clusters, Queue
+from .validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def _check(request: Request, source: Source, accelerator: Accelerator) -> None:
         MissingExtra: TensorBoard is not installed.
     """
     world = accelerator.num_processes
+    _check_counts(request)
     validate(request.recipe, images=len(source), world=world, classes=len(source.classes))
     _check_accumulation(request.recipe, request.accumulate, world)
     _check_keeping(request, accelerator)
@@ -92,6 +94,19 @@ def _check(request: Request, source: Source, accelerator: Accelerator) -> None:
         advice = hint(source, request.recipe.epochs) if request.keep == "no" else None
         if advice:
             log.info(advice)
+
+
+def _check_counts(request: Request) -> None:
+    """Raises:
+    UsageError: fewer than none.
+    """
+    if request.workers < 0:
+        raise UsageError(f"--workers is {request.workers}; give 0 to load images in the run's own process, or more.")
+    if request.save_every is not None and request.save_every < 1:
+        raise UsageError(
+            f"--save-every is {request.save_every}; it counts steps, from 1. "
+            "Without it a run is saved every ten minutes."
+        )
 
 
 def _loader(request: Request, source: Source, kept: KeptPhotos | None, accelerator: Accelerator) -> ViewLoader:
@@ -129,7 +144,9 @@ def _monitors(
         request.out if is_first else None,
         steps=recipe.epochs * (loader.steps_per_epoch // request.accumulate),
         reduce=partial(accelerator.reduce, reduction="mean"),
-        signals=CollapseWatch(state.network.head, queue=queue, batch_size=recipe.batch_size),
+        signals=CollapseWatch(
+            state.network.head, classifies=recipe.head == "classifier", queue=queue, batch_size=recipe.batch_size
+        ),
         check=finite.check,
         observe=observe,
     )

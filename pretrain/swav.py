@@ -68,6 +68,10 @@ class Swav:
     def view_names(self) -> tuple[str, ...]:
         return self.large + self.small
 
+    @property
+    def parts(self) -> int:
+        return len(self.large)
+
     def __call__(self, networks: Networks, known: Tensor | None, views: Mapping[str, Tensor], orders: Orders) -> Step:
         kinds = [[views[name] for name in names] for names in (self.large, self.small) if names]
         embeddings, prototypes = networks.query([torch.cat(crops) for crops in kinds])

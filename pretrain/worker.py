@@ -25,8 +25,8 @@ class Loaded(NamedTuple):
 
     Args:
         samples: (N,), int64.
-        images: by view, finished; or crops (N, 3, px, px), uint8, when `numbers` is there to render them with.
-            or the crops' boxes (N, 4) in photos that lie on the device. Empty when no image at all could be read.
+        images: by view, finished; or crops (N, 3, px, px), uint8, when `numbers` is there to render them with; or the
+            crops' boxes (N, 4) in photos that lie on the device. Empty when no image at all could be read.
         numbers: by view, (N, width), for `View.render`.
         unreadable: path and reason of every image that was met and could not be read.
     """

@@ -1,8 +1,12 @@
 """Recipes by name or file, and fields changed from the command line."""
 
+import json
+import sys
+
 import pytest
 
 from goodviews.hub.errors import UsageError
+from goodviews.pretrain import loop
 from goodviews.pretrain.choose import RECIPES, choose
 from goodviews.pretrain.state import KeyNetwork, Queue
 
@@ -96,3 +100,62 @@ def test_recipe_of_ones_own_comes_from_a_file(tmp_path):
         choose(f"{file}:wrong")
     with pytest.raises(UsageError, match=r"does not exist"):
         choose(f"{tmp_path}/other.py:quick")
+
+
+OWN = """
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from torch import Tensor
+
+from goodviews.pretrain.moco import QueueContrast, moco_v2_smoke
+from goodviews.pretrain.objective import Networks, Orders, Step
+
+
+@dataclass(frozen=True)
+class Hotter(QueueContrast):
+    needs: ClassVar[tuple[type, ...]] = QueueContrast.needs
+
+    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        step = super().__call__(networks, negatives, views, orders)
+        return replace(step, metrics={**step.metrics, "twice": 2 * step.loss.detach()})
+
+
+def hotter():
+    return replace(moco_v2_smoke(), name="hotter", objective=Hotter(temperature=0.5))
+"""
+
+
+def test_objective_of_ones_own_trains_from_its_file(images, tmp_path):
+    file = tmp_path / "own_objective.py"
+    file.write_text(OWN)
+    run = tmp_path / "run"
+    loop.pretrain(choose(f"{file}:hotter", ["objective.temperature=0.4"]), images, run, knn_every=0, workers=1)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["twice"] == pytest.approx(2 * rows[-1]["loss"])
+    assert json.loads((run / "recipe.json").read_text())["recipe"]["objective"]["type"] == "Hotter"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("def mine(:\n", r"broken.py, line 1: SyntaxError: "),
+        ("import nothing_like_it\n", r"broken.py, line 1: ModuleNotFoundError: No module named 'nothing_like_it'"),
+        ("def mine(epochs): ...\n", r"broken.py: TypeError: mine\(\) missing 1 required positional argument"),
+        ("def mine():\n    return 1 / 0\n", r"broken.py, line 2: ZeroDivisionError"),
+    ],
+)
+def test_mistake_in_ones_own_file_is_said_with_its_line(text, sentence, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    (tmp_path / "broken.py").write_text(text)
+    with pytest.raises(UsageError, match=sentence):
+        choose(f"{tmp_path}/broken.py:mine")
+
+
+def test_file_that_bears_the_name_of_a_module_is_refused(tmp_path):
+    (tmp_path / "json.py").write_text("def mine(): ...\n")
+    with pytest.raises(UsageError, match=r"json.py bears the name of another module, json; rename the file"):
+        choose(f"{tmp_path}/json.py:mine")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from goodviews.hub.artifact import check, load
 from goodviews.hub.errors import DataError, GoodviewsError, OutputExists, UsageError
-from goodviews.pretrain import loop, parts, published
+from goodviews.pretrain import finite, loop, parts, published
 from goodviews.pretrain.choose import RECIPES
 from goodviews.pretrain.objective import Step
 from goodviews.pretrain.state import Bank, Clusters, KeyNetwork, Queue, Target
@@ -226,6 +226,24 @@ def test_batch_whose_loss_is_no_number_is_saved_with_its_images_and_views(images
     assert (saved["step"], saved["loss"]) == (3, float("inf"))
     assert len(set(saved["samples"].tolist())) == 4
     assert all(torch.equal(saved["views"][name], view) for name, view in seen[2].items())
+
+
+def test_full_disk_does_not_hide_why_a_run_stopped(images, smoke, tmp_path, monkeypatch):
+    objective, honest = type(smoke.objective), type(smoke.objective).__call__
+
+    def poisoned(self, networks, negatives, views, orders):
+        step = honest(self, networks, negatives, views, orders)
+        return replace(step, loss=step.loss / 0)
+
+    def full(state, path):
+        path.write_bytes(b"PK")
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos")
+
+    monkeypatch.setattr(objective, "__call__", poisoned)
+    monkeypatch.setattr(finite.torch, "save", full)
+    with pytest.raises(GoodviewsError, match=r"stopped at step 1: loss is inf; its batch could not be saved in .*pt"):
+        loop.pretrain(smoke, images, tmp_path / "run", knn_every=0)
+    assert not (tmp_path / "run" / "bad_batch.pt").exists()
 
 
 def test_queue_as_large_as_the_data_is_warned_of(images, smoke, tmp_path, caplog):
