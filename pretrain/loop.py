@@ -294,7 +294,7 @@ def _encoders(run: Run) -> dict[str, Encoder]:
         epochs=round(run.epoch, 4),
         commit=commit(),
         parent=run.parent,
-        metrics=knn,
+        metrics={name: round(value, 6) for name, value in run.monitor.last.items()} | knn,
     )
     found = published.backbones(run.state.network, run.recipe).items()
     return {name: Encoder(backbone, run.recipe.preprocessing, origin) for name, backbone in found}

@@ -63,6 +63,7 @@ class Monitor:
         self.signals, self.check, self.board = signals, check, board
         self.every = max(1, min(50, steps // 200))
         self.knn_top1: float | None = None
+        self.last: dict[str, float] = {}  # losses and signals of the newest line
         self._sums: dict[str, Tensor] = {}
         self._count = 0
         self._seconds_before = 0.0
@@ -119,7 +120,8 @@ class Monitor:
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps, so that the next line averages over the same steps as in an unbroken run."""
         sums = {name: value.item() for name, value in self._sums.items()}
-        return {"sums": sums, "count": self._count, "seconds": self._seconds(), "knn_top1": self.knn_top1}
+        newest = {"knn_top1": self.knn_top1, "last": self.last}
+        return {"sums": sums, "count": self._count, "seconds": self._seconds(), **newest}
 
     def restore(self, state: Mapping[str, Any] | None, step: int, device: torch.device) -> None:
         """Go on from `state()`, or from nothing; lines of metrics.jsonl from after the checkpoint are taken out."""
@@ -131,6 +133,7 @@ class Monitor:
             name: torch.tensor(value, dtype=torch.float64, device=device) for name, value in state["sums"].items()
         }
         self._count, self._seconds_before, self.knn_top1 = state["count"], state["seconds"], state["knn_top1"]
+        self.last = state.get("last", {})
 
     def _line(self, step: int, epoch: float, lr: float) -> None:
         means = self.require_finite(step)
@@ -138,12 +141,13 @@ class Monitor:
         seconds = max(now - self._line_started, 1e-9)
         speed, wait = self._images / seconds, min(1.0, self._wait_s / seconds)
         signals = self.signals(step, epoch) if self.folder is not None else {}
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in {**means, **signals}.items())
+        self.last = {**means, **signals}
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in self.last.items())
         left = timedelta(seconds=round((self.steps - step) * seconds / max(1, self._count)))
         rates = f"lr {lr:.3g}  {speed:.0f} img/s  wait {100 * wait:.0f} %  left {left}"
         log.info("step %d/%d  %s  %s", step, self.steps, figures, rates)
         self._write(
-            {"step": step, "epoch": round(epoch, 4), **means, **signals, "lr": lr}
+            {"step": step, "epoch": round(epoch, 4), **self.last, "lr": lr}
             | {"images_per_s": round(speed, 1), "data_wait": round(wait, 4), "time_s": round(self._seconds(), 2)}
         )
         self.observe(Progress(step, self.steps, int(epoch), means.get("loss", 0.0), speed, wait, self.knn_top1))

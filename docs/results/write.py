@@ -114,7 +114,8 @@ def _trained(trainings: list[Training]) -> str:
     for training in trainings:
         recipe, last = training.about["recipe"], [row for row in training.rows if "loss" in row][-1]
         knn = f"{training.knn[0][1]:.1f} to {training.knn[-1][1]:.1f}" if training.knn else "not measured"
-        facts = (training.name, recipe["architecture"], training.about["data"]["images"], f"{last['epoch']:g}")
+        network = recipe["architecture"] + (f" x {recipe['width']:g}" if recipe.get("width", 1) != 1 else "")
+        facts = (training.name, network, training.about["data"]["images"], f"{last['epoch']:g}")
         hours = f"{last['time_s'] / 3600:.2f}"
         lines.append([*map(str, facts), str(training.about["seed"]), knn, f"{last['loss']:.3f}", hours])
     commands = "".join(f"- {training.name}: {_made_by(training)}\n" for training in trainings)

@@ -59,6 +59,10 @@ def test_run_leaves_an_encoder_that_says_where_it_comes_from(run, smoke):
     assert encoder.origin.name == "infomin_smoke"
     assert encoder.origin.epochs == 2
     assert encoder.origin.dataset["images"] == 16
+    last = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if "loss" in line][-1]
+    kept = encoder.origin.metrics
+    assert {"loss", "contrast", "jigsaw", "effective_rank"} <= set(kept)
+    assert all(kept[name] == pytest.approx(last[name], abs=1e-6) for name in kept if name != "online_knn_top1")
     assert encoder.origin.recipe == json.loads((run / "recipe.json").read_text())["recipe"]
     assert encoder.origin.recipe["objective"] == {"type": "InfoMin", "temperature": 0.15, "jigsaw_weight": 0.5}
     assert [view["program"][-1]["type"] for view in encoder.origin.recipe["views"]] == ["Normalize"] * 3
