@@ -43,6 +43,7 @@ from .stop import StopRequest, stop_request
 log = logging.getLogger(__name__)
 
 SAVE_AFTER_S = 600.0
+ASK_EVERY = 8  # steps, on GPUs
 
 
 def pretrain(
@@ -261,9 +262,15 @@ def _is_time_to_save(run: Run) -> bool:
 
 
 def _agree(run: Run, stop: bool, save: bool) -> tuple[bool, bool]:
-    """What any process wants, all do: a signal may reach one of them only, and clocks differ."""
+    """What any process wants, all do: a signal may reach one of them only, and clocks differ.
+
+    To ask means to wait for the GPU, so it is done at few steps there; whoever counts steps to save needs not ask.
+    """
     if run.accelerator.num_processes == 1:
         return stop, save
+    counted = save if run.request.save_every is not None else False
+    if run.accelerator.device.type != "cpu" and run.state.step % ASK_EVERY:
+        return False, counted
     wishes = run.accelerator.reduce(torch.tensor([stop, save], device=run.accelerator.device).float(), "sum")
     return bool(wishes[0] > 0), bool(wishes[1] > 0)
 
