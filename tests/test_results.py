@@ -83,3 +83,30 @@ def test_every_score_of_a_published_page_is_in_the_reports_beside_it(page):
         report = json.loads(file.read_text())
         assert report["evidence"]["command"] in page.read_text()
         assert report["evidence"]["commit"], f"{file.name} says no commit"
+
+
+def test_page_of_speeds_tells_what_the_benchmarks_wrote(tmp_path):
+    spec = importlib.util.spec_from_file_location("write_speeds", SCRIPT.with_name("speed.py"))
+    speeds = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(speeds)
+    evidence = {"hardware": "1 x Processor", "commit": "abc1234"}
+    ways = {"published": 1.0, "decode_crop": 2.0, "worker_share": 5.25, "all_on_cpu": 1.5}
+    loader = {
+        "images_per_cpu_second": {way: 40 * ratio for way, ratio in ways.items()},
+        "ratio_to_published": ways,
+        "rounds": 3,
+        "source": {"images": 7},
+        "median_pixels": 307200,
+        "decoder": "simplejpeg",
+        **evidence,
+    }
+    loop = {"architecture": "resnet50", "px": 96, "batch_size": 32, "step_s": 7.5, "overhead": 0.011, **evidence}
+    loop |= {"overheads": [0.01, 0.012], "precision": "fp32", "threads": 1, "workers": 1}
+    (tmp_path / "loader.json").write_text(json.dumps({"infomin_200": loader}))
+    (tmp_path / "loop.json").write_text(json.dumps(loop))
+    speeds.write(loader=tmp_path / "loader.json", loop=tmp_path / "loop.json", out=tmp_path / "page")
+    page = (tmp_path / "page" / "README.md").read_text()
+    assert "| infomin_200 | ours, a loader worker's share where a GPU renders the views | 210.0 | 5.25 | 3 |" in page
+    assert "7 photos of 0.31 million pixels (median), decoded by simplejpeg; 1 x Processor, commit abc1234" in page
+    assert "| resnet50 | 96 | 32 | 7.50 | 1.10 | 1.00 to 1.20 | 2 |" in page
+    assert json.loads((tmp_path / "page" / "loop.json").read_text()) == loop

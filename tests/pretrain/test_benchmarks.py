@@ -33,6 +33,16 @@ def test_overhead_of_the_loop_is_a_share_of_each_step(run):
     assert all(inside < step for inside, step in zip(figures["inside_s"], figures["steps_s"], strict=True))
 
 
+def test_ways_from_a_file_to_views_are_held_against_the_published_one(run):
+    figures = run("loader_speed", "infomin_200", "clsa_multi_200", "--rounds", "1", "--per-round", "1")
+    for found in figures.values():
+        taken = {way: seconds[0] for way, seconds in found["seconds"].items()}
+        assert set(taken) == {"published", "decode_crop", "worker_share", "all_on_cpu"}
+        for way, ratio in found["ratio_to_published"].items():
+            assert ratio == pytest.approx(taken["published"] / taken[way])
+            assert found["images_per_cpu_second"][way] == pytest.approx(1 / taken[way])
+
+
 def test_training_from_files_is_held_against_training_on_one_batch(run):
     words = ["infomin_smoke", "clsa_smoke", "--architecture", "test_resnet", "--steps", "2", "--warm-up", "1"]
     figures = run("gpu_pretraining", *words, "--workers", "0", "--device", "cpu", "--precision", "fp32")
