@@ -89,6 +89,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
+_OWN = "a recipe of one's own"  # how a module that may be replaced by another file of its name is known
+
+
 def choose(name: str, changes: Sequence[str] = ()) -> Recipe:
     """The recipe called `name`, or made by FILE.py:FUNCTION, with changes such as "optimizer.lr=0.06".
 
@@ -129,11 +132,12 @@ def _from_file(name: str) -> Recipe:
 def _run(path: Path) -> ModuleType:
     """The file as a module that can be found by its name: dataclasses, pickle and loader workers ask for it."""
     known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) != str(path.resolve()):
+    if known is not None and getattr(known.__spec__, "loader_state", None) != _OWN:
         raise UsageError(f"{path} bears the name of another module, {path.stem}; rename the file.")
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     assert spec is not None
     assert spec.loader is not None
+    spec.loader_state = _OWN
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.append(str(path.resolve().parent))

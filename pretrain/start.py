@@ -26,6 +26,7 @@ from .monitor import Monitor, Progress
 from .precision import resolve_device, resolve_precision
 from .recipe import Recipe, describe
 from .run import Request, Run
+from .schedule import warmup_epochs
 from .sources import Source, open_data
 from .state import Bank, Clusters, Queue
 from .validation import validate
@@ -91,6 +92,7 @@ def _check(request: Request, source: Source, accelerator: Accelerator) -> None:
         summary_writer()
     if accelerator.is_main_process:
         _warn_of_memory(request.recipe, len(source))
+        _warn_of_climb(request.recipe)
         advice = hint(source, request.recipe.epochs) if request.keep == "no" else None
         if advice:
             log.info(advice)
@@ -207,6 +209,17 @@ def _warn_of_memory(recipe: Recipe, images: int) -> None:
             recipe.prototypes.from_epoch,
             recipe.epochs,
             recipe.epochs // 10,
+        )
+
+
+def _warn_of_climb(recipe: Recipe) -> None:
+    climb = warmup_epochs(recipe.schedule, batch_size=recipe.batch_size, epochs=recipe.epochs)
+    if climb >= recipe.epochs:
+        log.warning(
+            "the learning rate climbs for %d epochs and the run has %d: it never reaches its height and comes down; "
+            "well enough for a trial, for more give --epochs",
+            climb,
+            recipe.epochs,
         )
 
 

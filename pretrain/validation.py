@@ -5,7 +5,6 @@ from typing import Any
 from ..hub.errors import UsageError
 from .image_ops import CutJigsaw
 from .recipe import Recipe
-from .schedule import warmup_epochs
 from .state import Clusters, Queue
 from .views import RandomResizedCrop, View
 
@@ -25,12 +24,6 @@ def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> No
         _check_view(recipe.name, view)
     _check_parts(recipe, classes)
     _check_clusters(recipe, images)
-    warm_up = warmup_epochs(recipe.schedule, batch_size=recipe.batch_size, epochs=recipe.epochs)
-    if warm_up >= recipe.epochs:
-        raise UsageError(
-            f"{recipe.name}: the learning rate climbs for {warm_up} epochs and the run has {recipe.epochs}, so it "
-            "never comes down; give more --epochs, or another schedule or batch."
-        )
     if recipe.batch_size > images:
         raise UsageError(
             f"{recipe.name} takes {recipe.batch_size} images a step, but the data has {images}; "

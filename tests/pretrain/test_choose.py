@@ -157,5 +157,10 @@ def test_mistake_in_ones_own_file_is_said_with_its_line(text, sentence, tmp_path
 
 def test_file_that_bears_the_name_of_a_module_is_refused(tmp_path):
     (tmp_path / "json.py").write_text("def mine(): ...\n")
+    for folder, epochs in (("one", 3), ("other", 5)):  # two of one's own may share a name
+        (tmp_path / folder).mkdir()
+        text = f"from goodviews.pretrain.moco import *\ndef mine(): return replace(moco_v2_smoke(), epochs={epochs})\n"
+        (tmp_path / folder / "shared_name.py").write_text(text)
+        assert choose(f"{tmp_path}/{folder}/shared_name.py:mine").epochs == epochs
     with pytest.raises(UsageError, match=r"json.py bears the name of another module, json; rename the file"):
         choose(f"{tmp_path}/json.py:mine")
