@@ -51,8 +51,9 @@ def hardware() -> str:
 
 def command() -> str:
     """The command line that runs now; folders are kept by name only, since reports get published."""
-    words = [Path(sys.argv[0]).name, *(_shorten(word) for word in sys.argv[1:])]
-    return shlex.join(words)
+    script = Path(sys.argv[0])
+    name = ["python", "-m", f"goodviews.{script.parent.name}"] if script.name == "__main__.py" else [script.name]
+    return shlex.join([*name, *(_shorten(word) for word in sys.argv[1:])])
 
 
 def _shorten(word: str) -> str:

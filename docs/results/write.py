@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from goodviews.transfer.compare import Run, compare, read_runs
 from goodviews.transfer.compare_files import markdown, markdown_lines
 from goodviews.transfer.compare_plot import draw
 
-COLOURS = ("#1f6f8b", "#c8553d", "#7a9e4b", "#8e5ea2", "#c9a227", "#4a4e69")
+COLOURS = ("#1f6f8b", "#c8553d", "#7a9e4b", "#8e5ea2", "#c9a227", "#4a4e69", "#e07a9b", "#2a9d8f")
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,14 @@ def _evidence(runs: list[Run]) -> str:
 def _draw_trainings(trainings: list[Training], path: Path) -> None:
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for training, colour in zip(trainings, COLOURS):
+    for training, colour in zip(trainings, cycle(COLOURS)):
         for axes, points in ((left, training.knn), (right, training.losses)):
             axes.plot(*zip(*points), color=colour, label=training.name, linewidth=1.8)
     _dress(left, "online kNN, top-1 %")
-    _dress(right, "loss, nats")
+    last = [training.losses[-1][1] for training in trainings]
+    if min(last) > 0 and max(last) > 10 * min(last):
+        right.set_yscale("log")  # sums of many terms beside single ones
+    _dress(right, "loss, nats; of one recipe only to be compared with itself")
     left.legend(frameon=False, fontsize=9)
     figure.savefig(path, dpi=150)
 

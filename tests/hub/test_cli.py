@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from goodviews.hub import cli, from_pretrained, save
+from goodviews.hub import cli, from_pretrained, provenance, save
 from goodviews.hub.cli import main
 from goodviews.hub.errors import MissingExtra
 
@@ -63,3 +63,10 @@ def test_unknown_commands_and_options_are_usage_errors(capsys):
     assert exit_status(["nonsense"]) == 2
     assert exit_status(["hub", "info"]) == 2
     assert exit_status(["hub", "info", "x", "--colour", "red"]) == 2
+
+
+def test_command_that_ran_as_a_module_is_recorded_as_one(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/goodviews/pretrain/__main__.py", "clsa_200", "--data", "/data/photos"])
+    assert provenance.command() == "python -m goodviews.pretrain clsa_200 --data photos"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/goodviews", "recipes"])
+    assert provenance.command() == "goodviews recipes"
