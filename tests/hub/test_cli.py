@@ -66,7 +66,7 @@ def test_unknown_commands_and_options_are_usage_errors(capsys):
 
 
 def test_command_that_ran_as_a_module_is_recorded_as_one(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/somewhere/goodviews/pretrain/__main__.py", "clsa_200", "--data", "/data/photos"])
+    monkeypatch.setattr(sys, "argv", ["/lib/goodviews/pretrain/__main__.py", "clsa_200", "--data", "/data/photos"])
     assert provenance.command() == "python -m goodviews.pretrain clsa_200 --data photos"
     monkeypatch.setattr(sys, "argv", ["/usr/bin/goodviews", "recipes"])
     assert provenance.command() == "goodviews recipes"
