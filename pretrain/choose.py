@@ -140,7 +140,8 @@ def _run(path: Path) -> ModuleType:
     spec.loader_state = _OWN
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    sys.path.append(str(path.resolve().parent))
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)
     with _explained(path):
         spec.loader.exec_module(module)
     return module

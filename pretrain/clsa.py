@@ -57,7 +57,6 @@ FIVE_SIZES = (
     RandomResizedCrop(96, (0.086, 0.429)),
 )
 _SHARES = ((0.4, 1.0), (0.344, 0.86), (0.286, 0.715), (0.228, 0.571), (0.172, 0.429))  # twice the published lower ends
-_AVERAGED = Sgd(lr=0.03 / 5, momentum=0.9, weight_decay=5e-4 * 5)  # as one strong crop's, of terms that are averaged
 _FIVE_SMALL = tuple(map(RandomResizedCrop, (48, 42, 36, 30, 24), _SHARES))
 _FIVE_CIFAR = tuple(map(RandomResizedCrop, (32, 28, 24, 20, 16), _SHARES))
 
@@ -262,13 +261,7 @@ def clsa_multi_imagenette_cpu() -> Recipe:
     through the query network instead of two: a step takes about four times as long. Terms are averaged instead of
     summed (see above); docs/results/orderings-imagenette224 tells what the sum costs so short a run.
     """
-    return replace(
-        clsa_imagenette_cpu(),
-        name="clsa_multi_imagenette_cpu",
-        views=clsa_views(_FIVE_SMALL[0], weak=_FIVE_SMALL, strong=_FIVE_SMALL, colour=0.5, blur_px=2.0 * 48 / 224),
-        objective=Clsa(weak=_names("weak", _FIVE_SMALL), strong=_names("strong", _FIVE_SMALL), match_weight=0.2),
-        optimizer=_AVERAGED,
-    )
+    return _with_sizes(clsa_imagenette_cpu(), "clsa_multi_imagenette_cpu", _FIVE_SMALL)
 
 
 def clsa_cifar_cpu() -> Recipe:
@@ -290,13 +283,7 @@ def clsa_cifar_cpu() -> Recipe:
 
 def clsa_multi_cifar_cpu() -> Recipe:
     """clsa_cifar_cpu with weak and strong crops of five sizes, as in clsa_multi_imagenette_cpu."""
-    return replace(
-        clsa_cifar_cpu(),
-        name="clsa_multi_cifar_cpu",
-        views=clsa_views(_FIVE_CIFAR[0], weak=_FIVE_CIFAR, strong=_FIVE_CIFAR, colour=0.5, blur_px=2.0 * 32 / 224),
-        objective=Clsa(weak=_names("weak", _FIVE_CIFAR), strong=_names("strong", _FIVE_CIFAR), match_weight=0.2),
-        optimizer=_AVERAGED,
-    )
+    return _with_sizes(clsa_cifar_cpu(), "clsa_multi_cifar_cpu", _FIVE_CIFAR)
 
 
 def clsa_smoke() -> Recipe:
@@ -339,6 +326,17 @@ def clsa_views(
         View("key", key, weakly),
         *(View(name, crop, weakly) for name, crop in zip(_names("weak", weak), weak)),
         *(View(name, crop, strongly) for name, crop in zip(_names("strong", strong), strong)),
+    )
+
+
+def _with_sizes(small: Recipe, name: str, crops: Sequence[RandomResizedCrop]) -> Recipe:
+    """A recipe for a CPU with weak and strong crops of all these sizes, its terms averaged instead of summed."""
+    return replace(
+        small,
+        name=name,
+        views=clsa_views(crops[0], weak=crops, strong=crops, colour=0.5, blur_px=2.0 * crops[0].px / 224),
+        objective=Clsa(weak=_names("weak", crops), strong=_names("strong", crops), match_weight=1 / len(crops)),
+        optimizer=Sgd(lr=0.03 / len(crops), momentum=0.9, weight_decay=5e-4 * len(crops)),
     )
 
 
