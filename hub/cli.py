@@ -23,7 +23,7 @@ COMMANDS = {
         "The whole chain on bundled photos, minutes on two cores; ends in report.html.",
     ),
     "recipes": ("goodviews.pretrain.commands:recipes", "List the pretraining recipes."),
-    "pretrain": ("goodviews.pretrain.commands:pretrain", "Pretrain an encoder on photos, without labels."),
+    "pretrain": ("goodviews.pretrain.commands:pretrain", "Pretrain an encoder on photos."),
     "views": ("goodviews.pretrain.commands:views", "Draw what the network sees of a photo."),
     "tasks": ("goodviews.transfer.commands:tasks", "List the transfer tasks and their protocols."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),

@@ -38,7 +38,7 @@ def pretrain(
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Pretrain an encoder on photos, without labels.
+    """Pretrain an encoder on photos.
 
     Several processes: torchrun --nproc-per-node 8 -m goodviews.pretrain RECIPE --data DIR --out RUN
 

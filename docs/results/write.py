@@ -73,7 +73,8 @@ def write(
     """
     trainings, runs = [read_training(folder) for folder in pretrained], read_runs(measured)
     comparison = compare(runs, baseline=baseline)
-    parts = [f"# {title}", "Written by `docs/results/write.py` from the files beside it; no number is typed by hand."]
+    source = "Written by `docs/results/write.py`: every number in tables and pictures is from the files beside it."
+    parts = [f"# {title}", source]
     parts += [remark] if remark else []
     parts += ["![Scores with their intervals](scores.png)", markdown(comparison)]
     parts += [_trained(trainings), "![Online kNN and loss by epoch](trainings.png)"] if trainings else []
