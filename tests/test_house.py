@@ -1,76 +1,227 @@
-"""The rules of the house: who may import whom, what importing costs, what the wheel claims."""
+"""The rules of the house: who may import whom, what importing costs, what the wheel contains."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 COMPONENTS = ("hub", "pretrain", "transfer", "export")
-HOMES = {  # an optional or heavy package -> the only modules that may import it
+REPOSITORY = Path(__file__).parents[1]
+HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone may import it
     "detectron2": {"transfer.detectron2_engine"},
     "faster_coco_eval": {"transfer.masks", "transfer.coco_evaluation"},
     "datasets": {"pretrain.hugging_face"},
     "faiss": {"export.index"},
-    "onnx": {"export.onnx_file", "export.quantize"},
-    "onnxruntime": {"export.runtime", "export.quantize"},
+    "onnx": {"export.onnx_file"},
+    "onnxruntime": {"export.runtime"},
     "huggingface_hub": {"hub.remote"},
     "starlette": {"export.app"},
+    "ray": {"export.cluster"},
     "tensorboard": {"pretrain.board"},
     "uvicorn": {"export.app"},
 }
+BY_STRING = {  # a module that reaches another component by its name -> which names
+    "hub.cli": {"pretrain", "transfer", "export"},  # the table COMMANDS
+    "hub.frozen": {"export"},
+}
 
 
-def modules() -> list[tuple[str, str, Path]]:
+@dataclass(frozen=True)
+class Module:
+    """One file of a component; `name` is dotted from the component on: "pretrain.training.loop"."""
+
+    name: str
+    path: Path
+
+    @property
+    def component(self) -> str:
+        return self.name.split(".")[0]
+
+    @property
+    def package(self) -> list[str]:
+        parts = self.name.split(".")
+        return parts if self.path.name == "__init__.py" else parts[:-1]
+
+
+def modules(folders: dict[str, Path] | None = None) -> list[Module]:
+    """Every module of the components, in sub-folders too."""
     found = []
-    for component in COMPONENTS:
-        folder = Path(import_module(f"goodviews.{component}").__file__ or "").parent
-        found += [(component, path.stem, path) for path in sorted(folder.glob("*.py"))]
+    for component, folder in (folders or {name: _folder(name) for name in COMPONENTS}).items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = [component, *path.relative_to(folder).with_suffix("").parts]
+            found.append(Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
     return found
 
 
-def imports(path: Path) -> list[str]:
-    """Dotted names a file imports; relative ones start with their dots."""
-    names = []
-    for node in ast.walk(ast.parse(path.read_text())):
+def _folder(component: str) -> Path:
+    return Path(import_module(f"goodviews.{component}").__file__ or "").parent
+
+
+def imports(module: Module) -> Iterator[tuple[str, ast.stmt]]:
+    """What a file imports, in functions too, with the statement: "hub.errors" for our own, "torch.nn" for others'.
+
+    Of `from x import y` both x and x.y are given, since y may be a module.
+    """
+    for node in ast.walk(ast.parse(module.path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            for alias in node.names:
+                yield alias.name.removeprefix("goodviews."), node
         elif isinstance(node, ast.ImportFrom):
-            names.append("." * node.level + (node.module or ""))
-    return names
+            base = module.package[: len(module.package) - node.level + 1] if node.level else []
+            stem = ".".join([*base, *(node.module.removeprefix("goodviews.").split(".") if node.module else [])])
+            yield stem, node
+            for alias in node.names:
+                yield f"{stem}.{alias.name}".removeprefix("."), node
 
 
-def test_hub_imports_no_component_and_the_others_only_hub():
+def names_in_strings(module: Module) -> Iterator[str]:
+    """Our own modules, or the heavy packages', that a string names as `import_module` would take it."""
+    ours = re.compile(r"goodviews\.((?:hub|pretrain|transfer|export)[\w.]*)(?::\w+)?")
+    for node in ast.walk(ast.parse(module.path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            match = ours.fullmatch(node.value)
+            if match:
+                yield match[1]
+
+
+def broken_import_rules(found: list[Module]) -> list[str]:
+    """A sentence for every import that the house forbids."""
     wrong = []
-    for component, name, path in modules():
-        for target in imports(path):
-            other = target.removeprefix("..").removeprefix("goodviews.").split(".")[0]
-            crosses = target.startswith(("..", "goodviews."))
-            if crosses and other != component and (component == "hub" or other != "hub"):
-                wrong.append(f"{component}.{name} imports {target}")
-    assert wrong == []
+    for module in found:
+        for target, _ in imports(module):
+            other = target.split(".")[0]
+            if other in COMPONENTS and other not in (module.component, "hub"):
+                wrong.append(f"{module.name} imports {target}")
+            if other in HOMES and not _is_at_home(module.name, HOMES[other]):
+                wrong.append(f"{module.name} imports {target}")
+        for target in names_in_strings(module):
+            other = target.split(".")[0]
+            if other not in (module.component, "hub") and other not in BY_STRING.get(module.name, ()):
+                wrong.append(f"{module.name} names {target} in a string")
+    return sorted(set(wrong))
 
 
-def test_each_optional_library_is_imported_in_the_one_module_named_for_it():
-    wrong = []
-    for component, name, path in modules():
-        for target in imports(path):
-            package = target.split(".")[0]
-            if package in HOMES and f"{component}.{name}" not in HOMES[package]:
-                wrong.append(f"{component}.{name} imports {target}")
-    assert wrong == []
+def _is_at_home(name: str, homes: set[str]) -> bool:
+    return any(name == home or name.startswith(home + ".") for home in homes)
+
+
+def import_circles(found: list[Module]) -> list[list[str]]:
+    """Groups of modules that import each other, in functions too, but not for the type checker only."""
+    names = {module.name for module in found}
+    edges: dict[str, set[str]] = {}
+    for module in found:
+        skipped = set(_for_type_checking(module))
+        edges[module.name] = {
+            target for target, node in imports(module) if target in names and ast.dump(node) not in skipped
+        } - {module.name, *_packages_above(module.name)}
+    return [group for group in _strongly_connected(edges) if len(group) > 1]
+
+
+def _packages_above(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _for_type_checking(module: Module) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from (ast.dump(inner) for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom))
+
+
+def _strongly_connected(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Tarjan's algorithm."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for target in sorted(edges.get(name, ())):
+            if target not in index:
+                visit(target)
+            if target in stack:
+                low[name] = min(low[name], low[target])
+        if low[name] == index[name]:
+            at = stack.index(name)
+            groups.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for name in sorted(edges):
+        if name not in index:
+            visit(name)
+    return groups
+
+
+def test_hub_imports_no_component_the_others_only_hub_and_heavy_libraries_stay_at_home():
+    assert broken_import_rules(modules()) == []
+
+
+@pytest.mark.xfail(strict=True, reason="three circles; the move into rooms opens them")
+def test_no_modules_import_each_other_in_a_circle():
+    assert import_circles(modules()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("from ...transfer.task import Task", "pretrain.training.planted imports transfer.task"),
+        ("from ...transfer import task", "pretrain.training.planted imports transfer"),
+        ("import faiss", "pretrain.training.planted imports faiss"),
+        ("def f():\n    import onnxruntime.tools", "pretrain.training.planted imports onnxruntime.tools"),
+        ("X = 'goodviews.export.index'", "pretrain.training.planted names export.index in a string"),
+        ("X = 'goodviews.export.index:load'", "pretrain.training.planted names export.index in a string"),
+    ],
+)
+def test_a_file_planted_in_a_room_that_breaks_the_rules_is_found(tmp_path: Path, line: str, sentence: str):
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "planted.py").write_text(line + "\n")
+    assert sentence in broken_import_rules(modules({"pretrain": tmp_path}))
+
+
+def test_a_circle_through_a_room_is_found_and_a_type_checkers_import_is_none(tmp_path: Path):
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "a.py").write_text("from . import b\n")
+    (tmp_path / "room" / "b.py").write_text("def f():\n    from ..c import x\n")
+    (tmp_path / "c.py").write_text("from .room.a import y\n")
+    (tmp_path / "d.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .e import z\n")
+    (tmp_path / "e.py").write_text("from .d import w\n")
+    assert import_circles(modules({"hub": tmp_path})) == [["hub.c", "hub.room.a", "hub.room.b"]]
+
+
+@pytest.mark.skipif(not (REPOSITORY / "pyproject.toml").is_file(), reason="runs in a clone: it reads pyproject.toml")
+def test_the_wheel_lists_every_package_folder_and_every_data_file():
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    tracked = [REPOSITORY / component for component in COMPONENTS]
+    folders = {init.parent for root in tracked for init in root.rglob("__init__.py")}
+    assert sorted(settings["packages"]) == sorted(
+        "goodviews." + ".".join(folder.relative_to(REPOSITORY).parts) for folder in folders
+    )
+    for root in tracked:
+        code = {path.parent for path in root.rglob("*.py")}
+        assert code <= folders, f"without __init__.py: {code - folders}"
+        patterns = settings["package-data"][f"goodviews.{root.name}"]
+        listed = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
+        present = {path for path in root.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+        assert present - listed == set()
 
 
 def test_nothing_unpickles_unsafely_or_loads_weights_loosely():
-    for component, name, path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
+    for module in modules():
+        for node in ast.walk(ast.parse(module.path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
             options = {keyword.arg: keyword.value for keyword in node.keywords}
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            where = f"{component}.{name}:{node.lineno}"
+            where = f"{module.name}:{node.lineno}"
             for option, forbidden in (("weights_only", False), ("strict", False)):
                 value = options.get(option)
                 if option == "strict" and called != "load_state_dict":
@@ -85,8 +236,7 @@ def test_nothing_unpickles_unsafely_or_loads_weights_loosely():
 
 def test_each_component_has_types_for_its_users():
     for component in COMPONENTS:
-        folder = Path(import_module(f"goodviews.{component}").__file__ or "").parent
-        assert (folder / "py.typed").is_file()
+        assert (_folder(component) / "py.typed").is_file()
 
 
 def test_nothing_generic_is_claimed_at_the_top_level_of_the_environment():
