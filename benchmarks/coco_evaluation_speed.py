@@ -21,11 +21,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from goodviews.hub.provenance import hardware
-from goodviews.transfer.coco_evaluation import METRICS, as_results, coco_scores
-from goodviews.transfer.coco_resampling import coco_resampled
-from goodviews.transfer.detection import Detections
-from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto
-from goodviews.transfer.masks import as_rle
+from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
+from goodviews.transfer.datasets.masks import as_rle
+from goodviews.transfer.detection.settings import Detections
+from goodviews.transfer.evaluation.coco import METRICS, as_results, coco_scores
+from goodviews.transfer.evaluation.coco_resampling import coco_resampled
 
 CLASSES = tuple(f"class {number}" for number in range(80))
 WIDTH, HEIGHT = 640, 480

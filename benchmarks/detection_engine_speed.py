@@ -19,16 +19,16 @@ from PIL import Image
 
 from goodviews.hub import from_pretrained
 from goodviews.hub.provenance import hardware, libraries
-from goodviews.transfer.coco_detection import coco_fpn_1x
-from goodviews.transfer.detection import DetectionSettings
-from goodviews.transfer.detectron2_engine import Detectron2Engine, Samples, resolved
-from goodviews.transfer.detectron2_engine import build_detector as on_detectron2
-from goodviews.transfer.labelled_photos import LabelledObject, LabelledPhoto
-from goodviews.transfer.photo_batches import batches
-from goodviews.transfer.photo_order import PhotoOrder
-from goodviews.transfer.torchvision_detector import build_detector as on_torchvision
-from goodviews.transfer.torchvision_training import parameter_groups
-from goodviews.transfer.voc_detection import voc_07_12_c4_24k
+from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
+from goodviews.transfer.detection.coco import coco_fpn_1x
+from goodviews.transfer.detection.photo_batches import batches
+from goodviews.transfer.detection.photo_order import PhotoOrder
+from goodviews.transfer.detection.settings import DetectionSettings
+from goodviews.transfer.detection.voc import voc_07_12_c4_24k
+from goodviews.transfer.detectron2_engine.engine import Detectron2Engine, Samples, resolved
+from goodviews.transfer.detectron2_engine.engine import build_detector as on_detectron2
+from goodviews.transfer.torchvision_engine.network import build_detector as on_torchvision
+from goodviews.transfer.torchvision_engine.training import parameter_groups
 
 
 def main() -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from goodviews.hub.images import find_images
-from goodviews.pretrain import loop
-from goodviews.pretrain.data import Batch
-from goodviews.pretrain.kept import Keep
-from goodviews.pretrain.precision import Device, Precision
+from goodviews.pretrain.data.decoded_cache import Keep
+from goodviews.pretrain.data.loader import Batch
 from goodviews.pretrain.recipe import Recipe
-from goodviews.pretrain.run import Request, Run
-from goodviews.pretrain.start import prepare
-from goodviews.pretrain.stop import StopRequest
+from goodviews.pretrain.training import loop
+from goodviews.pretrain.training.precision import Device, Precision
+from goodviews.pretrain.training.prepare import prepare
+from goodviews.pretrain.training.run import Request, Run
+from goodviews.pretrain.training.stop_signals import StopRequest
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
 

@@ -31,9 +31,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from goodviews.hub.encoder import build_backbone
 from goodviews.hub.provenance import commit, hardware
-from goodviews.pretrain.choose import choose
-from goodviews.pretrain.precision import resolve_device, resolve_precision
 from goodviews.pretrain.recipe import Recipe
+from goodviews.pretrain.recipes.registry import choose
+from goodviews.pretrain.training.precision import resolve_device, resolve_precision
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from goodviews.hub.provenance import hardware, libraries
-from goodviews.transfer.knn import nearest
+from goodviews.hub.scoring.knn import nearest
 
 
 def main() -> None:

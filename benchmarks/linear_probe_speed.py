@@ -19,9 +19,9 @@ from PIL import Image
 
 from goodviews.hub import Encoder, from_pretrained
 from goodviews.hub.provenance import hardware, libraries
-from goodviews.transfer.cached_probe import CachedProbe, train_epoch
-from goodviews.transfer.sgd_probe import linear_moco, new_layer, train_layer
-from goodviews.transfer.training_images import TrainingImages, crop_and_flip
+from goodviews.transfer.classification.cached_probe import CachedProbe, train_epoch
+from goodviews.transfer.classification.sgd_probe import linear_moco, new_layer, train_layer
+from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
 
 
 def main() -> None:

@@ -27,11 +27,11 @@ from torch import Tensor
 from torchvision import transforms
 
 from goodviews.hub.provenance import commit, hardware
-from goodviews.pretrain.choose import choose
-from goodviews.pretrain.decode import decoder
-from goodviews.pretrain.files import Files, open_folder
-from goodviews.pretrain.views import View
-from goodviews.pretrain.worker import FromSource, Photos
+from goodviews.hub.sources.files import Files, open_folder
+from goodviews.pretrain.data.decode import decoder
+from goodviews.pretrain.data.worker import FromSource, Photos
+from goodviews.pretrain.recipes.registry import choose
+from goodviews.pretrain.views.view import View
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
 PUBLISHED: dict[str, Callable[[], Callable[[Image.Image], Sequence[Tensor]]]] = {

@@ -19,7 +19,7 @@ from .provenance import version
 
 COMMANDS = {
     "demo": (
-        "goodviews.hub.demo:demo",
+        "goodviews.hub.demo.chain:demo",
         "The whole chain on bundled photos, minutes on two cores; ends in report.html.",
     ),
     "recipes": ("goodviews.pretrain.commands:recipes", "List the pretraining recipes."),
@@ -27,7 +27,10 @@ COMMANDS = {
     "views": ("goodviews.pretrain.commands:views", "Draw what the network sees of a photo."),
     "tasks": ("goodviews.transfer.commands:tasks", "List the transfer tasks and their protocols."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
-    "detect": ("goodviews.transfer.detect_command:detect", "Find objects in photos with a detector that was trained."),
+    "detect": (
+        "goodviews.transfer.detection.detect_command:detect",
+        "Find objects in photos with a detector that was trained.",
+    ),
     "compare": ("goodviews.transfer.commands:compare", "Reports of several encoders as a table and a plot."),
     "export": ("goodviews.export.commands:export", "Write an encoder as ONNX, compared with PyTorch."),
     "index build": ("goodviews.export.commands:index_build", "Embed a folder of images into a new index."),

@@ -80,7 +80,7 @@ def doctor() -> None:
     """
     from rich.text import Text
 
-    from .doctor import examine, not_ready, ways_to_mend
+    from .doctor.examine import examine, not_ready, ways_to_mend
 
     console = Console(highlight=False)
     with console.status("Asking the packages, each in a process of its own"):

@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .choose import RECIPES as RECIPES
-    from .choose import choose as choose
-    from .loop import pretrain as pretrain
     from .recipe import Recipe as Recipe
+    from .recipes.registry import RECIPES as RECIPES
+    from .recipes.registry import choose as choose
+    from .training.loop import pretrain as pretrain
 
-_HOME = {"RECIPES": "choose", "choose": "choose", "pretrain": "loop", "Recipe": "recipe"}
+_HOME = {"RECIPES": "recipes.registry", "choose": "recipes.registry", "pretrain": "training.loop", "Recipe": "recipe"}
 __all__ = sorted(_HOME)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from .monitor import Progress
     from .recipe import Recipe
+    from .training.monitor import Progress
 
 
 def pretrain(
@@ -70,9 +70,9 @@ def pretrain(
         resume: continue the run in RUN from its last checkpoint.
         overwrite: start anew where RUN exists.
     """
-    from .choose import choose
-    from .loop import pretrain as train
     from .recipe import in_proportion
+    from .recipes.registry import choose
+    from .training.loop import pretrain as train
 
     changes = [*set]
     changes += [f"epochs={epochs}"] if epochs is not None else []
@@ -117,7 +117,7 @@ def recipes() -> None:
     """List the pretraining recipes."""
     from rich.table import Table
 
-    from .choose import RECIPES
+    from .recipes.registry import RECIPES
 
     table = Table("recipe", "what it is", show_lines=True)
     table.columns[0].no_wrap = True
@@ -142,8 +142,8 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
         count: draws of each view.
         overwrite: replace OUT if it exists.
     """
-    from .choose import choose
-    from .contact_sheet import draw, write
+    from .recipes.registry import choose
+    from .views.contact_sheet import draw, write
 
     write(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite)
     Console().print(f"Views: {out}", markup=False, soft_wrap=True)

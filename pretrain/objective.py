@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from .momentum import Keys
+from .models.ema import Keys
 
 
 @dataclass(frozen=True)

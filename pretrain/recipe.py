@@ -7,13 +7,13 @@ import numpy as np
 
 from ..hub.errors import UsageError
 from ..hub.preprocessing import Preprocessing
-from .heads import HeadKind
-from .image_ops import Normalize
+from .models.heads import HeadKind
+from .models.memories import Bank, Clusters, KeyNetwork, Prototypes, Queue, Target
+from .models.optimizers import Optimizer
+from .models.schedules import Schedule
 from .objective import Objective
-from .optimizers import Optimizer
-from .schedule import Schedule
-from .state import Bank, Clusters, KeyNetwork, Prototypes, Queue, Target
-from .views import View
+from .views.operations import Normalize
+from .views.view import View
 
 
 @dataclass(frozen=True)

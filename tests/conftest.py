@@ -1,16 +1,27 @@
-"""Shared by all tests: one thread (two are slower on a busy machine), no network, the small real photos."""
+"""Shared by all tests: one thread (two are slower on a busy machine), no network, the small real photos,
+a tiny encoder, a made-up data folder and a made-up report."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+
+from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
+from goodviews.hub.report import EncoderId, Evidence, Report
+from goodviews.pretrain.recipe import Recipe
+from goodviews.pretrain.recipes.registry import choose
 
 HERE = Path(__file__).parent
+COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -28,3 +39,74 @@ def odd_files() -> Path:
 def photos() -> list[Path]:
     """A few real photos of different sizes and shapes."""
     return sorted((HERE / "photos").glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    torch.manual_seed(0)
+    backbone = build_backbone("resnet18")
+    return Encoder(backbone, Preprocessing(input_px=32, crop_pct=1.0), Origin("random:resnet18@0"))
+
+
+@pytest.fixture
+def make_report() -> Callable[..., Report]:
+    """A report of the task "knn"; give what should differ."""
+
+    def make(name: str = "ours", top1: float = 50.0, weights: str | None = None, **changes: object) -> Report:
+        plain = Report(
+            task="knn",
+            encoder=EncoderId(name, "resnet18", weights or f"sha-of-{name}"),
+            dataset={"name": "flowers", "digest": "d1", "test_images": 100},
+            metrics={"top1": top1, "top1_low": top1 - 9, "top1_high": top1 + 9, "mean_per_class": top1 - 1},
+            primary="top1",
+            protocol={"metric": "top-1 accuracy, %", "k": 20, "interval": "95 % Wilson over test images"},
+            engine="torch 2.9",
+            seed=0,
+            evidence=Evidence(),
+        )
+        return replace(plain, **changes)
+
+    return make
+
+
+def write_images(folder: Path, *, classes: int = 2, each: int = 8) -> Path:
+    """FOLDER/<class>/NN.png: a gradient in the class's colour with noise of its own."""
+    draw = np.random.default_rng(0)
+    ramp = np.linspace(0, 1, 40)[:, None, None]
+    for label in range(classes):
+        (folder / f"class{label}").mkdir(parents=True)
+        for number in range(each):
+            colour = np.eye(3)[label] * 160
+            image = ramp * colour + draw.integers(0, 90, (40, 40, 3))
+            Image.fromarray(image.astype(np.uint8)).save(folder / f"class{label}" / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory) -> Path:
+    """16 images in two classes: 4 steps an epoch at a batch of 4."""
+    return write_images(tmp_path_factory.mktemp("data") / "images")
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    """train/ with 6 and val/ with 3 noisy pictures of each colour."""
+    root = tmp_path / "colours"
+    for part, count in (("train", 6), ("val", 3)):
+        for name, colour in COLOURS.items():
+            paint(root / part / name, colour, count, seed=len(part))
+    return root
+
+
+def paint(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> None:
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(seed)
+    for i in range(count):
+        pixels = np.clip(np.array(colour) + noise.normal(0, 25, (40, 40, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+
+
+@pytest.fixture(scope="session")
+def smoke() -> Recipe:
+    """infomin_smoke with timm's smallest ResNet, for two epochs: 8 steps."""
+    return replace(choose("infomin_smoke"), architecture="test_resnet", epochs=2)

@@ -11,11 +11,11 @@ _HOMES = {
     "Setup": "task",
     "Measurement": "task",
     "TASKS": "commands",
-    "knn": "classification",
-    "linear": "classification",
-    "read_voc": "voc",
-    "voc_scores": "voc_evaluation",
-    "load_detector": "trained_detector",
+    "knn": "classification.frozen",
+    "linear": "classification.frozen",
+    "read_voc": "datasets.voc",
+    "voc_scores": "evaluation.voc",
+    "load_detector": "detection.load_detector",
 }
 __all__ = list(_HOMES)
 

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..hub.errors import DataError, UsageError
-from .cached_probe import linear_cached
-from .classification import knn, linear
-from .coco_detection import (
+from .classification.cached_probe import linear_cached
+from .classification.few_shot import few_shot_1, few_shot_5, few_shot_20
+from .classification.fine_tune import finetune, finetune_1pct, finetune_10pct
+from .classification.frozen import knn, linear
+from .classification.retrieval import retrieval
+from .classification.sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
+from .classification.voc07_clsa import voc07_clsa
+from .classification.voc07_map import voc07_map, voc07_map_logistic
+from .detection.coco import (
     coco_c4_1x,
     coco_c4_2x,
     coco_fpn_1x,
@@ -23,22 +29,16 @@ from .coco_detection import (
     coco_fpn_std_6x,
     with_short_budgets,
 )
-from .few_shot import few_shot_1, few_shot_5, few_shot_20
-from .fine_tune import finetune, finetune_1pct, finetune_10pct
-from .retrieval import retrieval
-from .sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
+from .detection.voc import voc_07_12_c4_24k, voc_detection_smoke, voc_detection_tenth
 from .task import Task
-from .voc_clsa import voc07_clsa
-from .voc_detection import voc_07_12_c4_24k, voc_detection_smoke, voc_detection_tenth
-from .voc_map import voc07_map, voc07_map_logistic
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+    from ..hub.comparison.tables import Table
     from ..hub.encoder import Encoder
     from ..hub.frozen import ExportedEncoder
     from ..hub.report import Report
-    from .compare import Table
 
 TASKS: dict[str, Callable[[], Task]] = {
     "knn": knn,
@@ -231,9 +231,9 @@ def compare(
 
     from ..hub.atomic import refuse_existing
     from ..hub.attach import attach_reports, reports_of
-    from . import compare_files
-    from .compare import compare as put_together
-    from .compare import read_runs
+    from ..hub.comparison import files as compare_files
+    from ..hub.comparison.tables import compare as put_together
+    from ..hub.comparison.tables import read_runs
 
     refuse_existing(out, overwrite)
     read = read_runs(runs)
@@ -315,7 +315,7 @@ def _comparison_table(table: Table) -> RichTable:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
-    from .compare_files import cells, headings
+    from ..hub.comparison.files import cells, headings
 
     # The rest is in the files: a terminal is too narrow for it.
     dropped = {*table.others, *(["interval", "runs"] if table.baseline else [])}
@@ -332,7 +332,7 @@ def _published_table(table: Table) -> RichTable:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
-    from .compare_files import published_cells, published_headings
+    from ..hub.comparison.files import published_cells, published_headings
 
     assert table.published is not None
     drawn = RichTable(title=escape(f"Published, not measured here: {table.published.protocol}"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..hub.errors import DataError
 
 if TYPE_CHECKING:
-    from .labelled_photos import DetectionData
+    from .datasets.labelled_photos import DetectionData
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def voc_check(measure: Any, data: Path) -> DataCheck:
     Raises:
         DataError: the folder is not laid out so.
     """
-    from .voc import read_with_problems
+    from .datasets.voc import read_with_problems
 
     found, problems = read_with_problems(data)
     return DataCheck(_counts(found), (*problems, *_damaged(found)))
@@ -57,7 +57,7 @@ def coco_check(measure: Any, data: Path) -> DataCheck:
     Raises:
         DataError: the folder holds no labels in that format.
     """
-    from .coco import read_with_problems
+    from .datasets.coco import read_with_problems
 
     found, problems = read_with_problems(data, needs_masks=measure.masks)
     if found is None:
@@ -71,9 +71,9 @@ def voc_labels_check(data: Path, *, train: Sequence[str], test: str) -> DataChec
     Raises:
         DataError: the folder is not in the VOC layout.
     """
-    from .labelled_photos import decoding_problems
-    from .voc import read_split_with_problems
-    from .voc_labels import read_labels
+    from .classification.voc07_labels import read_labels
+    from .datasets.labelled_photos import decoding_problems
+    from .datasets.voc import read_split_with_problems
 
     photos, problems = [], []
     for split in (*train, test):
@@ -102,7 +102,7 @@ def _classes(classes: Sequence[str]) -> str:
 
 
 def _damaged(data: DetectionData) -> list[str]:
-    from .labelled_photos import decoding_problems
+    from .datasets.labelled_photos import decoding_problems
 
     return decoding_problems((*data.train, *data.test))
 

@@ -18,17 +18,16 @@ Importing a module that defines tasks therefore imports no torch, and `goodviews
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from ..hub.atomic import new_folder
-from ..hub.changes import with_change
 from ..hub.errors import UsageError
 from ..hub.frozen import ExportedEncoder
 from ..hub.identity import encoder_id
+from ..hub.overrides import with_change
 from ..hub.report import Report, gather_evidence, save_report
 from .data_check import DataCheck, images_check
 
@@ -63,7 +62,7 @@ class Measurement:
     """
 
     metrics: dict[str, float]
-    dataset: dict[str, Any]  # name, digest (see `digest_of`), counts of images and classes, images skipped
+    dataset: dict[str, Any]  # name, digest (see `data_digest`), counts of images and classes, images skipped
     engine: str  # what fine-tuned and scored, name before version: "torch 2.9", "torchvision 0.24"
     changed: dict[str, Any] = field(
         default_factory=dict
@@ -163,22 +162,6 @@ def require_above_zero(settings: Any, *names: str) -> None:
         if not numbers or min(numbers) <= 0:
             found = list(value) if isinstance(value, tuple) else value
             raise UsageError(f"{name} is {found}; it must be {'numbers' if numbers is value else 'a number'} above 0.")
-
-
-def digest_of(root: Path, files: Sequence[Path]) -> str:
-    """Names the data: 16 hexadecimal digits over every file's relative path and byte count, in any order.
-
-    Of files that hold labels the content counts: a corrected box seldom changes their length.
-    """
-    lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}{_labels(file)}" for file in files)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _labels(file: Path) -> str:
-    if file.suffix.lower() not in (".xml", ".json"):
-        return ""
-    with file.open("rb") as content:
-        return f" {hashlib.file_digest(content, 'sha256').hexdigest()}"
 
 
 def _without_folder(change: str) -> str:

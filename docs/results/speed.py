@@ -13,7 +13,7 @@ from typing import Any
 import cyclopts
 
 from goodviews.hub.atomic import new_folder, write_text
-from goodviews.transfer.compare_files import markdown_lines
+from goodviews.hub.comparison.files import markdown_lines
 
 WAYS = {
     "published": "the published pipeline: Pillow and torchvision, photo by photo",

@@ -21,10 +21,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goodviews.hub.atomic import new_folder, write_text
+from goodviews.hub.comparison.files import markdown, markdown_lines
+from goodviews.hub.comparison.plot import draw
+from goodviews.hub.comparison.tables import Run, compare, read_runs
 from goodviews.hub.errors import DataError
-from goodviews.transfer.compare import Run, compare, read_runs
-from goodviews.transfer.compare_files import markdown, markdown_lines
-from goodviews.transfer.compare_plot import draw
 
 COLOURS = ("#1f6f8b", "#c8553d", "#7a9e4b", "#8e5ea2", "#c9a227", "#4a4e69", "#e07a9b", "#2a9d8f")
 

@@ -11,7 +11,7 @@ import pytest
 
 from goodviews.hub import cli
 from goodviews.hub.errors import UsageError
-from goodviews.pretrain.choose import RECIPES
+from goodviews.pretrain.recipes.registry import RECIPES
 
 
 def test_pretrain_prints_what_was_resolved_and_where_the_results_are(images, tmp_path, capsys):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from goodviews.pretrain.heads import JigsawHead
-from goodviews.pretrain.infomin import InfoMin
-from goodviews.pretrain.losses import queue_logits
-from goodviews.pretrain.momentum import KeyQueue, Keys
+from goodviews.pretrain.models.ema import KeyQueue, Keys
+from goodviews.pretrain.models.heads import JigsawHead
+from goodviews.pretrain.models.losses import queue_logits
+from goodviews.pretrain.models.schedules import Moment, PyContrastCosine, Steps
 from goodviews.pretrain.objective import Networks, Orders
-from goodviews.pretrain.schedule import Moment, PyContrastCosine, Steps
+from goodviews.pretrain.recipes.infomin import InfoMin
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 

@@ -2,77 +2,26 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
 from goodviews.hub.errors import UsageError
-from goodviews.hub.report import EncoderId, Evidence, Report
 
-COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
-
-
-@pytest.fixture(scope="session")
-def encoder() -> Encoder:
-    torch.manual_seed(0)
-    backbone = build_backbone("resnet18")
-    return Encoder(backbone, Preprocessing(input_px=32, crop_pct=1.0), Origin("random:resnet18@0"))
-
-
-@pytest.fixture
-def colours(tmp_path: Path) -> Path:
-    """train/ with 6 and val/ with 3 noisy pictures of each colour."""
-    root = tmp_path / "colours"
-    for part, count in (("train", 6), ("val", 3)):
-        for name, colour in COLOURS.items():
-            paint(root / part / name, colour, count, seed=len(part))
-    return root
+from ..conftest import COLOURS
 
 
 @pytest.fixture(scope="session")
 def detectron2_engine() -> ModuleType:
     """The module; where detectron2 does not work the test is skipped, and says why."""
     try:
-        from goodviews.transfer import detectron2_engine
+        from goodviews.transfer.detectron2_engine import engine as detectron2_engine
     except UsageError as error:
         pytest.skip(str(error))
     return detectron2_engine
-
-
-def paint(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> None:
-    folder.mkdir(parents=True)
-    noise = np.random.default_rng(seed)
-    for i in range(count):
-        pixels = np.clip(np.array(colour) + noise.normal(0, 25, (40, 40, 3)), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{i}.png")
-
-
-@pytest.fixture
-def make_report() -> Callable[..., Report]:
-    """A report of the task "knn"; give what should differ."""
-
-    def make(name: str = "ours", top1: float = 50.0, weights: str | None = None, **changes: object) -> Report:
-        plain = Report(
-            task="knn",
-            encoder=EncoderId(name, "resnet18", weights or f"sha-of-{name}"),
-            dataset={"name": "flowers", "digest": "d1", "test_images": 100},
-            metrics={"top1": top1, "top1_low": top1 - 9, "top1_high": top1 + 9, "mean_per_class": top1 - 1},
-            primary="top1",
-            protocol={"metric": "top-1 accuracy, %", "k": 20, "interval": "95 % Wilson over test images"},
-            engine="torch 2.9",
-            seed=0,
-            evidence=Evidence(),
-        )
-        return replace(plain, **changes)
-
-    return make
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from goodviews.hub.errors import ArtifactError, UsageError
 from goodviews.hub.frozen import ExportedEncoder, is_exported
 from goodviews.transfer import commands
-from goodviews.transfer.classification import knn, linear
+from goodviews.transfer.classification.frozen import knn, linear
 
 pytest.importorskip("onnxruntime")
 

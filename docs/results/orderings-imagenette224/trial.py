@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from goodviews.pretrain.infomin import infomin_imagenette_cpu
-from goodviews.pretrain.rand_augment import RandAugment
 from goodviews.pretrain.recipe import Recipe
+from goodviews.pretrain.recipes.infomin import infomin_imagenette_cpu
+from goodviews.pretrain.views.rand_augment import RandAugment
 
 
 def no_randaugment() -> Recipe:

@@ -1,0 +1,1 @@
+"""Reports of several encoders put side by side: rows, tables, paired tests, a plot."""

@@ -1,0 +1,184 @@
+"""Is one encoder's difference to another more than chance? Runs are paired, so that what both share cancels out.
+
+Over seeds, where both encoders were run with the same three seeds or more: the paired t test of the differences. It
+speaks for other seeds on the same test images. Otherwise over the test images, where predictions.csv of all runs lie
+beside their reports: the exact McNemar test for accuracy of one run against one, the paired bootstrap for the rest;
+where a metric is no mean over images, the draws of images that its task scored (resamples.csv). Where an encoder has
+several runs, the bootstrap draws from them too. It speaks for other test images, and for other runs a little too
+confidently when they are few. Nothing is tested otherwise.
+
+Sources: McNemar 1947, in its exact binomial form; Efron & Tibshirani 1993, chapters 13 and 16.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .predictions import Predictions, scores_of
+from .resamples import read_resamples
+from .rows import Difference, Row, Run, t95
+
+LEAST_SEEDS = 3
+RESAMPLES = 10_000
+CELLS = 4_000_000  # resamples x patterns that are drawn at a time: 32 MB
+
+Floats = NDArray[np.float64]
+
+
+def differences(row: Row, baseline: Row) -> dict[str, Difference]:
+    """Of all metrics that both have: `row` minus `baseline`."""
+    return {metric: _difference(row, baseline, metric) for metric in row.values if metric in baseline.values}
+
+
+def _difference(row: Row, baseline: Row, metric: str) -> Difference:
+    value = row.values[metric].mean - baseline.values[metric].mean
+    for paired in (_over_seeds, _over_images, _over_draws):
+        found = paired(value, row, baseline, metric)
+        if found:
+            return found
+    reason = f"their runs do not share {LEAST_SEEDS} seeds, nor is what they did on each test image beside the reports"
+    return Difference(value, reason)
+
+
+def _over_seeds(value: float, row: Row, baseline: Row, metric: str) -> Difference | None:
+    ours, theirs = _by_seed(row.runs), _by_seed(baseline.runs)
+    if ours is None or theirs is None or set(ours) != set(theirs) or len(ours) < LEAST_SEEDS:
+        return None
+    each = np.array([ours[seed].report.metrics[metric] - theirs[seed].report.metrics[metric] for seed in ours])
+    error = float(each.std(ddof=1)) / math.sqrt(len(each))
+    if error < 1e-9 or abs(each.mean() - value) > 1e-9:  # seeds that change nothing, or count unequally in a row
+        return None
+    half, p = t95(len(each) - 1) * error, t_two_sided(value / error, len(each) - 1)
+    return Difference(value, f"paired t, {len(each)} seeds", value - half, value + half, p)
+
+
+def _by_seed(runs: Sequence[Run]) -> dict[int, Run] | None:
+    """None when a seed occurs twice, as when several initialisations were measured with the same."""
+    of_seed = {run.report.seed: run for run in runs}
+    return of_seed if len(of_seed) == len(runs) else None
+
+
+def _over_images(value: float, row: Row, baseline: Row, metric: str) -> Difference | None:
+    ours, theirs = _samples(row, metric), _samples(baseline, metric)
+    if ours is None or theirs is None or ours[0].images != theirs[0].images:
+        return None
+    predictions, first, second = *ours, theirs[1]
+    low, high, p = paired_bootstrap(first, second, predictions.groups(metric))
+    images = f"{len(predictions.images):,} images"
+    if metric == "top1" and len(first) == len(second) == 1 and {*first.flat, *second.flat} <= {0.0, 100.0}:
+        return Difference(value, f"exact McNemar, {images}", low, high, mcnemar(first[0] > 0, second[0] > 0))
+    runs = " and the runs" if len(first) + len(second) > 2 else ""
+    return Difference(value, f"paired bootstrap, {images}{runs}", low, high, p)
+
+
+def _samples(row: Row, metric: str) -> tuple[Predictions, Floats] | None:
+    """Predictions, for their images, and (samples, N) scores: one sample for each set of weights, or each run of one.
+
+    Runs that are equal on every image are one sample. None if a run has no predictions, or those of other images.
+    """
+    of_weights: dict[str, list[Floats]] = defaultdict(list)
+    all_predictions: list[Predictions] = []
+    for run in row.runs:
+        found = scores_of(run, metric)
+        if found is None or found[0].images != (all_predictions or [found[0]])[0].images:
+            return None
+        all_predictions.append(found[0])
+        of_weights[run.report.encoder.weights_sha256].append(found[1])
+    runs = [np.stack(of_runs) for of_runs in of_weights.values()]
+    samples = runs[0] if len(runs) == 1 else np.stack([of_runs.mean(axis=0) for of_runs in runs])
+    return all_predictions[0], samples[:1] if (samples == samples[0]).all() else samples
+
+
+def _over_draws(value: float, row: Row, baseline: Row, metric: str) -> Difference | None:
+    """By the draws of test images that the tasks themselves scored."""
+    sides = [
+        [read_resamples(run.folder / "resamples.csv") if run.folder else None for run in r.runs]
+        for r in (row, baseline)
+    ]
+    known = [found for side in sides for found in side if found and metric in found.values]
+    if len(known) < sum(map(len, sides)) or len({found.draws for found in known}) > 1:
+        return None
+    ours, theirs = np.split(np.stack([found.values[metric] for found in known], axis=1), [len(row.runs)], axis=1)
+    low, high, p = _summary(ours, theirs, np.random.default_rng(0))
+    runs = " and of the runs" if ours.shape[1] + theirs.shape[1] > 2 else ""
+    return Difference(value, f"paired bootstrap, {len(ours)} draws of test images{runs}", low, high, p)
+
+
+def mcnemar(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
+    """Two-sided p of the exact test: among the images that only one got right, each side has an even chance.
+
+    Args:
+        ours: (N,) whether an image was right.
+        theirs: (N,) the same of the other, in the same order.
+    """
+    wins, losses = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    discordant = wins + losses
+    term = tail = 1  # whole numbers: exact for any count
+    for k in range(min(wins, losses)):
+        term = term * (discordant - k) // (k + 1)
+        tail += term
+    return min(1.0, 2 * tail / 2**discordant)
+
+
+def paired_bootstrap(ours: Floats, theirs: Floats, groups: Sequence[NDArray[np.int64]]) -> tuple[float, float, float]:
+    """95 % percentile interval and two-sided p of a difference of means; deterministic.
+
+    Args:
+        ours: (R, N), the score of each image in each run; runs are drawn as well as images.
+        theirs: (S, N), the same of the other, in the same order.
+        groups: images are drawn within each, and the groups' means averaged.
+    """
+    noise = np.random.default_rng(0)
+    means = np.zeros((RESAMPLES, len(ours) + len(theirs)))
+    for rows in groups:
+        means += _resampled_means(np.concatenate([ours, theirs])[:, rows], noise) / len(groups)
+    return _summary(means[:, : len(ours)], means[:, len(ours) :], noise)
+
+
+def _summary(ours: Floats, theirs: Floats, noise: np.random.Generator) -> tuple[float, float, float]:
+    """(draws, runs) of both sides -> the interval and p of the difference of their means."""
+    drawn = _mean_of_drawn_runs(ours, noise) - _mean_of_drawn_runs(theirs, noise)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return float(low), float(high), min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
+
+
+def _resampled_means(scores: Floats, noise: np.random.Generator) -> Floats:
+    """(runs, N) -> (RESAMPLES, runs). Images that every run scores alike are drawn together, which is much faster."""
+    patterns, counts = np.unique(scores, axis=1, return_counts=True)
+    at_a_time = max(1, CELLS // len(counts))
+    parts = []
+    for start in range(0, RESAMPLES, at_a_time):
+        size = min(at_a_time, RESAMPLES - start)
+        parts.append(noise.multinomial(counts.sum(), counts / counts.sum(), size=size) @ patterns.T / counts.sum())
+    return np.concatenate(parts)
+
+
+def _mean_of_drawn_runs(means: Floats, noise: np.random.Generator) -> Floats:
+    """(draws, runs) -> (draws,); the spread between runs is that of a sample, so n / (n - 1) corrects it."""
+    runs, mean = means.shape[1], means.mean(axis=1)
+    drawn = (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
+    return mean + (drawn - mean) * math.sqrt(runs / max(runs - 1, 1))
+
+
+def t_two_sided(t: float, freedom: int) -> float:
+    """The chance of Student's t beyond +-t, for whole degrees of freedom.
+
+    Source: Abramowitz & Stegun 26.7.3 and 26.7.4.
+    """
+    angle = math.atan2(abs(t), math.sqrt(freedom))
+    cosine, total = math.cos(angle), 0.0
+    if freedom % 2 == 0:
+        term = 1.0
+        for k in range(freedom // 2):
+            total += term
+            term *= cosine**2 * (2 * k + 1) / (2 * k + 2)
+        return max(0.0, 1 - math.sin(angle) * total)
+    term = cosine
+    for k in range(freedom // 2):
+        total += term
+        term *= cosine**2 * (2 * k + 2) / (2 * k + 3)
+    return max(0.0, 1 - 2 / math.pi * (angle + math.sin(angle) * total))

@@ -1,0 +1,98 @@
+"""plot.png of a comparison: a panel for each table, a dot for each encoder, a bar for its interval.
+
+Published rows are hollow diamonds below a line, by their own names.
+"""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from .published import PublishedRow
+from .rows import Row
+from .tables import Comparison, Table
+
+OURS, RANDOM, INK, FAINT = "#1f6f8b", "#9aa0a6", "#202124", "#dadce0"
+
+
+def draw(comparison: Comparison, path: Path) -> None:
+    """Writes the picture; the best encoder of each panel is on top."""
+    heights = [1.5 + 0.42 * (len(table.rows) + len(_published(table))) for table in comparison.tables]
+    figure = Figure(figsize=(8.2, sum(heights)), layout=ConstrainedLayoutEngine(h_pad=0.12))
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, table in zip(panels, comparison.tables):
+        _draw_table(axes, table)
+    figure.savefig(path, dpi=150)
+
+
+def _draw_table(axes: Axes, table: Table) -> None:
+    for place, row in enumerate(table.rows):
+        _draw_row(axes, place, row, table.primary)
+    for row in table.rows:
+        if row.encoder == table.baseline:
+            axes.axvline(row.values[table.primary].mean, color=RANDOM, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+    others = _published(table)
+    for place, (_, value) in enumerate(others, start=len(table.rows)):
+        axes.plot(value, place, "D", color=INK, markerfacecolor="none", markersize=6, zorder=3)
+        _write_value(axes, value, place)
+    if others:
+        axes.axhline(len(table.rows) - 0.5, color=FAINT, linewidth=1.6)
+    names = [row.encoder for row in table.rows] + [name for name, _ in others]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)  # the first row on top
+    axes.margins(x=0.12)
+    library = table.engine.partition(" ")[0]  # two engines have a panel each
+    axes.set_title(f"{table.title}, {library}", loc="left", fontsize=11, fontweight="bold", color=INK)
+    axes.set_xlabel(f"{table.metric}\n({_what_bars_are(table)})", fontsize=9, color=INK)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelcolor=INK, labelsize=9)
+    axes.spines[:].set_visible(False)
+
+
+def _draw_row(axes: Axes, place: int, row: Row, primary: str) -> None:
+    value = row.values[primary]
+    colour = RANDOM if row.encoder.startswith("random:") else OURS
+    if value.low is not None and value.high is not None:
+        axes.plot(
+            [value.low, value.high], [place, place], color=colour, linewidth=2.2, alpha=0.45, solid_capstyle="round"
+        )
+    axes.plot(value.mean, place, "o", color=colour, markersize=7.5, zorder=3)
+    _write_value(axes, value.mean, place)
+
+
+def _published(table: Table) -> list[tuple[str, float]]:
+    """Names and values of the published rows that have the primary metric; others than ResNet-50 are named."""
+    if table.published is None:
+        return []
+    return [
+        (_published_name(row, table.primary), row.values[table.primary])
+        for row in table.published.rows
+        if table.primary in row.values
+    ]
+
+
+def _published_name(row: PublishedRow, metric: str) -> str:
+    network = "" if row.architecture == "ResNet-50" else f", {row.architecture}"
+    doubt = "?" if row.marks[metric] == "mem" else ""
+    return f"{row.pretraining}{network} (published{doubt})"
+
+
+def _write_value(axes: Axes, value: float, place: int) -> None:
+    axes.annotate(
+        f"{value:.1f}",
+        (value, place),
+        xytext=(0, 8),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+        color=INK,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+    )
+
+
+def _what_bars_are(table: Table) -> str:
+    kinds = sorted({row.interval for row in table.rows if row.values[table.primary].low is not None})
+    bars = f"bars: {' or '.join(kinds)}" if kinds else "no intervals"
+    return f"{bars};\ndiamonds: published by others; ? unverified" if table.published else bars

@@ -1,0 +1,57 @@
+"""resamples.csv of a run: a metric's values on draws of the test images that are the same for every encoder.
+
+For metrics that are no mean over images, such as a detector's AP: differences draw by draw are a paired bootstrap.
+"""
+
+import csv
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic import write_text
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Values by metric, (draws,) each; `draws` holds a checksum of each, so that only equal draws are paired."""
+
+    draws: tuple[str, ...]
+    values: dict[str, NDArray[np.float64]]
+
+
+def draw_images(images: int, draws: int) -> Iterator[NDArray[np.int64]]:
+    """(images,) how often each image is taken: as many as there are, with replacement; always the same draws."""
+    random = np.random.default_rng(0)
+    for _ in range(draws):
+        yield np.bincount(random.integers(images, size=images), minlength=images)
+
+
+def write_resamples(path: Path, images: int, metrics: Sequence[str], rows: NDArray[np.float64]) -> None:
+    """One line a draw of `draw_images`: its checksum, then the metrics of `rows` (draws, metrics)."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["draw", *metrics])
+    for counts, row in zip(draw_images(images, len(rows)), rows.tolist(), strict=True):
+        table.writerow([_checksum(counts), *row])
+    write_text(path, text.getvalue())
+
+
+def read_resamples(path: Path) -> Resamples | None:
+    """None if there is no such file or it is not complete."""
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *lines = list(csv.reader(file)) or [[]]
+    if header[:1] != ["draw"] or not lines or any(len(line) != len(header) for line in lines):
+        return None
+    numbers = np.array([[float(value) for value in line[1:]] for line in lines])
+    return Resamples(tuple(line[0] for line in lines), dict(zip(header[1:], numbers.T)))
+
+
+def _checksum(counts: NDArray[np.int64]) -> str:
+    return f"{zlib.crc32(counts.astype('<i8').tobytes()):08x}"

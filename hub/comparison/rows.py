@@ -1,0 +1,126 @@
+"""The runs of one encoder -> one row: a mean and what is known of its spread, never pretending to more runs."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..report import Report
+
+
+@dataclass(frozen=True)
+class Run:
+    """A report and where it was read, e.g. "knn-0/report.json"."""
+
+    source: str
+    report: Report
+    folder: Path | None = None  # where its predictions.csv lies, if it has one
+
+    @property
+    def value(self) -> float:
+        return self.report.metrics[self.report.primary]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric over the runs of one encoder; without an interval `low` and `high` are None."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an encoder is from the baseline in one metric, in the metric's unit, and how sure that is.
+
+    `p` is two-sided, for the hypothesis of no difference; without a test it is None and `test` says why.
+    """
+
+    value: float
+    test: str
+    low: float | None = None  # of the 95 % interval
+    high: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One encoder in a table."""
+
+    encoder: str
+    architecture: str
+    interval: str  # what `low` and `high` of the values span
+    values: dict[str, Value]
+    runs: tuple[Run, ...]
+    differences: dict[str, Difference] = field(default_factory=dict)  # to the baseline, by metric; it has none itself
+
+
+def row_of(runs: Sequence[Run]) -> Row:
+    """Averages the runs of one encoder, each (weights, seed) given once.
+
+    Seeds are averaged within one set of weights first, so that no initialisation counts twice. Runs that do not
+    depend on the seed are one measurement and keep the interval that their task computed.
+    """
+    of_weights = defaultdict(list)
+    for run in runs:
+        of_weights[run.report.encoder.weights_sha256].append(run)
+    first = runs[0].report
+    if len(of_weights) > 1:
+        samples, interval = (
+            [_means(group) for group in of_weights.values()],
+            f"95 % t, {len(of_weights)} initialisations",
+        )
+    elif seed_matters(runs):
+        samples, interval = [_means([run]) for run in runs], f"95 % t, {len(runs)} seeds"
+    else:
+        samples, interval = [_means(runs)], str(first.protocol.get("interval", "none"))
+    ends = first.metrics if len(samples) == 1 else {}
+    values = {metric: _value(metric, [sample[metric] for sample in samples], ends) for metric in samples[0]}
+    return Row(base_name(first.encoder.name), first.encoder.architecture, interval, values, tuple(runs))
+
+
+def seed_matters(runs: Sequence[Run]) -> bool:
+    """Whether runs of the same weights differ at all."""
+    return len({run.value for run in runs}) > 1
+
+
+def encoder_key(report: Report) -> tuple[str, str, str]:
+    """Equal for runs of one encoder. The seed of a random initialisation is left out; a trained one is its weights."""
+    name = base_name(report.encoder.name)
+    weights = "" if name.startswith("random:") else report.encoder.weights_sha256
+    return name, report.encoder.architecture, weights
+
+
+def base_name(name: str) -> str:
+    """The name without the seed of a random initialisation: "random:resnet50@3" -> "random:resnet50"."""
+    return re.sub(r"@\d+$", "", name) if name.startswith("random:") else name
+
+
+def _means(runs: Sequence[Run]) -> dict[str, float]:
+    """The metrics that all runs have, each averaged; the ends of intervals are no metrics."""
+    metrics = [run.report.metrics for run in runs]
+    names = [name for name in metrics[0] if not name.endswith(("_low", "_high")) and all(name in m for m in metrics)]
+    return {name: sum(m[name] for m in metrics) / len(metrics) for name in names}
+
+
+def _value(metric: str, sample: Sequence[float], ends: dict[str, float]) -> Value:
+    mean = sum(sample) / len(sample)
+    if len(sample) == 1:
+        return Value(mean, ends.get(f"{metric}_low"), ends.get(f"{metric}_high"))
+    deviation = math.sqrt(sum((x - mean) ** 2 for x in sample) / (len(sample) - 1))
+    half = t95(len(sample) - 1) * deviation / math.sqrt(len(sample))
+    return Value(mean, mean - half, mean + half)
+
+
+def t95(freedom: int) -> float:
+    """Student's 97.5 % point: tabulated up to 10 degrees of freedom, then Cornish-Fisher's, right to 0.001."""
+    table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+    if freedom <= len(table):
+        return table[freedom - 1]
+    z = 1.959964
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3

@@ -1,0 +1,232 @@
+"""Reports of several encoders -> one table for each protocol. Numbers measured in different ways never meet in a
+column.
+
+Two reports belong to one table when task, protocol, data (by digest) and engine are equal. In a table, runs of one
+encoder that differ in their seed become a mean with a 95 % t interval over the runs; a single run keeps the interval
+over test images that its task computed. Random initialisations of one architecture (`random:resnet50@0`, `@1`, …)
+count as seeds of one encoder. Differences to a baseline are tested where the runs can be paired (`compare_paired.py`).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, UsageError
+from ..report import Report, find_reports, load_report
+from .paired import differences
+from .published import PublishedTable, find_published
+from .rows import Row, Run, base_name, encoder_key, row_of, seed_matters
+
+
+@dataclass(frozen=True)
+class Table:
+    """The encoders measured by one protocol on one data set with one engine, best first."""
+
+    task: str
+    dataset: dict[str, Any]
+    engine: str
+    protocol: dict[str, Any]
+    primary: str
+    higher_is_better: bool
+    rows: tuple[Row, ...]
+    baseline: str | None = None  # the encoder that the differences are taken to, if it is in this table
+    published: PublishedTable | None = None  # shown beside, in columns of its own
+
+    @property
+    def title(self) -> str:
+        return _title(self.task, self.dataset)
+
+    @property
+    def metric(self) -> str:
+        """The primary metric in words."""
+        return str(self.protocol.get("metric", self.primary))
+
+    @property
+    def others(self) -> list[str]:
+        """The further metrics that every row has, in the order of the reports."""
+        names = [name for name in self.rows[0].values if name != self.primary]
+        return [name for name in names if all(name in row.values for row in self.rows)]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Tables, and in `notes` a sentence for everything the reader should know about how reports were put into them."""
+
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+
+
+def read_runs(places: Iterable[Path]) -> list[Run]:
+    """Reports from RUN folders, report.json files, and encoder folders with reports/*.json.
+
+    Raises:
+        DataError: a place holds no report, or its report is not ours or lacks its primary metric.
+    """
+    return [
+        Run(f"{file.resolve().parent.name}/{file.name}", load_report(file), file.resolve().parent)
+        for place in places
+        for file in find_reports(place)
+    ]
+
+
+def compare(runs: Sequence[Run], *, baseline: str | None = None, published: bool = False) -> Comparison:
+    """Sorts runs into tables, averages over seeds, and takes the difference to `baseline` (an encoder's name) where
+    it was measured. With `published`, others' results by the same protocol on the same data go beside each table.
+
+    Raises:
+        DataError: there is no run.
+        UsageError: no encoder is called `baseline`.
+    """
+    if not runs:
+        raise DataError("There is no report to compare; give the RUN folders that `goodviews transfer` wrote.")
+    groups = defaultdict(list)
+    for run in runs:
+        groups[_protocol_key(run.report)].append(run)
+    notes: list[str] = []
+    tables = [_table(group, notes) for group in groups.values()]
+    tables.sort(key=lambda table: table.title)
+    if len(tables) > 1:
+        notes[:0] = _why_separate(tables)
+    if baseline is not None:
+        tables = _against(tables, base_name(baseline), notes)
+    if published:
+        tables = [_with_published(table, notes) for table in tables]
+    return Comparison(tuple(tables), tuple(notes))
+
+
+def _protocol_key(report: Report) -> str:
+    """Equal for reports whose numbers may share a column. The data's name does not count where its digest is known."""
+    data = {name: value for name, value in report.dataset.items() if name != "name" or "digest" not in report.dataset}
+    return json.dumps(
+        [report.task, report.protocol, data, _library(report.engine), report.primary, report.higher_is_better],
+        sort_keys=True,
+    )
+
+
+def _library(engine: str) -> str:
+    return engine.partition(" ")[0]
+
+
+def _title(task: str, dataset: dict[str, Any]) -> str:
+    return f"{task} on {dataset.get('name', 'unnamed data')}"
+
+
+def _table(runs: Sequence[Run], notes: list[str]) -> Table:
+    first = runs[0].report
+    title = _title(first.task, first.dataset)
+    groups = defaultdict(list)
+    for run in _once(runs, title, notes):
+        groups[encoder_key(run.report)].append(run)
+    notes.extend(
+        f"{title}: the seed does not change the result of {group[0].report.encoder.name}; "
+        f"its {len(group)} runs count as one."
+        for group in groups.values()
+        if len(group) > 1 and not seed_matters(group)
+    )
+    rows = [row_of(group) for group in groups.values()]
+    rows.sort(key=lambda row: row.values[first.primary].mean, reverse=first.higher_is_better)
+    return Table(
+        task=first.task,
+        dataset=first.dataset,
+        engine=first.engine,
+        protocol=first.protocol,
+        primary=first.primary,
+        higher_is_better=first.higher_is_better,
+        rows=tuple(_told_apart(rows)),
+    )
+
+
+def _once(runs: Sequence[Run], title: str, notes: list[str]) -> list[Run]:
+    """The runs without repetitions: of one set of weights and one seed the first counts, and a note says so."""
+    kept: dict[tuple[str, str, int], Run] = {}
+    for run in runs:
+        encoder = run.report.encoder
+        first = kept.setdefault((encoder.name, encoder.weights_sha256, run.report.seed), run)
+        if first is not run:
+            notes.append(
+                f"{title}: {encoder.name} was measured twice with seed {run.report.seed}; {first.source} "
+                f"({first.value:.2f}) counts, {run.source} ({run.value:.2f}) does not."
+            )
+    return list(kept.values())
+
+
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Encoders with one name but other weights get the beginning of their checksum behind it."""
+    names = [row.encoder for row in rows]
+    return [
+        replace(row, encoder=f"{row.encoder} ({row.runs[0].report.encoder.weights_sha256[:8]})")
+        if names.count(row.encoder) > 1
+        else row
+        for row in rows
+    ]
+
+
+def _why_separate(tables: Sequence[Table]) -> list[str]:
+    firsts: dict[str, Table] = {}
+    sentences = []
+    for table in tables:
+        first = firsts.setdefault(table.title, table)
+        if first is not table:
+            sentences.append(f"Two tables are called {table.title}, for they differ in {_what_differs(first, table)}.")
+    titles = "; ".join(firsts)
+    return [
+        f"The reports were measured in {len(tables)} ways that cannot be compared; each has its own table: {titles}.",
+        *sentences,
+    ]
+
+
+def _what_differs(one: Table, other: Table) -> str:
+    said = [
+        {**table.protocol, **{f"data: {name}": value for name, value in table.dataset.items()}, "engine": table.engine}
+        for table in (one, other)
+    ]
+    names = [name for name in {**said[0], **said[1]} if said[0].get(name) != said[1].get(name)]
+    return ", ".join(f"{name}{_values(said[0].get(name), said[1].get(name))}" for name in names)
+
+
+def _values(one: Any, other: Any) -> str:
+    """Both in brackets, where they are short enough to be read side by side."""
+    return "" if isinstance(one, list | dict) or isinstance(other, list | dict) else f" ({one} / {other})"
+
+
+def _against(tables: Sequence[Table], baseline: str, notes: list[str]) -> list[Table]:
+    known = sorted({row.encoder for table in tables for row in table.rows})
+    if baseline not in known:
+        raise UsageError(f"No encoder in these reports is called {baseline}; there are {', '.join(known)}.")
+    return [_with_differences(table, baseline, notes) for table in tables]
+
+
+def _with_differences(table: Table, baseline: str, notes: list[str]) -> Table:
+    if all(row.encoder == baseline for row in table.rows):
+        return table
+    of_baseline = next((row for row in table.rows if row.encoder == baseline), None)
+    if of_baseline is None:
+        notes.append(f"{table.title}: the baseline {baseline} was not measured, so there are no differences.")
+        return table
+    rows = [
+        row if row is of_baseline else replace(row, differences=differences(row, of_baseline)) for row in table.rows
+    ]
+    untested: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row is not of_baseline and row.differences[table.primary].p is None:
+            untested[row.differences[table.primary].test].append(row.encoder)
+    notes.extend(
+        f"{table.title}: the difference of {', '.join(encoders)} to {baseline} is not tested, for {reason}."
+        for reason, encoders in untested.items()
+    )
+    return replace(table, rows=tuple(rows), baseline=baseline)
+
+
+def _with_published(table: Table, notes: list[str]) -> Table:
+    found = find_published(table.task, table.dataset, table.protocol)
+    if isinstance(found, str):
+        notes.append(f"{table.title}: no published results are shown, for {found}.")
+        return table
+    if found.engine != _library(table.engine):
+        notes.append(
+            f"{table.title}: the published results were measured with {found.engine}, ours with {table.engine}."
+        )
+    return replace(table, published=found)

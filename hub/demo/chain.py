@@ -1,0 +1,152 @@
+"""`goodviews demo`: the whole chain on photos that ship with the project, each step the command that a user would type.
+
+The steps run one after the other, in this process, through the front door, and are noted in OUT/demo.json as they
+end. The page OUT/report.html is written last, from the files that the steps left.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..atomic import refuse_existing, write_json
+from ..errors import OutputExists
+from .queries import QUERIES
+
+PHOTOS = Path(__file__).parents[1] / "photos"
+RECIPE = "infomin_demo"
+RANDOM = "random:resnet18-32px"  # the network of RECIPE, untrained: what every score is compared with
+DETECTION = "voc-detection-smoke"
+SEEN = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the demo; `title` says in a few words what it does."""
+
+    title: str
+    argv: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """As a user types it."""
+        return shlex.join(("goodviews", *self.argv))
+
+
+def demo(*, out: Path = Path("goodviews-demo"), overwrite: bool = False) -> None:
+    """Run the whole chain on bundled photos and write OUT/report.html: minutes on two cores, no network.
+
+    Args:
+        out: folder to make; everything the commands write lies in it.
+        overwrite: replace an earlier demo.
+    """
+    from .page import write_report
+
+    # Read when torch is first imported: threads that wait for each other sleep, instead of keeping a busy core busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    console = Console(highlight=False)
+    _clear(out, overwrite)
+    begin = time.monotonic()
+    log: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": 0.0, "steps": []}
+    write_json(out / "demo.json", log)
+    lay_out_photos(out)
+    chain = steps(out)
+    for number, step in enumerate(chain, start=1):
+        console.print(f"\n[bold cyan]{number}/{len(chain)}  {step.title}[/]")
+        console.print(f"$ {step.command}", style="bold", markup=False, soft_wrap=True)
+        log["steps"].append({"title": step.title, "command": step.command, "seconds": _run(step)})
+        log["seconds"] = round(time.monotonic() - begin, 1)
+        write_json(out / "demo.json", log)
+    page = write_report(out)
+    console.print(f"\n[bold green]Done in {log['seconds']:.0f} s.[/] Open this page in a browser:")
+    console.print(str(page), style="bold", markup=False, soft_wrap=True)
+
+
+def steps(out: Path) -> list[Step]:
+    """The demo's commands in their order; together they leave everything that the page shows below `out`."""
+    photos, encoder = out / "photos", out / "pretrain" / "encoder"
+    runs = [out / "transfer" / f"{task}-{kind}" for task in ("knn", "linear") for kind in ("pretrained", "random")]
+    chain: list[tuple[str, list[str | Path]]] = [
+        ("See what the network will see", ["views", RECIPE, "--image", photos / SEEN, "--out", out / "views.png"]),
+        ("Learn from photos without labels", ["pretrain", RECIPE, "--data", photos, "--out", out / "pretrain"]),
+        ("Check the encoder that was written", ["hub", "check", encoder]),
+    ]
+    for run in runs:
+        task, kind = run.name.split("-")
+        tested = encoder if kind == "pretrained" else RANDOM
+        title = f"Score it: {task}, {kind}"
+        chain.append((title, ["transfer", task, "--encoder", tested, "--data", photos, "--out", run]))
+    chain += [
+        ("Put the scores side by side", ["compare", *runs, "--out", out / "compare"]),
+        (
+            "Fine-tune a small detector",
+            [
+                "transfer",
+                DETECTION,
+                "--encoder",
+                encoder,
+                "--data",
+                out / "VOCdevkit",
+                "--out",
+                out / "transfer" / "detection",
+            ],
+        ),
+        ("Export for use without torch", ["export", encoder, "--images", photos / "val", "--out", out / "onnx"]),
+        (
+            "Build a search index",
+            ["index", "build", "--encoder", encoder, "--images", photos / "train", "--out", out / "index"],
+        ),
+    ]
+    for name, query in QUERIES.items():
+        picture = out / "search" / f"{name}.png"
+        chain.append((f"Search: {name}", ["search", out / "index", photos / query, "-k", "5", "--out", picture]))
+    return [Step(title, tuple(str(word) for word in argv)) for title, argv in chain]
+
+
+def lay_out_photos(out: Path) -> None:
+    """Copy the bundled photos to `out`/photos with their attribution, and the raccoons, boxed, to `out`/VOCdevkit."""
+    shutil.copytree(PHOTOS, out / "photos", ignore=shutil.ignore_patterns("VOCdevkit"))
+    shutil.copytree(PHOTOS / "VOCdevkit", out / "VOCdevkit")
+    year = out / "VOCdevkit" / "VOC2007"
+    (year / "JPEGImages").mkdir()
+    for boxes in sorted((year / "Annotations").glob("*.xml")):
+        photo = next((out / "photos").glob(f"*/*/{boxes.stem}.jpg"))
+        shutil.copyfile(photo, year / "JPEGImages" / photo.name)
+
+
+def _clear(out: Path, overwrite: bool) -> None:
+    """Make room for a demo; with `overwrite` an earlier demo goes, and never a folder that is something else."""
+    if overwrite and out.exists() and not (out / "demo.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExists(out, "It is no earlier demo, so it is not replaced; give another name.")
+    refuse_existing(out, overwrite)
+    if out.exists():
+        shutil.rmtree(out)
+
+
+def _run(step: Step) -> float:
+    """Run one command as the front door does; gives its wall time in seconds."""
+    from ..cli import run
+
+    begin = time.monotonic()
+    with _command_line(step):
+        run(step.argv)
+    return round(time.monotonic() - begin, 1)
+
+
+@contextmanager
+def _command_line(step: Step) -> Iterator[None]:
+    """Reports note the command line that made them: while a step runs, that is the step's own."""
+    before, sys.argv = sys.argv, ["goodviews", *step.argv]
+    try:
+        yield
+    finally:
+        sys.argv = before

@@ -1,0 +1,238 @@
+"""The demo's page: report.html, one file that holds its own pictures, made from what the demo's commands left on disk.
+
+Every number on it is read from a run's JSON; this module only chooses, formats and draws.
+"""
+
+import base64
+import csv
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from PIL import Image, ImageOps
+
+from ..atomic import write_text
+from ..errors import DataError
+from ..folders import ImageFolder, train_and_test
+from ..images import read_image
+from ..report import Report, load_report
+from .charts import LineChart, line_chart, running_mean
+from .queries import QUERIES
+
+SMOOTHED_OVER = 25  # steps
+CURVES = {"contrast": "whole photo", "jigsaw": "shuffled patches"}  # losses in metrics.jsonl: what is matched
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image inside the page; `alt` says what it shows to who cannot see it."""
+
+    uri: str
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The pretraining run: its loss from the step after `filled` on, what guessing costs, and kNN scores on the way."""
+
+    recipe: dict[str, Any]
+    steps: int
+    seconds: float
+    filled: int
+    chart: LineChart
+    chance: float
+    remark: str
+    knn: LineChart
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One task, measured with the pretrained and with the random encoder on the same photos."""
+
+    pretrained: Report
+    random: Report
+
+    @property
+    def both(self) -> tuple[tuple[str, Report], ...]:
+        return ("pretrained", self.pretrained), ("random", self.random)
+
+    @property
+    def intervals_overlap(self) -> bool:
+        a, b = (sorted(_interval(report)) for report in (self.pretrained, self.random))
+        return a[0] <= b[1] and b[0] <= a[1]
+
+
+def write_report(out: Path) -> Path:
+    """Write `out`/report.html from a finished demo.
+
+    Raises:
+        DataError: a file that the page shows is missing or damaged.
+    """
+    return write_text(out / "report.html", _template().render(page(out)))
+
+
+def page(out: Path) -> dict[str, Any]:
+    """What the template shows; its keys are the template's variables."""
+    train, test = train_and_test(out / "photos")
+    scores = {task: _scores(out, task) for task in ("knn", "linear")}
+    return {
+        "log": _read_json(out / "demo.json"),
+        "train": train,
+        "test": test,
+        "counts": _counts(train, test),
+        "mosaic": [_thumbnail(path) for path in _spread(train, 24)],
+        "views": _picture(
+            out / "views.png", "A photo and the views that were made of it: crops, colours changed, patches"
+        ),
+        "learning": _learning(out / "pretrain"),
+        "smoothed_over": SMOOTHED_OVER,
+        "scores": scores,
+        "guess": _guess(test),
+        "verdict": _verdict(scores),
+        "detection": load_report(out / "transfer" / "detection" / "report.json"),
+        "boxes": _picture(
+            out / "transfer" / "detection" / "samples.png", "Test photos with the boxes that the detector drew"
+        ),
+        "export": _read_json(out / "onnx" / "export.json"),
+        "sizes": _sizes(out),
+        "neighbours": _neighbours(out / "search"),
+        "credits": _credits(out / "photos" / "ATTRIBUTION.csv"),
+    }
+
+
+def _learning(run: Path) -> Learning:
+    lines = [json.loads(line) for line in _read(run / "metrics.jsonl").splitlines()]
+    steps = [line for line in lines if "contrast" in line]
+    if not steps:
+        raise DataError(
+            f"{run / 'metrics.jsonl'} has no line with a loss; the pretraining step of the demo is incomplete."
+        )
+    recipe = _read_json(run / "encoder" / "config.json")["goodviews"]["recipe"]
+    others = recipe["memory"]["size"]  # of the queue
+    filled = math.ceil(others / recipe["batch_size"])  # until then the queue holds noise, easily told apart
+    drawn = [line for line in steps if line["step"] > filled]
+    curves = {CURVES[name]: running_mean([line[name] for line in drawn], SMOOTHED_OVER) for name in CURVES}
+    chance = math.log(others + 1)
+    chart = line_chart([line["step"] for line in drawn], curves, level=chance)
+    scored = [line for line in lines if "knn_top1" in line]
+    knn = line_chart([line["step"] for line in scored], {"named right": [line["knn_top1"] for line in scored]})
+    remark = _remark(curves[CURVES["contrast"]], chance)
+    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance, remark, knn)
+
+
+def _remark(losses: Sequence[float], chance: float) -> str:
+    """What the curve of the whole photo says, and what it does not; losses and `chance` in nats."""
+    gain = chance - losses[-1]
+    matched = f"{gain:.2f} nats better than by guessing" if gain > 0.05 else "hardly better than by guessing"
+    said = f"At the end a whole photo is matched {matched}."
+    if losses[-1] - min(losses) > 0.1:
+        said += (
+            " The dip before is hardly skill: at a high learning rate the network moves so fast that older entries of"
+            " the list are easily told from a new one."
+        )
+    return said
+
+
+def _scores(out: Path, task: str) -> Scores:
+    reports = [load_report(out / "transfer" / f"{task}-{kind}" / "report.json") for kind in ("pretrained", "random")]
+    return Scores(*reports)
+
+
+def _interval(report: Report) -> tuple[float, float]:
+    return report.metrics[f"{report.primary}_low"], report.metrics[f"{report.primary}_high"]
+
+
+def _guess(test: ImageFolder) -> dict[str, Any]:
+    """What always answering the most frequent class scores, in percent."""
+    label, count = Counter(test.labels or ()).most_common(1)[0]
+    return {"name": test.classes[label], "share": 100 * count / len(test)}
+
+
+def _verdict(scores: dict[str, Scores]) -> str:
+    """In a sentence, whether the test photos can tell the two encoders apart at all."""
+    apart = [task for task, pair in scores.items() if not pair.intervals_overlap]
+    if not apart:
+        return "Pretrained and random overlap in both: so few photos cannot tell them apart."
+    if len(apart) == len(scores):
+        return "Pretrained and random do not overlap in either."
+    return f"Pretrained and random do not overlap in {apart[0]}; in the other, so few photos cannot tell them apart."
+
+
+def _counts(train: ImageFolder, test: ImageFolder) -> list[tuple[str, int, int]]:
+    """(class, photos to learn from, photos to test on) of every class."""
+    learned, tested = Counter(train.labels or ()), Counter(test.labels or ())
+    return [(name, learned[i], tested[i]) for i, name in enumerate(train.classes)]
+
+
+def _sizes(out: Path) -> dict[str, float]:
+    """Megabytes of what a user would deploy."""
+    kept = {
+        "model.safetensors": out / "pretrain" / "encoder" / "model.safetensors",
+        "model.onnx": out / "onnx" / "model.onnx",
+        "model_pixels.onnx": out / "onnx" / "model_pixels.onnx",
+    }
+    return {name: path.stat().st_size / 1e6 for name, path in kept.items()}
+
+
+def _neighbours(folder: Path) -> list[Picture]:
+    about = "The photo searched for ({}) and its nearest neighbours, most similar first"
+    return [_picture(folder / f"{name}.png", about.format(name)) for name in QUERIES]
+
+
+def _credits(table: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(_read(table))))
+
+
+def _spread(folder: ImageFolder, count: int) -> list[Path]:
+    """About `count` photos, from every class its share."""
+    step = max(1, len(folder) // count)
+    chosen = list(folder.paths[step // 2 :: step][:count])
+    return sorted(chosen, key=lambda path: path.stem[::-1])  # classes mixed, the same on every machine
+
+
+def _thumbnail(path: Path, side_px: int = 132) -> Picture:
+    image = ImageOps.fit(read_image(path), (side_px, side_px), Image.Resampling.LANCZOS)
+    return _embed(image, alt=f"{path.parent.name}: {path.stem}")
+
+
+def _picture(path: Path, alt: str) -> Picture:
+    return _embed(read_image(path), alt)
+
+
+def _embed(image: Image.Image, alt: str) -> Picture:
+    """The image as a JPEG data URI: photos and drawings on them, where PNG would be five times as long."""
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=85, subsampling=0)
+    return Picture("data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode(), alt, *image.size)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: the demo did not finish. Run `goodviews demo --overwrite`.") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(_read(path)))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is damaged ({error}). Run `goodviews demo --overwrite`.") from None
+
+
+@cache
+def _template() -> Template:
+    source = files("goodviews.hub.demo").joinpath("page.html.j2").read_text()
+    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["interval"] = _interval
+    return environment.from_string(source)

@@ -1,0 +1,1 @@
+"""Scores on frozen features: nearest neighbours, the linear probe, average precision."""

@@ -1,0 +1,81 @@
+"""Listings that took long to make, kept for the next run; one is taken back only when nothing it was made of changed.
+
+A folder's listing is made of its folders' modification times, which adding, removing or renaming a file in them
+changes; shards' listing of the shards' sizes and times. Something that was changed less than `SETTLED_S` ago may be
+changed again without its time showing it (clocks of file systems tick slowly), so such a listing is not kept.
+
+The listings lie in $GOODVIEWS_CACHE, else in the user's cache folder; nothing is written beside the data.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic import write_bytes
+from ..errors import GoodviewsError
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray]
+Stamps = Mapping[str, int]  # what a listing was made of -> when that was last changed, in nanoseconds
+
+FORMAT = 1
+SETTLED_S = 2.0
+
+
+def cache_folder() -> Path:
+    """Where listings and decoded photos are kept between runs."""
+    if own := os.environ.get("GOODVIEWS_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goodviews"
+
+
+def recall(kind: str, root: Path) -> Arrays | None:
+    """The listing kept for `root`; None when there is none or something it was made of is not as it was."""
+    path = _path(kind, root)
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = dict(kept)
+        stamps: Stamps = json.loads(arrays.pop("stamps").tobytes())
+        if all((root / name).stat().st_mtime_ns == stamp for name, stamp in stamps.items()):
+            return arrays
+    except (OSError, ValueError, KeyError, EOFError):  # no file, an old or damaged one, or a folder that is gone
+        return None
+    return None
+
+
+def keep(kind: str, root: Path, arrays: Arrays, stamps: Stamps, *, begun: float) -> bool:
+    """Keep a listing that was begun at `begun` (time.time()); whether it was kept.
+
+    A cache that cannot be written costs time, not the run: it is said in the log.
+    """
+    if not stamps or max(stamps.values()) > (begun - SETTLED_S) * 1e9:
+        return False
+    content = BytesIO()
+    whole: dict[str, Any] = arrays | {"stamps": np.frombuffer(json.dumps(dict(stamps)).encode(), np.uint8)}
+    np.savez(content, **whole)
+    try:
+        write_bytes(_path(kind, root), content.getvalue())
+    except (GoodviewsError, OSError) as error:
+        log.warning("the listing of %s is not kept for next time: %s", root, error)
+        return False
+    return True
+
+
+def now() -> float:
+    """Seconds since 1970, as file systems count."""
+    return time.time()
+
+
+def _path(kind: str, root: Path) -> Path:
+    told = f"{FORMAT} {kind} {root.resolve()}"
+    return cache_folder() / "listings" / f"{hashlib.sha256(os.fsencode(told)).hexdigest()[:32]}.npz"

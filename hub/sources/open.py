@@ -1,0 +1,35 @@
+"""One door to photos, whatever holds them: `open_data` tells a folder, a list, shards and a Hugging Face name apart."""
+
+from pathlib import Path
+
+from ..folders import TEST_NAMES, part_of, training_root
+from .files import open_folder, open_list
+from .hugging_face import open_dataset
+from .shards import find_shards, open_shards
+from .source import Data
+
+
+def open_data(data: Path | str) -> Data:
+    """A folder, a list of files, tar shards, or a Hugging Face dataset.
+
+    Args:
+        data: a flat or labelled folder, or one with train/ and val/; a .txt, .tsv or .csv list; a .tar, a folder of
+            them or a pattern such as shards/train-{000..146}.tar; hf:NAME or hf:FOLDER, with :SPLIT at will.
+
+    Raises:
+        DataError: nothing there, or not as its kind must be.
+        MissingExtra: a Hugging Face dataset without its library.
+    """
+    if str(data).startswith("hf:"):
+        return open_dataset(str(data).removeprefix("hf:"))
+    path = Path(data)
+    if path.is_file() and path.suffix.lower() in {".txt", ".tsv", ".csv"}:
+        return Data(open_list(path))
+    root = training_root(path)
+    shards = find_shards(root)
+    train = open_shards(shards, name=root.resolve().name) if shards else open_folder(root)
+    test_root = part_of(path, TEST_NAMES) if root != path else None
+    if test_root is None or shards:
+        return Data(train)
+    test = open_folder(test_root)
+    return Data(train, test if test.classes == train.classes and test.classes else None)

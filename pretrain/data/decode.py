@@ -1,0 +1,100 @@
+"""An image file to random crops: one decode for all crops of an image, then a fast resize of each.
+
+Crops agree with `torchvision.transforms.RandomResizedCrop` on PIL images: bicubic ones exactly, bilinear ones, resized
+by torch at three to five times Pillow's speed, within two levels of 8 bits (one pixel in twenty differs, by one level).
+
+Large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size where no crop would have to be enlarged for it; the crops'
+edges then lie on that coarser grid. Against the same crop of the full photo, on 198 COCO photos at 64 and 112 px: 39 dB
+PSNR in the median and 29 dB at worst, 1.5 levels of mean difference, mostly in sharpness.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import PIL
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, features
+from torch import Tensor
+
+from ...hub.images import opened, to_rgb
+from ..views.view import Box, Crop
+
+_ORIENTATION = 0x0112  # EXIF tag; 2 to 8 mean that the stored image is mirrored or turned, 5 to 8 lying on its side
+
+
+def decoder() -> str:
+    """What turned files into pixels, for provenance: pixels may differ between versions."""
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
+    return f"Pillow {PIL.__version__}, libjpeg-turbo {jpeg}, torch {torch.__version__} resize"
+
+
+def read_crops(
+    file: Path | BinaryIO,
+    crops: Sequence[Crop],
+    uniforms: Sequence[NDArray[np.float64]],
+    *,
+    name: str | None = None,
+) -> list[Tensor]:
+    """Every crop of one image, each (3, px, px), RGB, uint8, drawn from its own row of uniform numbers.
+
+    Args:
+        file: its path, or its bytes as a stream; `name` is what to call it in an error, by default the path.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    with opened(file, name=name) as stored:
+        image = stored if stored.format == "JPEG" else _decoded(stored)
+        orientation = _orientation(image)
+        width, height = image.size if orientation < 5 else image.size[::-1]
+        boxes = [crop.box(width, height, row) for crop, row in zip(crops, uniforms, strict=True)]
+        shrink = _shrink(image, boxes, crops)
+        photo = np.array(image if image.mode == "RGB" and orientation == 1 else _decoded(image))
+    return [resized_crop(photo, _on_grid(box, shrink), crop) for box, crop in zip(boxes, crops, strict=True)]
+
+
+def resized_crop(photo: np.ndarray, box: Box, crop: Crop) -> Tensor:
+    """A part of a photo (H, W, 3), uint8, resized with antialiasing to (3, px, px)."""
+    left, top, right, bottom = box
+    part = photo[top:bottom, left:right]
+    if crop.interpolation == "bicubic":  # torch's overshoots at edges in uint8, by up to 14 levels
+        resized = np.array(Image.fromarray(part).resize((crop.px, crop.px), Image.Resampling.BICUBIC))
+        return torch.from_numpy(resized).permute(2, 0, 1)
+    batch = torch.from_numpy(part).permute(2, 0, 1)[None]
+    return F.interpolate(batch, size=(crop.px, crop.px), mode="bilinear", antialias=True)[0]
+
+
+def _decoded(image: Image.Image) -> Image.Image:
+    image.load()  # first, since reading the metadata of some formats decodes them and passes over damage
+    return to_rgb(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    with contextlib.suppress(OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        found = image.getexif().get(_ORIENTATION, 1)
+        return found if found in range(1, 9) else 1
+    return 1
+
+
+def _shrink(image: Image.Image, boxes: Sequence[Box], crops: Sequence[Crop]) -> int:
+    """Ask the JPEG decoder for the smallest of its sizes that still has a pixel for each pixel of every crop.
+
+    Returns how many pixels of the photo one decoded pixel stands for along a side: 1, 2, 4 or 8.
+    """
+    room = min(min(right - left, bottom - top) / crop.px for (left, top, right, bottom), crop in zip(boxes, crops))
+    factor = next((factor for factor in (8, 4, 2) if room >= factor), 1)
+    if image.format != "JPEG" or factor == 1:
+        return 1
+    width, height = image.size
+    image.draft(None, (width // factor, height // factor))
+    return round(width / image.size[0])
+
+
+def _on_grid(box: Box, shrink: int) -> Box:
+    left, top, right, bottom = (round(edge / shrink) for edge in box)
+    return left, top, right, bottom

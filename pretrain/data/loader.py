@@ -1,0 +1,201 @@
+"""Photos to batches of views: which images a step sees, decoded and cropped by workers, then the views' programs.
+
+Nothing depends on how many workers or processes there are: the order of an epoch comes from (seed, epoch), every other
+number from (seed, epoch, sample, view). An unreadable image is replaced by the next readable one and listed.
+"""
+
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ...hub.errors import DataError, UsageError
+from ...hub.images import SkippedImages
+from ...hub.sources.source import Source
+from ..models.across_processes import share_of
+from ..randomness import epoch_order
+from ..views.view import View
+from .decode import decoder
+from .decoded_cache import KeptPhotos
+from .device_crops import PhotosOnDevice
+from .worker import Boxes, FromSource, Loaded, Photos, Reader
+
+_PREFETCH = 4  # batches each worker prepares ahead
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's images.
+
+    Args:
+        samples: (N,), int64, positions in the source of the images shown (of replacements, where one was unreadable).
+        views: by name, (N, 3, px, px) or (N, 9, 3, px, px), float32, as the view's program leaves them, on the device.
+        wait_s: seconds this step waited for its images.
+    """
+
+    samples: Tensor
+    views: dict[str, Tensor]
+    wait_s: float
+
+
+class ViewLoader:
+    """Batches of views of a source, the same for any number of workers and processes.
+
+    Args:
+        batch_size: images a step over all `world` processes; process `rank` gets its consecutive share of them.
+        workers: processes that decode; 0 decodes in this one.
+        kept: the source's photos, decoded already.
+        on_device: the same photos on the device, where crops are then made.
+        device: where views end up. Anything but a CPU also runs the views' programs; on a CPU the workers do.
+
+    Raises:
+        UsageError: the batch cannot be shared out evenly.
+        DataError: there are fewer images than a batch needs.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        views: Sequence[View],
+        *,
+        batch_size: int,
+        seed: int,
+        workers: int,
+        rank: int = 0,
+        world: int = 1,
+        kept: KeptPhotos | None = None,
+        on_device: PhotosOnDevice | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        if batch_size < 1 or batch_size % world:
+            raise UsageError(
+                f"A batch of {batch_size} images cannot be shared by {world} processes; choose a multiple."
+            )
+        if len(source) < batch_size:
+            raise DataError(
+                f"{source.name} holds {len(source)} images, fewer than one batch of {batch_size}; "
+                "give more images or a smaller batch size."
+            )
+        self.source, self.views, self.device = source, tuple(views), torch.device(device)
+        self.steps_per_epoch = len(source) // batch_size
+        self.skipped = SkippedImages()
+        self.decoder = decoder()
+        self.on_device = on_device
+        photos: Reader = (
+            FromSource(source) if kept is None else kept if on_device is None else Boxes(kept.without_pixels())
+        )
+        self._photos, self._workers = photos, workers
+        self._places = _Places(len(source), batch_size, seed, rank, world)
+        self._loader: DataLoader | None = self._read_by(self._places, self.views, keep_workers=workers > 0)
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch (an incomplete last one is left out), from a step on; what is before is not decoded.
+
+        One epoch at a time: starting another ends this one.
+
+        Raises:
+            DataError: no image of the source can be read.
+        """
+        if self._loader is None:
+            raise RuntimeError("this ViewLoader was closed")
+        self._places.epoch, self._places.start_step = epoch, start_step
+        yield from self._batches(self._loader, self.views)
+
+    def in_order(self, view: View) -> Iterator[Batch]:
+        """This process's share of all images (see `share_of`), each once and in order, in a view that draws nothing.
+
+        Batches are as large as the epoch's, the last one may be smaller. An unreadable image is replaced as there.
+
+        Raises:
+            DataError: no image of the source can be read.
+        """
+        positions = share_of(len(self.source), self._places.rank, self._places.world).tolist()
+        size = self._places.batch_size // self._places.world
+        places = [
+            [(0, sample) for sample in positions[first : first + size]] for first in range(0, len(positions), size)
+        ]
+        yield from self._batches(self._read_by(places, (view,)), (view,))
+
+    def close(self) -> None:
+        """End the workers; without it they end with the loader."""
+        self._loader = None
+
+    def _read_by(
+        self, places: Iterable[list[tuple[int, int]]], views: tuple[View, ...], *, keep_workers: bool = False
+    ) -> DataLoader:
+        return DataLoader(
+            Photos(
+                self._photos, views, self._places.seed, renders=self.device.type == "cpu" and self.on_device is None
+            ),
+            batch_sampler=places,
+            collate_fn=_same,
+            num_workers=self._workers,
+            worker_init_fn=_leave_signals_to_the_run,
+            persistent_workers=keep_workers,
+            prefetch_factor=_PREFETCH if self._workers else None,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # the global one belongs to the training loop
+        )
+
+    def _batches(self, loader: DataLoader, views: tuple[View, ...]) -> Iterator[Batch]:
+        loaded_batches = iter(loader)
+        while True:
+            begun = time.perf_counter()
+            loaded = next(loaded_batches, None)
+            if loaded is None:
+                return
+            yield self._batch(loaded, views, time.perf_counter() - begun)
+
+    def _batch(self, loaded: Loaded, views: tuple[View, ...], wait_s: float) -> Batch:
+        for path, reason in loaded.unreadable:
+            if path not in {known for known, _ in self.skipped}:
+                self.skipped.add(path, reason)
+        if not loaded.images:
+            raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
+        images = self._pixels(loaded, views)
+        if loaded.numbers:
+            images = {view.name: view.render(images[view.name], loaded.numbers[view.name]) for view in views}
+        return Batch(loaded.samples, images, wait_s)
+
+    def _pixels(self, loaded: Loaded, views: tuple[View, ...]) -> dict[str, Tensor]:
+        if self.on_device is None:
+            return {name: image.to(self.device, non_blocking=True) for name, image in loaded.images.items()}
+        boxes = loaded.images
+        return {view.name: self.on_device.crops(loaded.samples, boxes[view.name], view.crop) for view in views}
+
+
+class _Places:
+    """Which samples each step of an epoch shows to one process, as (epoch, sample)."""
+
+    def __init__(self, samples: int, batch_size: int, seed: int, rank: int, world: int):
+        self.samples, self.batch_size, self.seed, self.rank, self.world = samples, batch_size, seed, rank, world
+        self.epoch = self.start_step = 0
+
+    def __len__(self) -> int:
+        return self.samples // self.batch_size - self.start_step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = epoch_order(self.seed, self.epoch, self.samples)
+        share = self.batch_size // self.world
+        firsts = range(
+            self.start_step * self.batch_size, (self.samples // self.batch_size) * self.batch_size, self.batch_size
+        )
+        mine = (order[first + self.rank * share :][:share] for first in firsts)
+        epoch = self.epoch
+        return ([(epoch, int(sample)) for sample in samples] for samples in mine)
+
+
+def _same(loaded: Any) -> Loaded:
+    """Collating is done already."""
+    return loaded
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Ctrl-C and SIGTERM often reach the whole process group; the run stops in order and then ends its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,116 @@
+"""What one loader worker does: files to crops and random numbers, and on behalf of a CPU to finished views."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ...hub.errors import DataError
+from ...hub.sources.source import Source
+from ..randomness import uniforms
+from ..views.view import Crop, View
+from .decode import read_crops
+from .decoded_cache import KeptPhotos
+
+_Found = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop and uniform numbers of each view
+
+
+class Loaded(NamedTuple):
+    """What a worker hands over.
+
+    Args:
+        samples: (N,), int64.
+        images: by view, finished; or crops (N, 3, px, px), uint8, when `numbers` is there to render them with; or the
+            crops' boxes (N, 4) in photos that lie on the device. Empty when no image at all could be read.
+        numbers: by view, (N, width), for `View.render`.
+        unreadable: path and reason of every image that was met and could not be read.
+    """
+
+    samples: Tensor
+    images: dict[str, Tensor]
+    numbers: dict[str, Tensor]
+    unreadable: list[tuple[str, str]]
+
+
+class Reader(Protocol):
+    """Photos by position, read as crops (3, px, px), or as whatever the loader makes crops of."""
+
+    def __len__(self) -> int: ...
+
+    def place(self, position: int) -> str: ...
+
+    def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]: ...
+
+
+@dataclass(frozen=True)
+class FromSource:
+    """Every photo is decoded each time it is shown."""
+
+    source: Source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def place(self, position: int) -> str:
+        return self.source.place(position)
+
+    def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
+        return read_crops(self.source.open(position), crops, uniforms, name=self.source.place(position))
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Of kept photos only where the crops lie, each (4,), int64: whoever has the photos makes them."""
+
+    kept: KeptPhotos
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def place(self, position: int) -> str:
+        return self.kept.place(position)
+
+    def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
+        height, width = self.kept.size(position)
+        return [torch.tensor(crop.box(width, height, row)) for crop, row in zip(crops, uniforms)]
+
+
+class Photos(Dataset[Loaded]):
+    """The photos of a reader as batches of crops; with `renders`, of finished views."""
+
+    def __init__(self, photos: Reader, views: Sequence[View], seed: int, *, renders: bool):
+        self.photos, self.views, self.seed, self.renders = photos, views, seed, renders
+
+    def __getitems__(self, places: list[tuple[int, int]]) -> Loaded:
+        """The batch of these (epoch, sample)."""
+        unreadable: dict[str, str] = {}
+        readable = [self._read(epoch, sample, unreadable) for epoch, sample in places]
+        found = [one for one in readable if one is not None]
+        if len(found) < len(places):
+            return Loaded(torch.empty(0), {}, {}, list(unreadable.items()))
+        samples, crops, numbers = zip(*found, strict=True)
+        names = [view.name for view in self.views]
+        images = {name: torch.stack(crop) for name, crop in zip(names, zip(*crops, strict=True), strict=True)}
+        rows = {
+            name: torch.from_numpy(np.stack(row)) for name, row in zip(names, zip(*numbers, strict=True), strict=True)
+        }
+        if self.renders:
+            images = {view.name: view.render(images[view.name], rows[view.name]) for view in self.views}
+            rows = {}
+        return Loaded(torch.tensor(samples), images, rows, list(unreadable.items()))
+
+    def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Found | None:
+        """The sample, or the next in the source that can be read, with that one's own numbers; None if none can."""
+        for distance in range(len(self.photos)):
+            place = (sample + distance) % len(self.photos)
+            numbers = [uniforms(self.seed, epoch, place, i, view.width) for i, view in enumerate(self.views)]
+            try:
+                return place, self.photos.read(place, [view.crop for view in self.views], numbers), numbers
+            except DataError as error:
+                unreadable[self.photos.place(place)] = str(error)
+        return None

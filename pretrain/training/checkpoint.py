@@ -1,0 +1,179 @@
+"""The state of a run, written whole: what must be known to go on as if nothing had happened.
+
+One file, replaced in one step, so a run killed at any moment finds the last complete one. Random numbers are not in it:
+every one of them comes from (seed, step) or (seed, epoch, sample, view).
+"""
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...hub.errors import ArtifactError, GoodviewsError
+from ..models.clusters import ImageClusters
+from ..models.ema import KeyQueue, MomentumPair
+from ..models.memory_bank import MemoryBank
+from ..models.networks import TrainedNetwork
+
+log = logging.getLogger(__name__)
+
+FORMAT = 2
+FILE = "checkpoint.pt"
+
+
+@dataclass
+class RunState:
+    """All that changes while training; `step` counts the steps done. What a method does not have is None."""
+
+    network: TrainedNetwork
+    pair: MomentumPair | None
+    memory: KeyQueue | MemoryBank | None
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None
+    clusters: ImageClusters | None = None
+    step: int = 0
+
+
+def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
+    """Write FOLDER/checkpoint.pt, replacing the previous one only when the new one is complete.
+
+    Raises:
+        GoodviewsError: the disk refuses; the previous checkpoint is untouched.
+    """
+    content = {
+        "format": FORMAT,
+        "step": state.step,
+        "query": state.network.state_dict(),
+        "key": state.pair.key.state_dict() if state.pair is not None else None,
+        "memory": state.memory.state() if state.memory is not None else None,
+        "clusters": state.clusters.state() if state.clusters is not None else None,
+        "optimizer": state.optimizer.state_dict(),
+        "scaler": state.scaler.state_dict() if state.scaler is not None else None,
+        "monitor": monitor,
+    }
+    path, partial = folder / FILE, folder / f"{FILE}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(content, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
+        partial.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        kept = f"the checkpoint of before is kept in {path}" if path.exists() else "there is no earlier one"
+        raise GoodviewsError(
+            f"The checkpoint of step {state.step} could not be written to {folder} ({reason}); {kept}. "
+            "Free some space, then continue with --resume."
+        ) from error
+    return path
+
+
+def load(state: RunState, folder: Path) -> dict[str, Any] | None:
+    """Put a checkpoint back into `state` and return the monitor's part; None, with nothing changed, if there is none.
+
+    Raises:
+        ArtifactError: the file is damaged or does not fit the recipe.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    content = _read(path, state)
+    _put_back(state.network, content["query"], path)
+    if state.pair is not None:
+        _put_back(state.pair.key, content["key"], path)
+    if state.memory is not None:
+        state.memory.restore(content["memory"])
+    if state.clusters is not None:
+        state.clusters.restore(content["clusters"])
+    state.optimizer.load_state_dict(content["optimizer"])
+    if state.scaler is not None and content["scaler"] is not None:
+        state.scaler.load_state_dict(content["scaler"])
+    state.step = content["step"]
+    return content["monitor"]
+
+
+def inherit(state: RunState, folder: Path) -> None:
+    """Put a checkpoint of another run into a new one: what it learned and its optimiser's running sums.
+
+    The step stays 0, and the optimiser's settings stay those of the new run's recipe. A memory of other images, or of
+    another size, starts anew, and so do clusters.
+
+    Raises:
+        ArtifactError: the file is damaged, or of another architecture or method.
+    """
+    path = folder / FILE
+    content = _read(path, state)
+    _put_back(state.network, content["query"], path)
+    if state.pair is not None:
+        _put_back(state.pair.key, content["key"] or {}, path)
+    _inherit_memory(state, content["memory"])
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in _groups(state)]
+    try:
+        state.optimizer.load_state_dict(content["optimizer"])
+    except (ValueError, KeyError) as error:
+        raise ArtifactError(f"{path} is of another optimiser: {error}; continue with the same kind.") from None
+    for group, setting in zip(_groups(state), settings, strict=True):
+        group.update(setting)
+    if state.scaler is not None and content["scaler"] is not None:
+        state.scaler.load_state_dict(content["scaler"])
+
+
+def copy(folder: Path, out: Path) -> Path:
+    """Put a checkpoint into another folder, whole.
+
+    Raises:
+        GoodviewsError: the disk refuses.
+    """
+    path, partial = out / FILE, out / f"{FILE}.partial"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / FILE, partial)
+        partial.replace(path)
+    except OSError as error:
+        shutil.rmtree(out, ignore_errors=True)
+        raise GoodviewsError(f"The run's state could not be copied to {out} ({error.strerror}); free space.") from error
+    return path
+
+
+def _inherit_memory(state: RunState, before: dict[str, Any] | None) -> None:
+    if state.memory is None:
+        return
+    if before is None or before["rows"].shape != state.memory.rows.shape:
+        log.info("what the earlier run remembered of images does not fit this one; its memory starts anew")
+        return
+    if isinstance(state.memory, MemoryBank):
+        log.info("rows of the memory bank are taken over by position: continue with the same images, or they mislead")
+    state.memory.restore(before)
+
+
+def _groups(state: RunState) -> list[dict[str, Any]]:
+    return state.optimizer.param_groups
+
+
+def _read(path: Path, state: RunState) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location=next(state.network.parameters()).device, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise ArtifactError(f"{path} cannot be read ({type(error).__name__}); start again with --overwrite.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ArtifactError(f"{path} is not a checkpoint of this goodviews; start again with --overwrite.")
+    return content
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as stream:
+        torch.save(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _put_back(module: nn.Module, weights: dict[str, Any], path: Path) -> None:
+    try:
+        module.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ArtifactError(f"{path} does not fit this recipe: {reason}") from error

@@ -1,0 +1,110 @@
+"""What of a recipe can be known to fail, said in a sentence before anything is built or written."""
+
+from typing import Any
+
+from ...hub.errors import UsageError
+from ..models.memories import Clusters, Queue
+from ..recipe import Recipe
+from ..views.operations import CutJigsaw
+from ..views.view import RandomResizedCrop, View
+
+
+def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> None:
+    """Refuse what cannot be trained.
+
+    Args:
+        images, classes: of the data; 0 classes where nobody labelled it.
+
+    Raises:
+        UsageError: a number out of range, a view or a part missing, a batch larger than the data or not divisible, or
+            labels that the data lacks.
+    """
+    _check_numbers(recipe)
+    for view in recipe.views:
+        _check_view(recipe.name, view)
+    _check_parts(recipe, classes)
+    _check_clusters(recipe, images)
+    if recipe.batch_size > images:
+        raise UsageError(
+            f"{recipe.name} takes {recipe.batch_size} images a step, but the data has {images}; "
+            f"give --batch-size {images} or less."
+        )
+    if recipe.batch_size % world or recipe.batch_size // world < 2:
+        raise UsageError(
+            f"{recipe.name}: a batch of {recipe.batch_size} cannot be shared by {world} processes, "
+            "each needs the same number, at least 2; change --batch-size."
+        )
+
+
+def _check_numbers(recipe: Recipe) -> None:
+    at_least = {"batch_size": 2, "epochs": 1, "dim": 1, "slow.group": 2, "memory.size": 1, "memory.negatives": 1}
+    at_least |= {f"prototypes.{name}": 1 for name in ("count", "rounds", "tries", "negatives")}
+    for name, least in (at_least | {"prototypes.from_epoch": 0}).items():
+        found = _field(recipe, name)
+        if found is not None and found < least:
+            raise UsageError(f"{recipe.name}: {name} is {found}; it must be {least} or more.")
+    for name in ("slow.momentum", "memory.momentum"):
+        found = _field(recipe, name)
+        if found is not None and not 0 <= found < 1:
+            raise UsageError(f"{recipe.name}: {name} is {found}; it must be in [0, 1).")
+    if recipe.optimizer.lr <= 0:
+        raise UsageError(f"{recipe.name}: optimizer.lr is {recipe.optimizer.lr}; it must be above 0.")
+    if recipe.width < 1 / 64:
+        raise UsageError(f"{recipe.name}: width is {recipe.width}; it must be 1/64 or more, one channel of 64.")
+
+
+def _check_view(recipe: str, view: View) -> None:
+    """A crop that exists, and patches that have room in it."""
+    crop = view.crop
+    if crop.px < 1:
+        raise UsageError(f"{recipe}: the crop of view {view.name} has px {crop.px}; it must be 1 or more.")
+    if isinstance(crop, RandomResizedCrop):
+        for what, (low, high), most in (("scale", crop.scale, 1.0), ("ratio", crop.ratio, float("inf"))):
+            if not 0 < low <= high <= most:
+                raise UsageError(
+                    f"{recipe}: the crop of view {view.name} has {what} {low} to {high}; give two numbers above 0, the "
+                    f"lower first{', at most 1' if what == 'scale' else ''}."
+                )
+    for cut in (operation for operation in view.program if isinstance(operation, CutJigsaw)):
+        if not 1 <= cut.patch_px <= crop.px // max(1, cut.grid):
+            raise UsageError(
+                f"{recipe}: view {view.name} is cut into {cut.grid} x {cut.grid} cells of {crop.px} px, which have no "
+                f"room for patches of {cut.patch_px} px."
+            )
+
+
+def _check_parts(recipe: Recipe, classes: int) -> None:
+    """The views, the state and the labels that the objective counts on."""
+    kind = type(recipe.objective).__name__
+    missing = set(recipe.objective.view_names) - {view.name for view in recipe.views}
+    if missing:
+        raise UsageError(f"{recipe.name}: {kind} needs a view named {sorted(missing)[0]}, which the recipe lacks.")
+    for part in recipe.objective.needs:
+        if not any(isinstance(kept, part) for kept in (recipe.slow, recipe.memory, recipe.prototypes)):
+            raise UsageError(f"{recipe.name}: {kind} needs a {part.__name__}, which the recipe lacks.")
+    rows, branches = getattr(recipe.objective, "parts", 1), getattr(recipe.objective, "branches", 1)
+    for name, wanted in (("memory.parts", rows), ("memory.banks", rows), ("branches", branches)):
+        if _field(recipe, name) not in (None, wanted):
+            raise UsageError(f"{recipe.name}: {name} is {_field(recipe, name)}; {kind} works with {wanted}.")
+    if Queue in recipe.objective.needs and _field(recipe, "memory.from_epoch"):
+        raise UsageError(f"{recipe.name}: {kind} needs its queue from the start; leave memory.from_epoch at 0.")
+    if recipe.head == "classifier" and recipe.dim != classes:
+        found = f"has {classes} classes; give --set dim={classes}" if classes else "has no labels"
+        raise UsageError(f"{recipe.name} learns {recipe.dim} classes, but the data {found}.")
+
+
+def _check_clusters(recipe: Recipe, images: int) -> None:
+    plan = recipe.prototypes
+    if isinstance(plan, Clusters) and not all(1 <= count <= images for count in plan.counts or (0,)):
+        raise UsageError(
+            f"{recipe.name} sorts the images into {' and '.join(map(str, plan.counts)) or 'no'} clusters, but the data "
+            f"has {images}; give numbers from 1 to {images}, e.g. --set prototypes.counts=[{max(1, images // 10)}]."
+        )
+
+
+def _field(recipe: Recipe, path: str) -> Any:
+    """The value of "memory.size" and the like; None where the recipe has no such part or the part no such field."""
+    value: Any = recipe
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value

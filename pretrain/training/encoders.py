@@ -1,0 +1,36 @@
+"""What a run publishes of its network: the backbone; of two branches two, each made to take RGB."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...hub.encoder import build_backbone
+from ..models.networks import TrainedNetwork, TwoBranchNetwork
+from ..recipe import Recipe
+
+
+def backbones(network: TrainedNetwork, recipe: Recipe) -> dict[str, nn.Module]:
+    """Copies of the backbones as they are now, by the name of the folder they go to; "encoder" is always there.
+
+    Of CMC's branches the luma one is "encoder", the chroma one "encoder_chroma": the authors use both features side by
+    side. Their first convolutions take RGB, normalised as the recipe's views are, with the change of colours in them.
+    """
+    if not isinstance(network, TwoBranchNetwork):
+        return {"encoder": copy.deepcopy(network.backbone)}
+    parts = (
+        ("encoder", network.backbone, network.colours[:1]),
+        ("encoder_chroma", network.chroma, network.colours[1:]),
+    )
+    return {name: _on_rgb(branch, colours, recipe) for name, branch, colours in parts}
+
+
+def _on_rgb(branch: nn.Module, colours: Tensor, recipe: Recipe) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        backbone: Any = build_backbone(recipe.architecture, width=recipe.width)
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in branch.state_dict().items()}
+    first = backbone.pretrained_cfg["first_conv"] + ".weight"
+    weights[first] = torch.einsum("okhw,kc->ochw", weights[first], colours.cpu())
+    backbone.load_state_dict(weights, strict=True)
+    return backbone.to(next(branch.parameters()).device)

@@ -1,0 +1,43 @@
+"""Which arithmetic a run uses, and where bfloat16 pays."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ...hub.errors import UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def resolve_device(device: Device) -> str:
+    """ "auto" is the GPU when there is one.
+
+    Raises:
+        UsageError: a GPU is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: PyTorch finds no GPU here; leave the option out to train on the CPU.")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def resolve_precision(precision: Precision, device: str) -> Literal["fp32", "bf16", "fp16"]:
+    """ "auto" is bf16 where the hardware multiplies it, else fp32; never fp16, whose narrow range needs a loss scaler.
+
+    Raises:
+        UsageError: fp16 on a CPU.
+    """
+    if precision == "fp16" and device == "cpu":
+        raise UsageError("--precision fp16 needs a GPU; on a CPU use bf16 or fp32.")
+    if precision != "auto":
+        return precision
+    return "bf16" if _multiplies_bf16(device) else "fp32"
+
+
+def _multiplies_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = set(cpuinfo.read_text().split()) if cpuinfo.is_file() else set()
+    return bool(flags & {"amx_bf16", "avx512_bf16"})

@@ -1,0 +1,113 @@
+"""The RUN folder: what lies where, when it may be written, and what must be equal to continue in it.
+
+RUN/recipe.json     the resolved recipe, the data's description, seed, precision, command, commit, hardware, libraries
+RUN/metrics.jsonl   the losses, the learning rate and the speed; online kNN
+RUN/state/          the checkpoint, for --resume only
+RUN/encoder/        what the run has learned, as of its last checkpoint: this is published
+RUN/encoder_chroma/ beside it for methods of two branches, whose first is RUN/encoder
+RUN/skipped.txt     images that could not be read, if any
+RUN/tensorboard/    the lines of metrics.jsonl once more, if asked for
+RUN/bad_batch.pt    the images whose loss was no number, if that ended the run; bad_batch_RANK.pt of several processes
+"""
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...hub.atomic import write_json, write_text
+from ...hub.errors import ArtifactError, OutputExists, UsageError
+from ...hub.provenance import command, commit, hardware, libraries, version
+
+OURS = (
+    "recipe.json",
+    "metrics.jsonl",
+    "skipped.txt",
+    "state",
+    "encoder",
+    "encoder_chroma",
+    "tensorboard",
+    "bad_batch.pt",
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What must be the same for a run to be continued."""
+
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    seed: int
+    precision: str
+    accumulate: int
+    compile: bool
+    parent: str | None
+
+
+def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool) -> None:
+    """Refuse before anything is written.
+
+    Raises:
+        UsageError: nothing to continue, or another recipe or other data than before.
+        OutputExists: the folder holds something and neither flag was given.
+    """
+    if resume and overwrite:
+        raise UsageError("--resume continues a run and --overwrite starts it anew; give one of them.")
+    if resume:
+        _check_same(out, identity)
+    elif out.is_file():
+        raise OutputExists(out, "A run needs a folder of its own; give another name.")
+    elif out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise OutputExists(out, "--resume continues the run in it, --overwrite starts it anew.")
+
+
+def begin(out: Path, identity: Identity) -> None:
+    """Start a run: what an earlier one left under our names goes, anything else in the folder stays."""
+    for name in OURS:
+        path = out / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    made_by = {"goodviews": version(), "commit": commit(), "command": command(), "hardware": hardware()}
+    write_json(out / "recipe.json", vars(identity) | made_by | {"libraries": libraries()})
+
+
+def add_skipped(out: Path, found: Iterable[tuple[str, str]]) -> None:
+    """Add images that could not be read, as (place, reason), to RUN/skipped.txt, each once, also when resumed."""
+    path = out / "skipped.txt"
+    listed = path.read_text().splitlines() if path.is_file() else []
+    known = {line.partition("\t")[0] for line in listed}
+    new = {place: reason for place, reason in found if place not in known}
+    if new:
+        lines = [*listed, *(f"{place}\t{' '.join(reason.split())}" for place, reason in new.items())]
+        write_text(path, "".join(line + "\n" for line in lines))
+
+
+def _check_same(out: Path, identity: Identity) -> None:
+    path = out / "recipe.json"
+    if not path.is_file():
+        raise UsageError(f"{out} holds no run to continue: recipe.json is missing. Leave out --resume to start one.")
+    try:
+        before = json.loads(path.read_text())
+    except json.JSONDecodeError:
+        raise ArtifactError(f"{path} is not JSON, the run cannot be continued; start anew with --overwrite.") from None
+    now = json.loads(json.dumps(vars(identity)))
+    for part, wanted in now.items():
+        difference = _first_difference(before.get(part), wanted, part)
+        if difference:
+            raise UsageError(f"{out} was begun with {difference}; continue it as it was begun, or give another --out.")
+
+
+def _first_difference(before: Any, now: Any, where: str) -> str | None:
+    if isinstance(before, dict) and isinstance(now, dict):
+        differences = (_first_difference(before.get(key), now.get(key), f"{where}.{key}") for key in {**before, **now})
+        return next((difference for difference in differences if difference), None)
+    if before == now:
+        return None
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        pairs = (_first_difference(b, n, f"{where}.{i}") for i, (b, n) in enumerate(zip(before, now)))
+        return next((difference for difference in pairs if difference), None)
+    return f"{where} {before}, not {now}"

@@ -1,0 +1,1 @@
+"""Views as programs over batches: what a view is, and the operations it is made of."""

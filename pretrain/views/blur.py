@@ -1,0 +1,76 @@
+"""Blur and its opposite on uint8 batches: the two Gaussians of the published pipelines, and sharpness.
+
+Images are (n, 3, H, W), RGB, uint8; sigma is (n,), in pixels, on the CPU. Weighted sums of shifted images rather than
+convolutions: the same result in any batch and without the reduced precision that GPUs use for convolutions.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .colour import blend
+
+_BOXES = 3  # Pillow approximates a Gaussian by three box blurs
+
+
+def pil_blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """As Pillow's `ImageFilter.GaussianBlur`: three box blurs of fractional width an axis, 8 bits after each."""
+    radius = _box_radius(sigma.float())
+    whole = radius.floor().int()
+    inside = (2**24 / (2 * radius + 1)).int()  # a pixel's weight in fixed point with 24 bits after the point
+    outside = (2**24 - (2 * whole + 1) * inside) // 2  # that of the two pixels at the rim, covered in part
+    offsets = torch.arange(int(whole.max()) + 2)
+    weights = torch.where(offsets <= whole[:, None], inside[:, None], 0)
+    weights = torch.where(offsets == whole[:, None] + 1, outside[:, None], weights).to(images.device)
+    for axis in (3, 2):
+        for _ in range(_BOXES):
+            total = _symmetric_sum(images.int(), weights, axis, "replicate").add_(2**23)
+            images = (total >> 24).to(torch.uint8)  # sums above 2**31 wrap; the lowest 8 bits of the shift are right
+    return images
+
+
+def conv_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """A true Gaussian of 2 · radius + 1 taps, edges mirrored, first down the columns, cut (not rounded) to 8 bits.
+
+    Source: PyContrast's convolutional blur (size 22, so radius 11), which SimCLR re-implementations share.
+    """
+    offsets = torch.arange(radius + 1)
+    weights = torch.exp(-(offsets**2) / (2 * sigma[:, None] ** 2))
+    weights = torch.where(weights < 1e-9, 0.0, weights)  # below what float32 can add to a pixel
+    weights = weights[:, (weights > 0).any(dim=0)]
+    weights = (weights / (2 * weights.sum(dim=1, keepdim=True) - 1)).to(images.device, torch.float32)
+    values = images.float().div_(255)
+    for axis in (2, 3):
+        values = _symmetric_sum(values, weights, axis, "reflect")
+    return values.mul_(255).clamp_(max=255).to(torch.uint8)
+
+
+def sharpness(images: Tensor, factor: Tensor) -> Tensor:
+    """Between a 3x3 smoothing (0), the image (1) and beyond, as `ImageEnhance.Sharpness`; the outermost pixels stay."""
+    smooth = images.clone()
+    values = images.short()
+    rows = values[:, :, :-2] + values[:, :, 1:-1] + values[:, :, 2:]
+    sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * values[:, :, 1:-1, 1:-1]
+    smooth[:, :, 1:-1, 1:-1] = sums.float().add_(6.5).mul_(1 / 13).to(torch.uint8)  # a thirteenth, rounded
+    return blend(smooth, images, factor)
+
+
+def _box_radius(sigma: Tensor) -> Tensor:
+    """Radius of the box, three times applied, whose variance is sigma squared (Gwosdek et al. 2011, extended box)."""
+    variance = sigma**2 / _BOXES
+    whole = ((12 * variance + 1).sqrt().sub(1) / 2).floor()
+    part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance) / (6 * (variance - (whole + 1) ** 2))
+    return whole + part
+
+
+def _symmetric_sum(values: Tensor, weights: Tensor, axis: int, edge: str) -> Tensor:
+    """Sum over offsets k of weights[:, k] · (the image moved by k and by −k along the axis); offset 0 counts once."""
+    reach = weights.shape[1] - 1
+    size = values.shape[axis]
+    margins = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
+    wide = F.pad(values, margins, mode=edge)
+    total = values * weights[:, 0, None, None, None]
+    for offset in range(1, reach + 1):
+        pair = wide.narrow(axis, reach - offset, size) + wide.narrow(axis, reach + offset, size)
+        total.addcmul_(pair, weights[:, offset, None, None, None])
+    return total

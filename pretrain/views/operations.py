@@ -1,0 +1,196 @@
+"""The operations a view's program is made of.
+
+Each takes a batch and one row of uniform numbers a sample, works out that sample's parameters by inverting their
+distribution, and applies them to the samples that are to change. The pixel work is in `colour_ops`, `blur_ops` and
+`geometry_ops`; `RandAugment` has its own file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import permutations
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from . import blur as blur_ops
+from . import colour as colour_ops
+from .per_image import between, change
+from .rand_augment import RandAugment
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "ColorJitter",
+    "CutJigsaw",
+    "Flip",
+    "GaussianBlur",
+    "Grayscale",
+    "Normalize",
+    "RandAugment",
+    "Solarize",
+]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_CONV_RADIUS = 11  # the published blur asks for size 22, which becomes 23 taps
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror left and right with probability p."""
+
+    p: float = 0.5
+    width: ClassVar[int] = 1
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        batch = batch.clone()
+        change(batch, uniforms[:, 0] < self.p, lambda images: images.flip(-1))
+        return batch
+
+
+@dataclass(frozen=True)
+class ColorJitter:
+    """With probability p, change brightness, contrast, saturation and hue in an order drawn for each image.
+
+    The first three are factors from [1 - x, 1 + x] (not below 0), hue a shift from [-x, x] of a full turn; 0 leaves a
+    step out.
+
+    Args:
+        brightness_kind: "times", a factor, or "plus", from [-x, x] of full brightness (BYOL; SimCLR's first version).
+
+    Source: torchvision's ColorJitter on PIL images, which rounds to 8 bits between the steps; brightness that is added
+    is google-research/simclr's, data_util.py.
+    """
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+    p: float = 1.0
+    brightness_kind: Literal["times", "plus"] = "times"
+    width: ClassVar[int] = 6  # applied or not, order, the four amounts
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        batch = batch.clone()
+        orders = torch.tensor(list(permutations(range(4))))
+        order = orders[(uniforms[:, 1] * len(orders)).long()]  # (N, 4): which step comes first, second, ...
+        order = torch.where(uniforms[:, :1] < self.p, order, -1)
+        steps = self._steps(uniforms[:, 2:])
+        for place in range(4):
+            for kind, (step, amount) in steps.items():
+                change(batch, order[:, place] == kind, step, amount)
+        return batch
+
+    def _steps(self, uniforms: Tensor) -> dict[int, tuple[Callable[[Tensor, Tensor], Tensor], Tensor]]:
+        """By number: the step and its amount for each image, without those that are left out."""
+        adds = self.brightness_kind == "plus"
+        brightness = colour_ops.add_brightness if adds else colour_ops.brightness
+        functions = (brightness, colour_ops.contrast, colour_ops.saturation, colour_ops.shift_hue)
+        strengths = (self.brightness, self.contrast, self.saturation, self.hue)
+        middles = (0 if adds else 1, 1, 1, 0)  # what changes nothing; a factor is never below 0
+        lows = [max(0.0, 1 - x) if middle else -x for x, middle in zip(strengths, middles, strict=True)]
+        highs = [middle + x for x, middle in zip(strengths, middles, strict=True)]
+        return {
+            kind: (functions[kind], between(lows[kind], highs[kind], uniforms[:, kind]))
+            for kind in range(4)
+            if strengths[kind]
+        }
+
+
+@dataclass(frozen=True)
+class Grayscale:
+    """Luma in all three channels with probability p."""
+
+    p: float
+    width: ClassVar[int] = 1
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        batch = batch.clone()
+        change(batch, uniforms[:, 0] < self.p, colour_ops.grayscale)
+        return batch
+
+
+@dataclass(frozen=True)
+class GaussianBlur:
+    """Blur with probability p; sigma, in pixels, is drawn uniformly.
+
+    Args:
+        kind: "pil", what Pillow calls a Gaussian (MoCo v2, CLSA), or "conv23", 23 taps cut to 8 bits (InfoMin): the
+            cut makes blurred images half a level darker, as published.
+    """
+
+    sigma: tuple[float, float] = (0.1, 2.0)
+    p: float = 0.5
+    kind: Literal["pil", "conv23"] = "pil"
+    width: ClassVar[int] = 2
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        batch = batch.clone()
+        sigma = between(*self.sigma, uniforms[:, 1])
+        change(batch, uniforms[:, 0] < self.p, self._blur, sigma)
+        return batch
+
+    def _blur(self, images: Tensor, sigma: Tensor) -> Tensor:
+        if self.kind == "pil":
+            return blur_ops.pil_blur(images, sigma)
+        return blur_ops.conv_blur(images, sigma, radius=_CONV_RADIUS)
+
+
+@dataclass(frozen=True)
+class Solarize:
+    """Pixels at or above the threshold inverted, with probability p."""
+
+    p: float
+    threshold: int = 128
+    width: ClassVar[int] = 1
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        batch = batch.clone()
+        threshold = torch.full((len(batch),), float(self.threshold))
+        change(batch, uniforms[:, 0] < self.p, colour_ops.solarize, threshold)
+        return batch
+
+
+@dataclass(frozen=True)
+class CutJigsaw:
+    """Cut a square image into grid x grid cells and keep a patch of each, at a place drawn for each cell.
+
+    (N, 3, S, S) becomes (N, grid², 3, patch_px, patch_px), cells row by row; S is at least grid · patch_px.
+    """
+
+    grid: int = 3
+    patch_px: int = 64
+
+    @property
+    def width(self) -> int:
+        return 2 * self.grid**2
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        cell = batch.shape[-1] // self.grid
+        offsets = (uniforms * (cell - self.patch_px + 1)).long()  # both ends included
+        return self.cut(batch, *offsets.split(self.grid**2, dim=1))
+
+    def cut(self, batch: Tensor, down: Tensor, across: Tensor) -> Tensor:
+        """The patches at given offsets (N, grid²) from the top and the left of their cells."""
+        cell = batch.shape[-1] // self.grid
+        number = torch.arange(self.grid**2)
+        top, left = down + number // self.grid * cell, across + number % self.grid * cell
+        windows = batch.unfold(2, self.patch_px, 1).unfold(3, self.patch_px, 1)  # (N, 3, tops, lefts, px, px), a view
+        images = torch.arange(len(batch))[:, None]
+        return windows[images.to(batch.device), :, top.to(batch.device), left.to(batch.device)]
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """uint8 to float32: value / 255, minus the mean, over the standard deviation; channels third from last."""
+
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    width: ClassVar[int] = 0
+
+    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+        mean = torch.tensor(self.mean, device=batch.device)[:, None, None]
+        std = torch.tensor(self.std, device=batch.device)[:, None, None]
+        return batch.float().div_(255).sub_(mean).div_(std)

@@ -1,0 +1,227 @@
+"""The loader: the same batches for any number of workers and processes, whatever the files are like."""
+
+import gc
+import multiprocessing
+import os
+import pickle
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from goodviews.hub.errors import DataError, UsageError
+from goodviews.hub.sources.files import Files, open_folder
+from goodviews.hub.sources.packed_names import Names
+from goodviews.pretrain.data import worker
+from goodviews.pretrain.data.loader import Batch, ViewLoader
+from goodviews.pretrain.views.operations import (
+    ColorJitter,
+    CutJigsaw,
+    Flip,
+    GaussianBlur,
+    Grayscale,
+    Normalize,
+    RandAugment,
+)
+from goodviews.pretrain.views.view import CentreCrop, RandomResizedCrop, View
+
+PROGRAM = (Flip(), ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8), GaussianBlur(kind="conv23"), RandAugment(), Grayscale(0.2))
+VIEWS = (
+    View("query", RandomResizedCrop(48, (0.2, 1.0)), (*PROGRAM, Normalize())),
+    View("jigsaw", RandomResizedCrop(63, (0.6, 1.0)), (Flip(), CutJigsaw(patch_px=16), Normalize())),
+)
+
+
+@pytest.fixture(scope="module")
+def source(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Ten images in two classes."""
+    root = tmp_path_factory.mktemp("images")
+    for i in range(10):
+        target = root / ("even", "odd")[i % 2] / f"{i}.jpg"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(photos[i % len(photos)], target)
+    return open_folder(root)
+
+
+def batches(source: Files, *, epoch: int = 0, start_step: int = 0, **kwargs: int) -> list[Batch]:
+    loader = ViewLoader(source, VIEWS, **{"batch_size": 4, "seed": 1, "workers": 0, **kwargs})
+    return list(loader.epoch(epoch, start_step))
+
+
+def assert_same(ours: list[Batch], theirs: list[Batch]) -> None:
+    assert len(ours) == len(theirs) > 0
+    for mine, other in zip(ours, theirs, strict=True):
+        assert torch.equal(mine.samples, other.samples)
+        assert all(torch.equal(mine.views[view.name], other.views[view.name]) for view in VIEWS)
+
+
+def test_a_batch_holds_every_view_normalised(source: Files):
+    batch = batches(source)[0]
+    assert batch.samples.dtype == torch.int64
+    assert batch.views["query"].shape == (4, 3, 48, 48)
+    assert batch.views["jigsaw"].shape == (4, 9, 3, 16, 16)
+    assert batch.views["query"].dtype == torch.float32
+    assert -2.2 < batch.views["query"].min() < 0 < batch.views["query"].max() < 2.7
+    assert batch.wait_s > 0
+
+
+def test_batches_do_not_depend_on_the_number_of_workers(source: Files):
+    alone = batches(source)
+    for workers in (1, 2):
+        assert_same(batches(source, workers=workers), alone)
+
+
+def test_the_processes_of_a_run_share_out_the_batches_of_one(source: Files):
+    shares = [batches(source, rank=rank, world=2) for rank in range(2)]
+    for whole, first, second in zip(batches(source), *shares, strict=True):
+        assert torch.equal(whole.samples, torch.cat([first.samples, second.samples]))
+        for view in VIEWS:
+            assert torch.equal(whole.views[view.name], torch.cat([first.views[view.name], second.views[view.name]]))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_all_images_are_shown_once_and_in_order_also_the_last_few(source: Files, workers: int):
+    middle = View("middle", CentreCrop(40), (Normalize(),))
+    shown = [*ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=workers).in_order(middle)]
+    assert [batch.samples.tolist() for batch in shown] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert shown[-1].views["middle"].shape == (2, 3, 40, 40)
+    whole = torch.cat([batch.views["middle"] for batch in shown])
+    shares = [
+        ViewLoader(source, VIEWS, batch_size=9, seed=1, workers=workers, rank=rank, world=3).in_order(middle)
+        for rank in range(3)
+    ]
+    parts = torch.cat([batch.views["middle"] for share in shares for batch in share])
+    assert len(parts) == 12  # each of three processes has four, the last one two of the first again
+    assert torch.equal(parts[:10], whole)
+    assert torch.equal(parts[10:], whole[:2])
+
+
+def test_an_epoch_continues_at_any_step_without_decoding_what_came_before(
+    source: Files, monkeypatch: pytest.MonkeyPatch
+):
+    whole = batches(source, epoch=3, batch_size=3)
+    read, original = [], worker.read_crops
+    monkeypatch.setattr(
+        worker, "read_crops", lambda path, *rest, **kw: read.append(path) or original(path, *rest, **kw)
+    )
+    assert_same(batches(source, epoch=3, batch_size=3, start_step=1), whole[1:])
+    assert len(read) == 6
+
+
+def test_workers_kept_between_epochs_show_each_epoch_its_own_views(source: Files):
+    loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=2)
+    for epoch in (0, 1, 0):
+        assert_same(list(loader.epoch(epoch)), batches(source, epoch=epoch))
+    assert not torch.equal(batches(source, epoch=0)[0].samples, batches(source, epoch=1)[0].samples)
+
+
+def test_an_epoch_that_was_left_early_does_not_spill_into_the_next(source: Files):
+    loader = ViewLoader(source, VIEWS, batch_size=2, seed=1, workers=2)
+    next(loader.epoch(0))
+    assert_same(list(loader.epoch(1, start_step=2)), batches(source, epoch=1, batch_size=2, start_step=2))
+
+
+def test_the_same_image_looks_different_in_the_next_epoch_and_with_another_seed(source: Files):
+    def picture(batch: Batch) -> torch.Tensor:
+        return batch.views["query"][batch.samples == 3]
+
+    everything = {"batch_size": 10}
+    first, again = batches(source, **everything)[0], batches(source, **everything)[0]
+    assert torch.equal(picture(first), picture(again))
+    assert not torch.equal(picture(first), picture(batches(source, epoch=1, **everything)[0]))
+    assert not torch.equal(picture(first), picture(batches(source, seed=2, **everything)[0]))
+
+
+def test_loading_leaves_the_global_random_numbers_alone(source: Files):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    batches(source, workers=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_worker_that_was_not_forked_gives_the_same_batches(source: Files):
+    """On macOS and Windows workers start afresh and receive all they have by pickle."""
+    photos = pickle.loads(pickle.dumps(worker.Photos(worker.FromSource(source), VIEWS, 1, renders=True)))
+    batch = batches(source)[0]
+    loaded = photos.__getitems__([(0, int(sample)) for sample in batch.samples])
+    assert all(torch.equal(loaded.images[view.name], batch.views[view.name]) for view in VIEWS)
+
+
+def test_workers_end_with_their_loader(source: Files):
+    loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=2)
+    iterator = loader.epoch(0)
+    next(iterator)
+    pids = [process.pid for process in multiprocessing.active_children()]
+    assert len(pids) >= 2
+    loader.close()
+    iterator.close()
+    gc.collect()
+    deadline = time.monotonic() + 20
+    while any(_is_running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_is_running(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_odd_file_is_loaded_or_listed_once(odd_files: Path, workers: int):
+    source = open_folder(odd_files)
+    loader = ViewLoader(source, VIEWS, batch_size=4, seed=0, workers=workers)
+    shown = torch.cat([batch.samples for epoch in range(2) for batch in loader.epoch(epoch)])
+    unreadable = {Path(path).name for path, _ in loader.skipped}
+    assert len(unreadable) == len(loader.skipped) == 10
+    assert not {source.path(sample).name for sample in shown} & unreadable
+    assert all(str(path) in reason for path, reason in loader.skipped)
+
+
+def test_an_unreadable_image_is_replaced_by_the_next_with_that_ones_numbers(source: Files, tmp_path: Path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("no image")
+    names = [str(source.path(i).resolve()) for i in range(10)]
+    names[4] = str(broken)
+    damaged = ViewLoader(Files("x", tmp_path, Names.of(names), None, ()), VIEWS, batch_size=10, seed=1, workers=0)
+    (batch,), (whole,) = list(damaged.epoch(0)), batches(source, batch_size=10)
+    (place,) = (whole.samples == 4).nonzero()[0].tolist()
+    assert batch.samples[place] == 5
+    (next_place,) = (whole.samples == 5).nonzero()[0].tolist()
+    assert torch.equal(batch.views["query"][place], whole.views["query"][next_place])
+    assert [path for path, _ in damaged.skipped] == [str(broken)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_folder_without_a_readable_image_is_refused_in_one_sentence(tmp_path: Path, workers: int):
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_text("no image")
+    loader = ViewLoader(open_folder(tmp_path), VIEWS, batch_size=2, seed=0, workers=workers)
+    with pytest.raises(DataError, match=r"^None of the 3 images of .* can be read\.$"):
+        next(loader.epoch(0))
+
+
+def test_fewer_images_than_a_batch_are_refused(source: Files):
+    with pytest.raises(DataError, match="holds 10 images, fewer than one batch of 16"):
+        ViewLoader(source, VIEWS, batch_size=16, seed=0, workers=0)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(source: Files):
+    with pytest.raises(UsageError, match="5 images cannot be shared by 2 processes"):
+        ViewLoader(source, VIEWS, batch_size=5, seed=0, workers=0, world=2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_views_rendered_on_a_gpu_equal_those_of_a_cpu_within_rounding(source: Files):
+    loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=1, device="cuda")
+    for there, here in zip(loader.epoch(0), batches(source), strict=True):
+        assert torch.equal(there.samples, here.samples)
+        for view in VIEWS:
+            difference = (there.views[view.name].cpu() - here.views[view.name]).abs() * 0.225 * 255
+            assert (difference > 0.5).float().mean() < 0.01  # levels of 8 bits
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""A batch in parts, a compiled backbone, and how much memory a step keeps: none of it may change what is learned."""
+
+import json
+import logging
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from goodviews.hub.errors import UsageError
+from goodviews.pretrain.models.memories import KeyNetwork
+from goodviews.pretrain.recipe import Recipe
+from goodviews.pretrain.recipes.registry import choose
+from goodviews.pretrain.training import checkpoint, loop
+from goodviews.pretrain.training import prepare as start
+from goodviews.pretrain.training.activations import kept_for_backward
+
+
+@pytest.fixture(scope="module")
+def without_batch_norm() -> Recipe:
+    """So that nothing but the place of the work can differ; 2 steps an epoch."""
+    recipe = choose("moco_v2_smoke")
+    return replace(recipe, architecture="test_nfnet", batch_size=8, epochs=2, slow=KeyNetwork(group=2))
+
+
+def metrics(run) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def state(run) -> dict:
+    return torch.load(run / "state" / checkpoint.FILE, weights_only=True)
+
+
+def test_batch_in_parts_teaches_what_the_whole_batch_does(without_batch_norm, images, tmp_path):
+    for parts in (1, 4):
+        loop.pretrain(without_batch_norm, images, tmp_path / f"{parts}", knn_every=0, accumulate=parts)
+    whole, in_parts = metrics(tmp_path / "1"), metrics(tmp_path / "4")
+    assert [line["step"] for line in in_parts] == [1, 2, 3, 4]
+    for ours, theirs in zip(in_parts, whole, strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+        assert ours["lr"] == theirs["lr"]
+    ours, theirs = state(tmp_path / "4"), state(tmp_path / "1")
+    assert ours["memory"]["pointer"] == theirs["memory"]["pointer"] == 4 * 8 % 10
+    torch.testing.assert_close(ours["memory"]["rows"], theirs["memory"]["rows"], rtol=1e-3, atol=1e-4)
+    for name, weight in theirs["query"].items():
+        torch.testing.assert_close(ours["query"][name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_every_part_meets_the_queue_as_it_was_before_the_step(without_batch_norm, images, tmp_path, monkeypatch):
+    met, objective = [], type(without_batch_norm.objective)
+    honest = objective.__call__
+
+    def noting(self, networks, known, views, orders):
+        met.append(known.clone())
+        return honest(self, networks, known, views, orders)
+
+    monkeypatch.setattr(objective, "__call__", noting)
+    loop.pretrain(replace(without_batch_norm, epochs=1), images, tmp_path / "run", knn_every=0, accumulate=2)
+    assert len(met) == 4
+    assert torch.equal(met[0], met[1])
+    assert torch.equal(met[2], met[3])
+    assert not torch.equal(met[1], met[2])
+
+
+def test_run_in_parts_continues_bit_for_bit(smoke, images, tmp_path, monkeypatch):
+    recipe, options = replace(smoke, batch_size=8), {"knn_every": 0, "accumulate": 2}
+    loop.pretrain(recipe, images, tmp_path / "whole", **options)
+    step = loop._step
+
+    def step_or_stop(run, batches):
+        if run.state.step == 3:
+            raise KeyboardInterrupt
+        return step(run, batches)
+
+    monkeypatch.setattr(loop, "_step", step_or_stop)
+    with pytest.raises(KeyboardInterrupt):
+        loop.pretrain(recipe, images, tmp_path / "broken", save_every=3, **options)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match=r"was begun with accumulate 2, not 1"):
+        loop.pretrain(recipe, images, tmp_path / "broken", resume=True)
+    loop.pretrain(recipe, images, tmp_path / "broken", resume=True, **options)
+    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("whole", "broken")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("parts", [0, 3, 4])
+def test_batch_that_cannot_be_cut_so_is_refused(parts, smoke, images, tmp_path):
+    with pytest.raises(UsageError, match=f"--accumulate {parts} cannot cut a batch of 4 images"):
+        loop.pretrain(smoke, images, tmp_path / "run", accumulate=parts)
+    assert not (tmp_path / "run").exists()
+
+
+def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, tmp_path, monkeypatch):
+    """The compiler itself takes minutes; here it leaves what torch's does on a module, calling the module as it was."""
+    called = []
+
+    def compiled(module, backend):
+        module._compiled_call_impl = lambda *given: called.append(module) or module._call_impl(*given)
+
+    monkeypatch.setattr(nn.Module, "compile", compiled)
+    recipe = replace(smoke, epochs=1)
+    loop.pretrain(recipe, images, tmp_path / "compiled", compile=True)
+    loop.pretrain(recipe, images, tmp_path / "plain")
+    assert len(set(called)) == 2  # the trained backbone and its slow copy; not the encoder that the kNN looks at
+    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("compiled", "plain")]
+    assert weights[0] == weights[1]
+    with pytest.raises(UsageError, match=r"was begun with compile False, not True"):
+        loop.pretrain(recipe, images, tmp_path / "plain", resume=True, compile=True)
+
+
+def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch):
+    """Traced as for any backend, then run as it is: what takes minutes is only the code that inductor writes."""
+    monkeypatch.setattr(start, "COMPILER", "eager")
+    torch._dynamo.reset()
+    recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
+    loop.pretrain(recipe, images, tmp_path / "compiled", compile=True, knn_every=0)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
+    loop.pretrain(recipe, images, tmp_path / "plain", knn_every=0)
+    weights = [load_file(tmp_path / run / "encoder" / "model.safetensors") for run in ("compiled", "plain")]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)
+
+
+def test_bytes_kept_for_a_backward_pass_are_those_of_its_inputs_once():
+    layer, rows = nn.Linear(10, 20), torch.ones(7, 10, requires_grad=True) * 1
+    with kept_for_backward() as kept:
+        torch.relu(layer(rows)) + torch.relu(layer(rows))
+    assert int(kept) == 4 * (7 * 10 + 2 * 7 * 20)
+
+
+def test_run_says_how_much_memory_a_step_keeps(smoke, images, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", knn_every=0)
+    assert len(re.findall(r"a forward pass of 4 images keeps \d+\.\d MB of activations", caplog.text)) == 1
+
+
+def test_loss_scaler_of_half_precision_is_saved_and_put_back(smoke, images, tmp_path, monkeypatch):
+    """Half precision itself needs a GPU; its scaler's place in the checkpoint does not."""
+    runs = []
+    monkeypatch.setattr(loop, "_learn", lambda run, stop: runs.append(run))
+    loop.pretrain(smoke, images, tmp_path / "run", knn_every=0)
+    before, after = (replace(runs[0].state, scaler=torch.amp.GradScaler("cpu", init_scale=8)) for _ in range(2))
+    before.scaler.scale(torch.ones(1))
+    before.scaler.update(2.0**11)
+    checkpoint.save(before, {}, tmp_path / "state")
+    checkpoint.load(after, tmp_path / "state")
+    assert after.scaler.state_dict() == before.scaler.state_dict()
+    assert after.scaler.get_scale() == 2.0**11

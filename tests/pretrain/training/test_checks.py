@@ -1,0 +1,71 @@
+"""What of a recipe is refused before anything is built, and why."""
+
+from dataclasses import replace
+
+import pytest
+
+from goodviews.hub.errors import UsageError
+from goodviews.pretrain.models.schedules import WarmupCosine, warmup_epochs
+from goodviews.pretrain.recipes.registry import RECIPES, choose
+from goodviews.pretrain.training import loop
+from goodviews.pretrain.training.checks import validate
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_can_be_trained_with_enough_images(name):
+    recipe = choose(name)
+    validate(recipe, images=1_281_167, world=1, classes=recipe.dim if recipe.head == "classifier" else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        ("moco_v2_200", "views.0.crop.px=0", r"the crop of view query has px 0; it must be 1 or more"),
+        (
+            "moco_v2_200",
+            "views.1.crop.scale=[0.5, -1]",
+            r"view key has scale 0.5 to -1.0; give two numbers above 0, the",
+        ),
+        ("moco_v2_200", "views.1.crop.scale=[0.5, 1.5]", r"the lower first, at most 1"),
+        (
+            "moco_v2_200",
+            "views.1.crop.ratio=[0, 1]",
+            r"view key has ratio 0.0 to 1.0; give two numbers above 0, the lower",
+        ),
+        (
+            "infomin_200",
+            "views.2.program.1.patch_px=99",
+            r"cells of 255 px, which have no room for patches of 99 px",
+        ),
+        ("infomin_200", "memory.parts=2", r"memory.parts is 2; InfoMin works with 1"),
+        ("infomin_200", "memory.from_epoch=1", r"InfoMin needs its queue from the start; leave memory.from_epoch at 0"),
+        ("infomin_200", "branches=2", r"branches is 2; InfoMin works with 1"),
+        ("swav_b256_200", "memory.parts=1", r"memory.parts is 1; Swav works with 2"),
+        ("cmc_200", "branches=1", r"branches is 1; CrossBank works with 2"),
+        ("cmc_200", "memory.banks=1", r"memory.banks is 1; CrossBank works with 2"),
+        ("moco_v2_200", "width=0.001", r"width is 0.001; it must be 1/64 or more"),
+    ],
+)
+def test_recipe_that_would_fail_later_is_refused_at_once(name, change, sentence):
+    recipe = choose(name, [change])
+    with pytest.raises(UsageError, match=sentence):
+        validate(recipe, images=1_281_167, world=1)
+
+
+def test_climb_of_the_learning_rate_is_known_for_every_schedule():
+    def climb(name, batch_size, epochs):
+        return warmup_epochs(choose(name).schedule, batch_size=batch_size, epochs=epochs)
+
+    assert climb("simclr_100", 4096, 100) == 10
+    assert climb("moco_v2_200", 256, 200) == 0
+    assert (climb("infomin_200", 256, 200), climb("infomin_200", 512, 200), climb("infomin_800", 512, 800)) == (
+        0,
+        5,
+        10,
+    )
+
+
+def test_run_that_only_climbs_is_told_so(images, tmp_path, caplog):
+    recipe = replace(choose("byol_smoke"), architecture="test_resnet", schedule=WarmupCosine(warmup_epochs=1))
+    loop.pretrain(recipe, images, tmp_path / "run", knn_every=0)
+    assert "the learning rate climbs for 1 epochs and the run has 1" in caplog.text

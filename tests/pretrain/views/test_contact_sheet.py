@@ -1,0 +1,62 @@
+"""The picture of what the network sees."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from goodviews.hub.errors import DataError, OutputExists, UsageError
+from goodviews.pretrain.views.contact_sheet import draw, write
+from goodviews.pretrain.views.operations import CutJigsaw, Flip, Grayscale, Normalize
+from goodviews.pretrain.views.view import RandomResizedCrop, View
+
+VIEWS = (
+    View("query", RandomResizedCrop(224, (0.2, 1.0)), (Flip(), Grayscale(1.0), Normalize())),
+    View("jigsaw", RandomResizedCrop(255, (0.6, 1.0)), (Flip(), CutJigsaw(), Normalize())),
+)
+
+
+def test_a_sheet_has_a_row_a_view_and_a_column_a_draw(photos: list[Path]):
+    narrow, wide = (draw(VIEWS, photos[0], seed=0, count=count) for count in (2, 4))
+    assert wide.width - narrow.width == 2 * 188
+    low = draw(VIEWS[:1], photos[0], seed=0, count=2)
+    assert narrow.height > low.height
+
+
+def test_a_sheet_shows_views_in_their_own_colours(photos: list[Path]):
+    sheet = np.asarray(draw(VIEWS, photos[0], seed=0, count=2)).astype(int)
+    query, jigsaw = (
+        sheet[28 + 46 + 20 : 28 + 46 + 150, 430:560],
+        sheet[28 + 242 + 46 + 20 : 28 + 242 + 46 + 150, 430:560],
+    )
+    assert np.ptp(query, axis=2).max() == 0
+    assert np.ptp(jigsaw, axis=2).max() > 20
+
+
+def test_a_sheet_is_repeatable_and_changes_with_the_seed(photos: list[Path]):
+    first, again, other = (draw(VIEWS, photos[0], seed=seed, count=2) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_a_file_that_is_no_image_has_no_sheet(tmp_path: Path):
+    (tmp_path / "a.jpg").write_text("no image")
+    with pytest.raises(DataError, match="is not an image that Pillow can read"):
+        draw(VIEWS, tmp_path / "a.jpg", seed=0, count=2)
+
+
+def test_a_sheet_without_draws_is_refused(photos: list[Path]):
+    with pytest.raises(UsageError, match="at least 1"):
+        draw(VIEWS, photos[0], seed=0, count=0)
+
+
+def test_a_sheet_is_written_in_the_format_of_its_name_and_replaces_nothing(tmp_path: Path):
+    sheet = Image.new("RGB", (8, 8))
+    for name, kind in (("sheet.png", "PNG"), ("sheet.jpg", "JPEG")):
+        assert Image.open(write(sheet, tmp_path / name)).format == kind
+    with pytest.raises(OutputExists, match="exists already"):
+        write(sheet, tmp_path / "sheet.png")
+    with pytest.raises(UsageError, match=r"name it \.png or \.jpg"):
+        write(sheet, tmp_path / "sheet.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sheet.jpg", "sheet.png"]

@@ -1,0 +1,57 @@
+"""The benchmarks of training run on a CPU, tiny: looked at is not what they measure but what it must add up to."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks lie in the repository only")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a benchmark as a script; gives the figures that it writes."""
+
+    def script(name: str, *words: str) -> dict:
+        monkeypatch.setattr(sys, "argv", [name, *words, "--out", str(tmp_path / "out.json")])
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        runpy.run_path(str(BENCHMARKS / f"{name}.py"), run_name="__main__")
+        return json.loads((tmp_path / "out.json").read_text())
+
+    return script
+
+
+def test_overhead_of_the_loop_is_a_share_of_each_step(run):
+    words = ["--architecture", "test_resnet", "--px", "32", "--batch-size", "4", "--steps", "2", "--workers", "0"]
+    figures = run("loop_overhead", *words)
+    assert len(figures["overheads"]) == 2
+    assert all(0 < share < 1 for share in figures["overheads"])
+    assert all(inside < step for inside, step in zip(figures["inside_s"], figures["steps_s"], strict=True))
+
+
+def test_ways_from_a_file_to_views_are_held_against_the_published_one(run):
+    figures = run("loader_speed", "infomin_200", "clsa_multi_200", "--rounds", "1", "--per-round", "1")
+    for found in figures.values():
+        taken = {way: seconds[0] for way, seconds in found["seconds"].items()}
+        assert set(taken) == {"published", "decode_crop", "worker_share", "all_on_cpu"}
+        for way, ratio in found["ratio_to_published"].items():
+            assert ratio == pytest.approx(taken["published"] / taken[way])
+            assert found["images_per_cpu_second"][way] == pytest.approx(1 / taken[way])
+
+
+def test_training_from_files_is_held_against_training_on_one_batch(run):
+    words = ["infomin_smoke", "clsa_smoke", "--architecture", "test_resnet", "--steps", "2", "--warm-up", "1"]
+    figures = run("gpu_pretraining", *words, "--workers", "0", "--device", "cpu", "--precision", "fp32")
+    for name in ("infomin_smoke", "clsa_smoke"):
+        assert figures[name]["share"] == pytest.approx(figures[name]["from_files"] / figures[name]["synthetic"])
+
+
+def test_lightlys_moco_is_trained_on_the_same_files(run):
+    pytest.importorskip("lightly", reason="needs lightly: pip install lightly")
+    words = ["moco_v2_smoke", "--architecture", "test_resnet", "--steps", "2", "--warm-up", "1", "--workers", "0"]
+    figures = run("gpu_pretraining", *words, "--device", "cpu", "--precision", "fp32")["moco_v2_smoke"]
+    assert figures["over_lightly"] == pytest.approx(figures["from_files"] / figures["lightly"])

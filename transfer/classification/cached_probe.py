@@ -1,0 +1,151 @@
+"""A linear probe by SGD on features computed once: no augmentation, so an epoch costs seconds instead of hours.
+
+    goodviews transfer linear-cached --encoder E --data DIR --out runs/linear-cached
+    goodviews transfer linear-cached --encoder E --data DIR --out runs/linear-cached-30 --set lr=[30]
+
+The published probes' optimiser with CLSA's kind of schedule, and the rate chosen among several, all trained in one pass
+over the features. Without augmentation its numbers are not those of the published probes; `linear`, which solves the
+same problem to convergence, is the better yardstick where the features fit in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..task import Measurement, Setup, Task, require_above_zero
+from .frozen import LAYOUT, measured
+from .schedules import Cosine, Schedule
+from .sgd_probe import Initial, new_layer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from ...hub.frozen import FrozenEncoder
+
+_TO_ZERO = Cosine()
+
+
+def linear_cached() -> Task:
+    """100 epochs of SGD on frozen features, the rate chosen on a held-out part of train."""
+    return Task(
+        name="linear-cached",
+        fine_tuned="a linear layer",
+        metric="top-1 accuracy, %",
+        primary="top1",
+        layout=LAYOUT,
+        measure=CachedProbe(),
+        takes_exported=True,
+    )
+
+
+@dataclass(frozen=True)
+class CachedProbe:
+    """The settings of `linear-cached`."""
+
+    lr: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # tried; for `batch_size`
+    batch_size: int = 256
+    epochs: int = 100
+    schedule: Schedule = _TO_ZERO
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    initial: Initial = "normal"
+    held_out: float = 0.2
+    selection: str = field(
+        default="lr by top-1 on the held-out share of each training class, then trained again on all", init=False
+    )
+    features: str = field(default="pooled, raw, no augmentation", init=False)
+    interval: str = field(default="95 % Wilson over test images", init=False)
+
+    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+        """Scores `encoder`; the details hold the chosen rate as `chosen_lr` and what each rate reached.
+
+        Raises:
+            UsageError: no rate is given, or a setting is not above 0.
+            DataError: several are, but no class has two images, so that none can be held out.
+        """
+        import torch
+
+        from .features import as_exported, frozen_features
+
+        require_above_zero(self, "lr", "batch_size", "epochs")
+        frozen = frozen_features(encoder, data, setup)
+        train, classes = frozen.train, len(frozen.classes)
+        tried = sweep(self, train.vectors, train.labels, classes, seed=setup.seed) if len(self.lr) > 1 else {}
+        chosen = max(tried, key=lambda rate: tried[rate]) if tried else self.lr[0]
+        [layer] = fit_layers(self, [chosen], train.vectors, train.labels, classes, seed=setup.seed)
+        with torch.no_grad():
+            scores = layer(frozen.test.vectors)
+        details = {"chosen_lr": chosen, "held_out_top1_of_lr": {f"{rate:g}": top1 for rate, top1 in tried.items()}}
+        return measured(encoder, frozen, scores, folder, changed=as_exported(encoder, self.features), details=details)
+
+
+def sweep(probe: CachedProbe, vectors: Tensor, labels: Tensor, classes: int, *, seed: int) -> dict[float, float]:
+    """Percent right on the held-out images for each rate, 0 where training diverged.
+
+    Raises:
+        DataError: no class has two images.
+    """
+    import torch
+
+    from ...hub.errors import DataError
+    from ...hub.scoring.linear import held_out_rows
+    from .scoring import percent
+
+    held = held_out_rows(labels, probe.held_out, seed)
+    if not held.any():
+        raise DataError("A sweep holds out part of train, but no class there has two readable images; add images.")
+    layers = fit_layers(probe, probe.lr, vectors[~held], labels[~held], classes, seed=seed)
+    with torch.no_grad():
+        scores = [layer(vectors[held]) for layer in layers]
+    found = [percent(one.argmax(dim=1) == labels[held]) if one.isfinite().all() else 0.0 for one in scores]
+    return dict(zip(probe.lr, found))
+
+
+def fit_layers(
+    probe: CachedProbe, rates: Sequence[float], vectors: Tensor, labels: Tensor, classes: int, *, seed: int
+) -> list[nn.Linear]:
+    """One layer for each rate, all trained side by side on the same batches; none depends on the others.
+
+    Args:
+        vectors: (N, F).
+        labels: (N,) int64.
+    """
+    import torch
+
+    layers = [new_layer(vectors.shape[1], classes, probe.initial, seed).to(vectors.device) for _ in rates]
+    groups = [{"params": list(layer.parameters()), "lr": rate} for layer, rate in zip(layers, rates)]
+    optimizer = torch.optim.SGD(groups, momentum=probe.momentum, weight_decay=probe.weight_decay)
+    generator = torch.Generator().manual_seed(seed)
+    for epoch in range(probe.epochs):
+        order = torch.randperm(len(labels), generator=generator).to(vectors.device)
+        train_epoch(probe, layers, optimizer, rates, vectors, labels, order, epoch)
+    return layers
+
+
+def train_epoch(
+    probe: CachedProbe,
+    layers: Sequence[nn.Linear],
+    optimizer: Optimizer,
+    rates: Sequence[float],
+    vectors: Tensor,
+    labels: Tensor,
+    order: Tensor,
+    epoch: int,
+) -> None:
+    """Every row of `vectors` once, in `order`; the last batch may be smaller."""
+    import torch
+    import torch.nn.functional as F
+
+    batches = order.split(probe.batch_size)
+    for step, rows in enumerate(batches):
+        for group, rate in zip(optimizer.param_groups, rates):
+            group["lr"] = probe.schedule(rate, epoch=epoch, share=step / len(batches), epochs=probe.epochs)
+        inputs, targets = vectors[rows], labels[rows]
+        losses = [F.cross_entropy(layer(inputs), targets) for layer in layers]
+        optimizer.zero_grad()
+        torch.stack(losses).sum().backward()
+        optimizer.step()

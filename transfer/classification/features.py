@@ -1,0 +1,171 @@
+"""Frozen features of a labelled image folder: computed once, for every task that fine-tunes nothing below them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...hub.atomic import write_bytes
+from ...hub.errors import DataError
+from ...hub.folders import ImageFolder, train_and_test
+from ...hub.frozen import ExportedEncoder, FrozenEncoder
+from ...hub.identity import encoder_id
+from ...hub.images import SkippedImages
+from ..data_digest import digest_of
+from ..task import Setup
+
+BATCH_SIZE = 64
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Features:
+    """One part of the data as the encoder sees it, on its device; row i of each field belongs to one image."""
+
+    vectors: Tensor  # (N, F) float32, pooled, not normalised
+    labels: Tensor  # (N,) int64, positions in the classes
+    paths: tuple[str, ...]  # relative to the data folder
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class TestData:
+    """The images that are scored, and what to say of the whole folder in a report."""
+
+    test: Features
+    classes: tuple[str, ...]
+    dataset: dict[str, Any]
+    skipped: SkippedImages  # paths relative to the data folder
+
+
+@dataclass(frozen=True)
+class FrozenData(TestData):
+    """Both parts of an image folder as features."""
+
+    train: Features
+
+
+def frozen_features(encoder: FrozenEncoder, data: Path, setup: Setup) -> FrozenData:
+    """DIR/train/<class>/* and DIR/{val,test}/<class>/* through the encoder, without augmentation.
+
+    Raises:
+        DataError: the folder has another layout, a class of val is missing in train, or a part has no readable image.
+    """
+    train, test = train_and_test(data)
+    skipped = SkippedImages()
+    parts = [part_features(encoder, part, data, setup, skipped) for part in (train, test)]
+    dataset = describe(data, train, test, skipped)
+    return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0])
+
+
+def as_exported(encoder: FrozenEncoder, features: str) -> dict[str, str]:
+    """What changes in a protocol that says `features` are raw, when the encoder gives unit vectors only."""
+    is_unit = isinstance(encoder, ExportedEncoder)
+    return {"features": features.replace("pooled", "pooled, unit length as exported", 1)} if is_unit else {}
+
+
+def write_skipped(data: TestData, folder: Path) -> None:
+    """skipped.txt: the images that could not be read, if there are any."""
+    if data.skipped:
+        data.skipped.write(folder / "skipped.txt")
+
+
+def describe(data: Path, train: ImageFolder, test: ImageFolder, skipped: SkippedImages) -> dict[str, Any]:
+    """What a report says of the two parts of an image folder; `skipped` has paths relative to `data`."""
+    if skipped:
+        log.warning("%s", skipped.summary())
+    unread = [Path(path) for path, _ in skipped]
+    lost = {part.root.name: sum(path.parts[0] == part.root.name for path in unread) for part in (train, test)}
+    return {
+        "name": data.resolve().name,
+        "digest": digest_of(data, [*train.paths, *test.paths]),
+        "classes": len(train.classes),
+        "train_images": len(train) - lost[train.root.name],
+        "test_images": len(test) - lost[test.root.name],
+        "test_part": test.root.name,
+        "skipped_images": len(skipped),
+    }
+
+
+def part_features(
+    encoder: FrozenEncoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages
+) -> Features:
+    """One part as features; what cannot be read is added to `skipped`, by its path in `data`.
+
+    Raises:
+        DataError: no image of the part can be read.
+    """
+    unread = SkippedImages()
+    vectors = _cached_vectors(encoder, part, setup, unread)
+    for (path, reason), position in zip(unread.items, unread.positions):
+        skipped.add(Path(path).relative_to(data), reason, position)
+    kept = sorted(set(range(len(part))) - set(unread.positions))
+    if not kept:
+        raise DataError(f"{part.root} has {len(part)} images and none can be read; the first: {unread.items[0][1]}")
+    assert part.labels is not None, "train_and_test returns labelled folders"
+    device = encoder.device
+    labels = torch.tensor(part.labels)[kept].to(device)
+    return Features(
+        torch.from_numpy(vectors).to(device), labels, tuple(str(part.paths[i].relative_to(data)) for i in kept)
+    )
+
+
+def photo_features(encoder: FrozenEncoder, paths: Sequence[Path], setup: Setup) -> Tensor:
+    """(N, F) pooled features of photos that must all be readable, on the encoder's device.
+
+    Raises:
+        DataError: a photo is damaged.
+    """
+    unread = SkippedImages()
+    vectors = _cached_vectors(encoder, ImageFolder(paths[0].parent, tuple(paths), None, ()), setup, unread)
+    if unread:
+        raise DataError(unread.items[0][1])
+    return torch.from_numpy(vectors).to(encoder.device)
+
+
+def _cached_vectors(encoder: FrozenEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+    """The features, from `setup.cache` if these weights have seen these files there before."""
+    if setup.cache is None:
+        return _encode(encoder, part, setup, unread)
+    file = setup.cache / f"{part.root.name}-{_key(encoder, part)}.npz"
+    if not file.is_file():
+        vectors = _encode(encoder, part, setup, unread)
+        content = io.BytesIO()
+        np.savez(content, vectors=vectors, unread=json.dumps([unread.items, unread.positions]))
+        write_bytes(file, content.getvalue())
+        return vectors
+    with np.load(file, allow_pickle=False) as held:
+        items, positions = json.loads(str(held["unread"]))
+        unread.items.extend((path, reason) for path, reason in items)
+        unread.positions.extend(positions)
+        return held["vectors"]
+
+
+def _encode(encoder: FrozenEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+    return encoder.encode(
+        part.paths,
+        batch_size=setup.batch_size or BATCH_SIZE,
+        workers=setup.workers,
+        normalise=isinstance(encoder, ExportedEncoder),
+        progress=setup.progress,
+        skipped=unread,
+    )
+
+
+def _key(encoder: FrozenEncoder, part: ImageFolder) -> str:
+    """Names what decides the features: the weights, the preprocessing and the files, by place, size and age."""
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in part.paths]
+    said = json.dumps([encoder_id(cast(Any, encoder)).weights_sha256, asdict(encoder.preprocessing), files])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

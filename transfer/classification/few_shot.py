@@ -1,0 +1,142 @@
+"""Few-shot classification: many small problems on frozen features, their mean accuracy and how sure it is.
+
+    goodviews transfer few-shot-5way-5shot --encoder E --data DIR --out runs/few-shot
+
+An episode draws a few classes, a few train images of each as examples, and test images of them as queries; a query goes
+to the class whose mean example it is nearest to, by cosine. Nothing is fitted, so the number shows the features.
+
+Source: Snell et al. 2017 (arXiv:1703.05175), with the mean over episodes and its 95 % interval as usual since. Other
+papers draw both sides from one pool and use other distances: compare only reports of this task.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..task import Measurement, Setup, Task
+from .frozen import LAYOUT
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...hub.frozen import FrozenEncoder
+    from .features import FrozenData
+
+
+def few_shot_1() -> Task:
+    """Five classes, one example of each."""
+    return _task("few-shot-5way-1shot", FewShot(shots=1))
+
+
+def few_shot_5() -> Task:
+    """Five classes, five examples of each."""
+    return _task("few-shot-5way-5shot", FewShot(shots=5))
+
+
+def few_shot_20() -> Task:
+    """Five classes, twenty examples of each."""
+    return _task("few-shot-5way-20shot", FewShot(shots=20))
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """The settings of the few-shot tasks."""
+
+    shots: int
+    ways: int = 5
+    queries: int = 15  # of each class
+    episodes: int = 600
+    classifier: str = field(default="nearest class mean of unit features, cosine", init=False)
+    features: str = field(default="pooled, unit length, no augmentation", init=False)
+    split: str = field(default="examples from train, queries from the test part", init=False)
+    interval: str = field(default="95 % over episodes, normal", init=False)
+
+    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+        """Scores `encoder`; the seed draws the episodes.
+
+        Raises:
+            DataError: too few classes have enough images.
+            UsageError: a setting is below 1, or fewer than two classes or episodes are asked for.
+        """
+        import torch
+
+        from ...hub.errors import UsageError
+        from .features import frozen_features, write_skipped
+
+        if min(self.shots, self.queries) < 1 or min(self.ways, self.episodes) < 2:
+            raise UsageError("A few-shot task needs shots and queries of 1 or more, ways and episodes of 2 or more.")
+        frozen = frozen_features(encoder, data, setup)
+        accuracies = torch.tensor(_episodes(self, frozen, setup.seed), dtype=torch.float64)
+        write_skipped(frozen, folder)
+        mean = float(accuracies.mean())
+        half = 1.96 * float(accuracies.std()) / math.sqrt(self.episodes)
+        return Measurement(
+            metrics={"top1": mean, "top1_low": max(0.0, mean - half), "top1_high": min(100.0, mean + half)},
+            dataset=frozen.dataset,
+            engine=f"torch {torch.__version__}",
+            details={"deviation_of_an_episode": float(accuracies.std()), "input_px": encoder.preprocessing.input_px},
+        )
+
+
+def _episodes(task: FewShot, frozen: FrozenData, seed: int) -> list[float]:
+    """Percent right in each episode."""
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+
+    examples, queries = _rows_of_classes(frozen.train.labels), _rows_of_classes(frozen.test.labels)
+    usable = [c for c in examples if len(examples[c]) >= task.shots and len(queries.get(c, ())) >= task.queries]
+    _check(task, frozen, len(usable))
+    train, test = F.normalize(frozen.train.vectors, dim=1), F.normalize(frozen.test.vectors, dim=1)
+    found = []
+    for episode in range(task.episodes):
+        random = np.random.default_rng((seed, episode))
+        chosen = random.choice(usable, task.ways, replace=False).tolist()
+        shown = np.stack([random.choice(examples[c], task.shots, replace=False) for c in chosen])
+        asked = np.stack([random.choice(queries[c], task.queries, replace=False) for c in chosen])
+        found.append(_accuracy(train[torch.from_numpy(shown)], test[torch.from_numpy(asked)]))
+    return found
+
+
+def _accuracy(examples: Tensor, queries: Tensor) -> float:
+    """Percent of the queries (ways, q, F) nearest to the mean of their own class's examples (ways, shots, F)."""
+    import torch.nn.functional as F
+
+    from .scoring import percent
+
+    means = F.normalize(examples.mean(dim=1), dim=1)
+    nearest = (queries @ means.T).argmax(dim=2)  # (ways, q)
+    right = nearest == nearest.new_tensor(range(len(means)))[:, None]
+    return percent(right.flatten())
+
+
+def _rows_of_classes(labels: Tensor) -> dict[int, list[int]]:
+    rows: dict[int, list[int]] = {}
+    for row, label in enumerate(labels.tolist()):
+        rows.setdefault(label, []).append(row)
+    return rows
+
+
+def _check(task: FewShot, frozen: FrozenData, usable: int) -> None:
+    from ...hub.errors import DataError
+
+    if usable < task.ways:
+        raise DataError(
+            f"{frozen.dataset['name']} has {usable} classes with {task.shots} readable train and {task.queries} test "
+            f"images, and an episode draws {task.ways}; add images, or change ways, shots or queries with --set."
+        )
+
+
+def _task(name: str, measure: FewShot) -> Task:
+    return Task(
+        name=name,
+        fine_tuned="nothing",
+        metric="top-1 accuracy over episodes, %",
+        primary="top1",
+        layout=LAYOUT,
+        measure=measure,
+        takes_exported=True,
+    )

@@ -1,0 +1,64 @@
+"""The few labels of semi-supervised fine-tuning: a published list of ImageNet files, or a drawn part of each class."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...hub.errors import DataError
+from ...hub.folders import ImageFolder
+
+
+@dataclass(frozen=True)
+class LabelledPart:
+    """The images whose labels may be used, and how they were chosen, in words for the protocol."""
+
+    images: ImageFolder
+    chosen: str
+
+
+def listed_part(train: ImageFolder, listing: Path) -> LabelledPart:
+    """The images that a file names, one a line, e.g. SimCLR's 1percent.txt (n01440764_10074.JPEG).
+
+    Raises:
+        DataError: the file cannot be read or is empty, or an image of it is not in `train`.
+    """
+    try:
+        content = listing.read_bytes()
+        names = content.decode().split()
+    except (OSError, UnicodeDecodeError):
+        raise DataError(f"{listing} is not a readable text file; give a list of training images, one a line.") from None
+    if not names:
+        raise DataError(f"{listing} is empty; it must list training images, one a line.")
+    place = {path.name: row for row, path in enumerate(train.paths)}
+    missing = [name for name in names if Path(name).name not in place]
+    if missing:
+        raise DataError(
+            f"{listing} names {len(names)} images, and {len(missing)} of them are not in {train.root}, "
+            f"e.g. {missing[0]}; a published list goes with its whole data set. Without one a part is drawn."
+        )
+    rows = sorted({place[Path(name).name] for name in names})
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return LabelledPart(_rows(train, rows), f"the list {listing.name}, sha256 {digest}")
+
+
+def drawn_part(train: ImageFolder, share: float, seed: int) -> LabelledPart:
+    """`share` of each class, at least one image, drawn by `seed`. Not the published lists: no published number is
+    for it."""
+    if share == 1:
+        return LabelledPart(train, "all")
+    labels, random = np.array(train.labels), np.random.default_rng(seed)
+    rows = []
+    for label in range(len(train.classes)):
+        own = np.flatnonzero(labels == label)
+        rows += random.permutation(own)[: max(1, round(share * len(own)))].tolist()
+    return LabelledPart(
+        _rows(train, sorted(rows)), f"{100 * share:g} % of each class, drawn by the seed (not published)"
+    )
+
+
+def _rows(train: ImageFolder, rows: list[int]) -> ImageFolder:
+    labels = train.labels
+    assert labels is not None, "train_and_test returns labelled folders"
+    return replace(train, paths=tuple(train.paths[row] for row in rows), labels=tuple(labels[row] for row in rows))

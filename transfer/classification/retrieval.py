@@ -1,0 +1,110 @@
+"""Class retrieval: each test image asks, and all train images are ranked by how alike they look to the encoder.
+
+    goodviews transfer retrieval --encoder E --data DIR --out runs/retrieval
+
+Images of the query's class are what should be found. mAP is the mean over queries of the precision at the rank of each
+of them, without interpolation. For photos that are copies of each other, rather than of one class, it says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..task import Measurement, Setup, Task
+from .frozen import LAYOUT
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...hub.frozen import FrozenEncoder
+    from .features import Features
+
+
+def retrieval() -> Task:
+    """Mean average precision over test images as queries, train images as gallery."""
+    return Task(
+        name="retrieval",
+        fine_tuned="nothing",
+        metric="mean average precision over queries, %",
+        primary="mAP",
+        layout=LAYOUT,
+        measure=ClassRetrieval(),
+        takes_exported=True,
+    )
+
+
+@dataclass(frozen=True)
+class ClassRetrieval:
+    """The settings of `retrieval`; precision among the first `at` is reported beside the number."""
+
+    at: tuple[int, ...] = (1, 10)
+    similarity: str = field(default="cosine", init=False)
+    features: str = field(default="pooled, unit length, no augmentation", init=False)
+    split: str = field(default="queries from the test part, gallery: train", init=False)
+    scoring: str = field(default="precision at each relevant rank, over the whole gallery", init=False)
+    interval: str = field(default="95 % over queries, normal", init=False)
+
+    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+        """Scores `encoder`; the details hold the mean of each class."""
+        import torch
+
+        from .features import frozen_features, write_skipped
+        from .scoring import write_image_scores
+
+        frozen = frozen_features(encoder, data, setup)
+        write_skipped(frozen, folder)
+        labels, at = frozen.test.labels, [k for k in self.at if 1 <= k <= len(frozen.train)]
+        precisions, among_first = rank(frozen.test, frozen.train, at)
+        mean, half = float(precisions.mean()), _half_interval(precisions)
+        asked = labels.unique().tolist()
+        each = {"mAP": precisions, **{f"precision_at_{k}": among_first[k] for k in at}}
+        write_image_scores(
+            folder / "predictions.csv",
+            frozen.test.paths,
+            [frozen.classes[label] for label in labels.tolist()],
+            {metric: (100 * values.double()).tolist() for metric, values in each.items()},
+        )
+        return Measurement(
+            metrics={
+                "mAP": 100 * mean,
+                "mAP_low": 100 * max(0.0, mean - half),
+                "mAP_high": 100 * min(1.0, mean + half),
+                **{f"precision_at_{k}": 100 * float(among_first[k].mean()) for k in at},
+            },
+            dataset=frozen.dataset,
+            engine=f"torch {torch.__version__}",
+            details={
+                "input_px": encoder.preprocessing.input_px,
+                "mAP_of_class": {frozen.classes[c]: 100 * float(precisions[labels == c].mean()) for c in asked},
+            },
+        )
+
+
+def rank(
+    queries: Features, gallery: Features, at: list[int], *, query_rows: int = 256
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """The average precision of each query, 0-1, and for each k in `at` the share of its class among the first k.
+
+    A query whose class the gallery lacks (none of its images could be read) scores 0.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    bank = F.normalize(gallery.vectors, dim=1)
+    places = torch.arange(1, len(bank) + 1, device=bank.device)
+    precisions, first = [], []
+    for vectors, labels in zip(queries.vectors.split(query_rows), queries.labels.split(query_rows)):
+        order = (F.normalize(vectors, dim=1) @ bank.T).argsort(dim=1, descending=True, stable=True)
+        relevant = gallery.labels[order] == labels[:, None]
+        precision = relevant.cumsum(dim=1) / places
+        precisions.append((precision * relevant).sum(dim=1) / relevant.sum(dim=1).clamp_min(1))
+        first.append(torch.stack([precision[:, k - 1] for k in at], dim=1) if at else precision[:, :0])
+    columns = torch.cat(first)
+    return torch.cat(precisions), {k: columns[:, place] for place, k in enumerate(at)}
+
+
+def _half_interval(values: Tensor) -> float:
+    return 1.96 * float(values.double().std()) / math.sqrt(len(values)) if len(values) > 1 else 0.0

@@ -1,0 +1,243 @@
+"""The linear probes as published: one layer on the frozen encoder, by SGD, on crops drawn anew in every epoch.
+
+    goodviews transfer linear-moco --encoder E --data IMAGENET --out runs/linear-moco
+
+Published ImageNet top-1, ResNet-50, 200 epochs of pretraining: `linear-pycontrast` InfoMin 70.1, MoCo v2 67.5;
+`linear-moco` MoCo v2 67.7; `linear-clsa` CLSA 69.4 (single), 73.3 (multi); `linear-simclr` 64.5 at 100 epochs.
+Measured here: not yet. The four differ in rate, schedule, crops, initialisation and in which epoch they report, so they
+are four protocols. Rates of 10 and 30 suit the scale of those encoders' features; for others, sweep (`linear-cached`).
+
+What is common to them: the pooled features are raw, the encoder stays in evaluation mode, photos are tested once with
+its own preprocessing, and the last batch of an epoch may be smaller. PyContrast's option to add RandAugment, off by
+default, is not offered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..task import Measurement, Setup, Task, require_above_zero
+from .frozen import LAYOUT, measured
+from .schedules import Cosine, Schedule, Steps
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from ...hub.encoder import Encoder
+    from ...hub.folders import ImageFolder
+    from ...hub.images import SkippedImages
+    from .epochs import Best, Row, Stateful
+    from .features import Features
+    from .training_images import TrainingImages
+
+Initial = Literal["default", "normal", "zeros"]
+
+
+def linear_pycontrast() -> Task:
+    """PyContrast's probe, of InfoMin too: rate 30, a fifth after 30, 40 and 50 epochs of 60. The last epoch counts,
+    since which one its tables show is not said."""
+    return _task("linear-pycontrast", SgdProbe())
+
+
+def linear_moco() -> Task:
+    """MoCo's probe: rate 30, a tenth after 60 and 80 epochs of 100; the best epoch counts."""
+    probe = SgdProbe(epochs=100, schedule=Steps((60, 80), 0.1), initial="normal", crop_scale=(0.08, 1.0))
+    return _task("linear-moco", replace(probe, reported="best epoch on test"))
+
+
+def linear_clsa() -> Task:
+    """CLSA's probe: rate 10, a cosine to 0.01 over 100 epochs; the best epoch counts."""
+    probe = SgdProbe(lr=10.0, epochs=100, schedule=Cosine(floor=0.01), initial="normal", crop_scale=(0.08, 1.0))
+    return _task("linear-clsa", replace(probe, reported="best epoch on test"))
+
+
+def linear_simclr() -> Task:
+    """SimCLR's probe: Nesterov, rate 0.1 for each 256 images of a batch of 4096, 90 epochs.
+
+    Its encoders take photos without normalisation; so their preprocessing must say.
+    """
+    probe = SgdProbe(
+        lr=1.6,
+        batch_size=4096,
+        epochs=90,
+        schedule=Cosine(moves="each step"),
+        weight_decay=1e-6,
+        nesterov=True,
+        initial="zeros",
+        crop_scale=(0.08, 1.0),
+    )
+    return _task("linear-simclr", probe)
+
+
+_PYCONTRAST = Steps((30, 40, 50), 0.2)
+
+
+@dataclass(frozen=True)
+class SgdProbe:
+    """The settings of the published probes; the defaults are PyContrast's."""
+
+    lr: float = 30.0
+    batch_size: int = 256  # images over all processes; `lr` is for this size
+    epochs: int = 60
+    schedule: Schedule = _PYCONTRAST
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    nesterov: bool = False
+    initial: Initial = "default"  # of the layer: PyTorch's own, normal with deviation 0.01 and bias 0, or zeros
+    crop_scale: tuple[float, float] = (0.2, 1.0)  # share of the photo's area
+    flip: float = 0.5
+    reported: Literal["last epoch", "best epoch on test"] = "last epoch"
+    features: str = field(default="pooled, raw, of crops drawn anew each epoch", init=False)
+    interval: str = field(default="95 % Wilson over test images", init=False)
+
+    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+        """Trains the layer and scores it after each epoch; leaves metrics.jsonl beside the usual files.
+
+        With `setup.cache` a run that was stopped continues from its last kept epoch.
+        """
+        from ...hub.folders import train_and_test
+        from ...hub.images import SkippedImages
+        from .epochs import state_file, write_rows
+        from .features import TestData, describe, part_features
+
+        require_above_zero(self, "lr", "batch_size", "epochs")
+        settings = replace(self, **(changed := scale_to_batch(self, setup.batch_size)))
+        train, test = train_and_test(data)
+        skipped = SkippedImages()
+        state = state_file("linear", encoder, settings, describe(data, train, test, skipped), setup)
+        features = part_features(encoder, test, data, setup, skipped)
+        fitted = _fit(encoder, train, features, settings, setup, state)
+        for (path, reason), position in zip(fitted.unread.items, fitted.unread.positions):
+            skipped.add(Path(path).relative_to(data), reason, position)
+        tested = TestData(features, train.classes, describe(data, train, test, skipped), skipped)
+        write_rows(folder / "metrics.jsonl", fitted.rows)
+        is_best = settings.reported == "best epoch on test"
+        scores = fitted.best_scores if is_best else fitted.last_scores
+        more = {"top1_last_epoch": fitted.rows[-1]["top1"], "top1_best_epoch": fitted.best.value}
+        details = {"reported_epoch": fitted.best.epoch + 1 if is_best else settings.epochs}
+        return measured(encoder, tested, scores, folder, metrics=more, changed=changed, details=details)
+
+
+def scale_to_batch(settings: Any, batch_size: int | None) -> dict[str, Any]:
+    """The settings that change with another batch size: the rate goes in proportion; epochs stay.
+
+    Source: Goyal et al. 2017 (arXiv:1706.02677); SimCLR states its rate this way.
+    """
+    if batch_size in (None, settings.batch_size):
+        return {}
+    return {"batch_size": batch_size, "lr": settings.lr * batch_size / settings.batch_size}
+
+
+def new_layer(inputs: int, outputs: int, initial: Initial, seed: int) -> nn.Linear:
+    """A linear layer whose weights come from `seed` alone."""
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layer = nn.Linear(inputs, outputs)
+        if initial == "normal":
+            nn.init.normal_(layer.weight, std=0.01)
+    if initial == "zeros":
+        nn.init.zeros_(layer.weight)
+    if initial != "default":
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A trained layer's test scores (N, C), and how it went."""
+
+    rows: list[Row]
+    best: Best
+    best_scores: Tensor
+    last_scores: Tensor
+    unread: SkippedImages
+
+
+def _fit(
+    encoder: Encoder, train: ImageFolder, test: Features, settings: SgdProbe, setup: Setup, state: Path | None
+) -> _Fitted:
+    import torch
+
+    from .epochs import Best, train_epochs
+    from .scoring import percent
+    from .training_images import TrainingImages, crop_and_flip
+
+    device = test.vectors.device
+    encoder.eval()  # batch norm with its running statistics, as published
+    layer = new_layer(encoder.num_features, len(train.classes), settings.initial, setup.seed).to(device)
+    optimizer = torch.optim.SGD(
+        layer.parameters(),
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=settings.nesterov,
+    )
+    images = TrainingImages(
+        train.paths,
+        crop_and_flip(encoder.preprocessing, scale=settings.crop_scale, flip=settings.flip),
+        batch_size=settings.batch_size,
+        seed=setup.seed,
+        workers=setup.workers,
+        progress=setup.progress,
+    )
+    labels, best = torch.tensor(train.labels, device=device), Best()
+
+    def one_epoch(epoch: int) -> Row:
+        row = train_layer(layer, optimizer, encoder, images, labels, settings, epoch)
+        scores = _scores(layer, test)
+        top1 = percent(scores.argmax(dim=1) == test.labels)
+        best.offer(top1, epoch, {"scores": scores})
+        return {**row, "top1": top1}
+
+    parts: dict[str, Stateful] = {"layer": layer, "optimizer": optimizer, "best": best}
+    rows = train_epochs(one_epoch, settings.epochs, parts, state=state)
+    return _Fitted(rows, best, best.kept["scores"].to(device), _scores(layer, test), images.skipped)
+
+
+def train_layer(
+    layer: nn.Linear,
+    optimizer: Optimizer,
+    encoder: Encoder,
+    images: TrainingImages,
+    labels: Tensor,
+    settings: SgdProbe,
+    epoch: int,
+) -> Row:
+    """One epoch of SGD on fresh crops; the encoder is used, not changed. Gives the mean loss and the last rate."""
+    import torch
+    import torch.nn.functional as F
+
+    total, seen, rate = 0.0, 0, settings.lr
+    for step, (batch, positions) in enumerate(images.epoch(epoch)):
+        rate = settings.schedule(settings.lr, epoch=epoch, share=step / images.steps, epochs=settings.epochs)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with torch.no_grad():
+            vectors = encoder(batch.to(labels.device)).float()
+        loss = F.cross_entropy(layer(vectors), labels[positions.to(labels.device)])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total, seen = total + float(loss.detach()) * len(batch), seen + len(batch)
+    return {"loss": total / seen, "lr": rate}
+
+
+def _scores(layer: nn.Linear, test: Features) -> Tensor:
+    return layer(test.vectors).detach()
+
+
+def _task(name: str, measure: SgdProbe) -> Task:
+    return Task(
+        name=name,
+        fine_tuned="a linear layer",
+        metric="top-1 accuracy, %",
+        primary="top1",
+        layout=LAYOUT,
+        measure=measure,
+    )

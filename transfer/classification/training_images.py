@@ -1,0 +1,148 @@
+"""Training images in epochs: shuffled, changed at random, the same with any number of workers.
+
+What happens to an image is drawn from (seed, epoch, its position), so a training that was stopped continues as if
+nothing had happened. Unreadable images are left out, counted and listed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import InterpolationMode, v2
+
+from ...hub.errors import DataError
+from ...hub.images import SkippedImages, read_image
+from ...hub.preprocessing import Preprocessing
+
+Transform = Callable[[Image.Image], Tensor]
+_Sample = tuple[int, Tensor | str]  # position; the image, or why it cannot be read
+
+
+class TrainingImages:
+    """Batches of every image once an epoch; the last batch may be smaller.
+
+    Args:
+        paths: the images.
+        transform: RGB image -> (3, H, W); its randomness must come from torch's global generator.
+        workers: processes that read; 0 reads in this one.
+        progress: show a bar for each epoch.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        transform: Transform,
+        *,
+        batch_size: int,
+        seed: int,
+        workers: int = 0,
+        progress: bool = False,
+    ):
+        self.steps = -(-len(paths) // batch_size)
+        self.skipped = SkippedImages()
+        self._paths, self._progress = paths, progress
+        self._order = _Order(len(paths), batch_size, seed)
+        self._loader = DataLoader(
+            _Images(paths, transform, seed),
+            batch_sampler=self._order,
+            num_workers=workers,
+            collate_fn=list,
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # the global one belongs to the caller
+        )
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(n, 3, H, W) images and their (n,) positions in `paths`.
+
+        Raises:
+            DataError: no image can be read.
+        """
+        self._order.epoch = epoch
+        bar = track(self._loader, f"Epoch {epoch + 1}", disable=not self._progress, transient=True)
+        for batch in bar:
+            self._note(batch)
+            read = [(image, position) for position, image in batch if isinstance(image, Tensor)]
+            if read:
+                yield torch.stack([image for image, _ in read]), torch.tensor([position for _, position in read])
+        if len(self.skipped) == len(self._paths):
+            raise DataError(
+                f"None of the {len(self._paths)} training images can be read; the first: {self.skipped.items[0][1]}"
+            )
+
+    def _note(self, batch: list[_Sample]) -> None:
+        for position, problem in batch:
+            if isinstance(problem, str) and position not in self.skipped.positions:
+                self.skipped.add(self._paths[position], problem, position)
+
+
+def crop_and_flip(
+    preprocessing: Preprocessing, *, scale: tuple[float, float], flip: float = 0.5
+) -> Callable[[Image.Image], Tensor]:
+    """A random part of the photo at the encoder's input size, perhaps mirrored, normalised as the encoder wants it."""
+    px, filters = preprocessing.input_px, InterpolationMode(preprocessing.interpolation)
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(px, scale=scale, interpolation=filters),
+            v2.RandomHorizontalFlip(flip),
+            *as_input(preprocessing.mean, preprocessing.std),
+        ]
+    )
+
+
+def as_input(mean: Sequence[float], std: Sequence[float]) -> list[Callable[..., Tensor]]:
+    """The steps from a Pillow image to a normalised tensor."""
+    return [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)]
+
+
+class _Order:
+    """Batches of (epoch, position), shuffled anew each epoch."""
+
+    def __init__(self, images: int, batch_size: int, seed: int):
+        self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return -(-self.images // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.random.default_rng((self.seed, 0, self.epoch)).permutation(self.images).tolist()
+        for first in range(0, self.images, self.batch_size):
+            yield [(self.epoch, position) for position in order[first : first + self.batch_size]]
+
+
+class _Images(Dataset):
+    """By (epoch, position)."""
+
+    def __init__(self, paths: Sequence[Path], transform: Transform, seed: int):
+        self.paths, self.transform, self.seed = paths, transform, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> _Sample:
+        epoch, position = key
+        try:
+            image = read_image(self.paths[position])
+        except DataError as error:
+            return position, str(error)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence((self.seed, 1, epoch, position)).generate_state(1)[0]))
+            return position, self.transform(image)
+
+
+class Photos(Dataset):
+    """By position, each changed in the same way whenever it is asked for.
+
+    Raises:
+        DataError: a photo cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path], transform: Transform):
+        self.paths, self.transform = paths, transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int) -> Tensor:
+        return self.transform(read_image(self.paths[position]))

@@ -1,0 +1,85 @@
+"""VOC photos as an image classifier sees them: which classes each shows, and which only in objects marked difficult."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...hub.errors import DataError
+from ..data_digest import digest_of
+from ..datasets.labelled_photos import LabelledPhoto
+from ..datasets.voc import files_of, find_devkit, name_of, read_split
+
+LAYOUT = "DIR/VOC2007: Annotations, JPEGImages, ImageSets/Main/{train,val,test}.txt"
+
+
+@dataclass(frozen=True)
+class LabelledPhotos:
+    """The photos of a split; C classes."""
+
+    paths: tuple[Path, ...]
+    present: np.ndarray  # (N, C) bool: an object of the class that is not difficult
+    difficult: np.ndarray  # (N, C) bool: only difficult ones; VOC's lists write 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+@dataclass(frozen=True)
+class VocLabels:
+    """VOC2007 for classification."""
+
+    classes: tuple[str, ...]  # of all splits, in alphabetical order
+    splits: dict[str, LabelledPhotos]
+    dataset: dict[str, Any]
+
+
+def read_labels(folder: Path, *, train: Sequence[str], test: str) -> VocLabels:
+    """The labels of VOC2007's splits `train` and `test`, from the annotations.
+
+    Raises:
+        DataError: as `read_split`; a photo is in two splits; or the first split of `train` lacks a class of `test`.
+    """
+    names = (*train, test)
+    photos = {name: read_split(folder, name) for name in names}
+    everyone = [photo for name in names for photo in photos[name]]
+    classes = tuple(sorted({thing.name for photo in everyone for thing in photo.objects}))
+    splits = {name: _labelled(photos[name], classes) for name in names}
+    _check(photos, splits, classes, train[0], test)
+    root = find_devkit(folder)
+    counts = {f"{name}_images": len(splits[name]) for name in names}
+    named = {"name": name_of(root), "digest": digest_of(root, files_of(everyone))}
+    return VocLabels(classes, splits, {**named, "classes": len(classes), **counts, "class_names": list(classes)})
+
+
+def _labelled(photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> LabelledPhotos:
+    number = {name: place for place, name in enumerate(classes)}
+    present = np.zeros((len(photos), len(classes)), bool)
+    mentioned = np.zeros_like(present)
+    for row, photo in enumerate(photos):
+        for thing in photo.objects:
+            mentioned[row, number[thing.name]] = True
+            present[row, number[thing.name]] |= not thing.is_difficult
+    return LabelledPhotos(tuple(photo.path for photo in photos), present, mentioned & ~present)
+
+
+def _check(
+    photos: dict[str, tuple[LabelledPhoto, ...]],
+    splits: dict[str, LabelledPhotos],
+    classes: Sequence[str],
+    train: str,
+    test: str,
+) -> None:
+    seen: dict[str, str] = {}
+    for name, members in photos.items():
+        for photo in members:
+            if seen.setdefault(photo.id, name) != name:
+                raise DataError(f"{photo.id} is in both {seen[photo.id]}.txt and {name}.txt; take it out of one.")
+    unknown = splits[test].present.any(axis=0) & ~splits[train].present.any(axis=0)
+    if unknown.any():
+        name = classes[int(unknown.argmax())]
+        raise DataError(f"The {test} split shows the class {name!r}, which no photo of the {train} split has.")
+    if not splits[test].present.any():
+        raise DataError(f"No photo of the {test} split shows an object that counts; nothing can be measured.")

@@ -1,0 +1,129 @@
+"""Photos in which objects are labelled, whatever layout they were read from: what engines and evaluators are given.
+
+Torch-free.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from ...hub.errors import DataError
+
+Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax in pixels of the stored photo, 0-based edges
+Polygon = tuple[float, ...]  # x, y, x, y, ... in pixels of the stored photo
+
+
+@dataclass(frozen=True)
+class Rle:
+    """A mask by its run lengths, column after column, in COCO's compressed text."""
+
+    size: tuple[int, int]  # height, width
+    counts: str
+
+    def as_coco(self) -> dict[str, Any]:
+        """As COCO's files and libraries have it."""
+        return {"size": list(self.size), "counts": self.counts}
+
+
+Mask = tuple[Polygon, ...] | Rle
+
+
+@dataclass(frozen=True)
+class LabelledObject:
+    """One labelled object, or a crowd of them."""
+
+    name: str
+    box: Box
+    is_difficult: bool = False  # VOC: trained on, but neither to be found nor wrong to find
+    is_crowd: bool = False  # COCO: a region of many, not trained on, and nothing found inside is wrong
+    area: float | None = None  # COCO: pixels of the object itself; decides whether it is small, medium or large
+    mask: Mask | None = None  # (): polygons without three corners, not trained on
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """One photo and what is labelled in it."""
+
+    id: str  # VOC: the name in the split file; COCO: the number of the image
+    path: Path
+    width: int
+    height: int
+    objects: tuple[LabelledObject, ...]
+
+
+@dataclass(frozen=True)
+class DetectionData:
+    """What a detector is trained on and what it is tested on."""
+
+    name: str
+    root: Path  # every path lies below it
+    layout: Literal["voc", "coco"]
+    classes: tuple[str, ...]  # a label is a position here; VOC: alphabetical, COCO: in the order of the categories' ids
+    train: tuple[LabelledPhoto, ...]
+    test: tuple[LabelledPhoto, ...]
+    train_splits: tuple[str, ...]  # ("VOC2007 trainval", "VOC2012 trainval"), ("train2017",)
+    test_split: str  # "VOC2007 test", "val2017"
+    files: tuple[Path, ...]  # every file that was read
+    category_ids: tuple[int, ...] = ()  # COCO: of each class
+    notes: tuple[str, ...] = ()  # what was left out, in sentences
+
+
+def read_photo(photo: LabelledPhoto) -> Image.Image:
+    """The photo as RGB with the pixels as stored: boxes are in that frame, so an EXIF rotation is not applied.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        with Image.open(photo.path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(_damage(photo.path, error)) from None
+
+
+def decoding_problems(photos: Iterable[LabelledPhoto]) -> list[str]:
+    """A sentence for each photo that cannot be decoded to its end."""
+    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
+        found = pool.map(_decoding_problem, (photo.path for photo in photos))
+        return [problem for problem in found if problem]
+
+
+def size_problem(path: Path, size: tuple[int, int], *, named_by: str, sized_by: str) -> str | None:
+    """What is wrong with a photo file that a list names, None if nothing; the pixels are not decoded.
+
+    Args:
+        path: the photo.
+        size: width and height as labelled.
+        named_by: what names the photo, e.g. "a split file".
+        sized_by: the file that gives its size.
+    """
+    try:
+        with Image.open(path) as image:
+            found = image.size
+    except FileNotFoundError:
+        return f"{path} is missing, though {named_by} names it."
+    except (OSError, SyntaxError, ValueError):
+        return f"{path} is not an image that Pillow can read."
+    if found == size:
+        return None
+    turned = " (a photo that is turned by its EXIF tag must be labelled as stored)" if found == size[::-1] else ""
+    return f"{path} is {found[0]} x {found[1]} pixels, but {sized_by} says {size[0]} x {size[1]}{turned}."
+
+
+def _decoding_problem(path: Path) -> str | None:
+    """Reads the whole file; JPEG is decoded at reduced size, which finds the same damage sooner."""
+    try:
+        with Image.open(path) as image:
+            image.draft(image.mode, (1, 1))
+            image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        return _damage(path, error)
+    return None
+
+
+def _damage(path: Path, error: Exception) -> str:
+    return f"{path} is damaged ({error}); replace it, or take it out of the labels."

@@ -1,0 +1,216 @@
+"""Photos with boxes, laid out as the PASCAL VOC devkit.
+
+    DIR/VOC2007/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/{trainval,test}.txt}
+    DIR/VOC2012/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/trainval.txt}      (optional)
+
+DIR/VOCdevkit may stand between. Training takes trainval of both years ("07+12"), testing the test split of 2007. Class
+names are those of the data, so any photos labelled in this layout will do. Torch-free.
+"""
+
+import math
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from ...hub.errors import DataError
+from .labelled_photos import DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
+
+_MARKS = ("-1", "0", "1")  # that a list of one class has beside each name
+
+
+def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
+    """All photos and boxes below `folder`, checked.
+
+    Objects marked difficult are kept, in training as in testing: whoever trains or scores decides about them.
+
+    Args:
+        folder: holds VOC2007, or VOCdevkit/VOC2007.
+        decode: decode each photo once too, a few milliseconds each, so that no damaged one stops a long run.
+
+    Raises:
+        DataError: a folder, split, annotation or photo is missing or damaged, a size or box does not fit its photo, or
+            the test split has a class that training lacks. The message gives the first; `read_with_problems` gives
+            all.
+    """
+    data, problems = read_with_problems(folder)
+    problems += decoding_problems((*data.train, *data.test)) if decode else []
+    if problems:
+        rest = len(problems) - 1
+        more = f" Problems beside this: {rest}; --check lists them." if rest else ""
+        raise DataError(f"{problems[0]}{more}")
+    return data
+
+
+def read_with_problems(folder: Path) -> tuple[DetectionData, list[str]]:
+    """The data as far as they can be used, not decoded, and a sentence for everything that is wrong with them.
+
+    Raises:
+        DataError: `folder` is not in the VOC layout at all.
+    """
+    root = find_devkit(folder)
+    problems: list[str] = []
+    years = [year for year in ("VOC2007", "VOC2012") if (root / year).is_dir()]
+    train = [photo for year in years for photo in _read_split(root / year, "trainval", problems)]
+    test = _read_split(root / "VOC2007", "test", problems)
+    classes = tuple(sorted({thing.name for photo in train for thing in photo.objects}))
+    if not problems:
+        problems += _problems_between(root, classes, train, test)
+    data = DetectionData(
+        name=name_of(root),
+        root=root,
+        layout="voc",
+        classes=classes,
+        train=tuple(train),
+        test=tuple(test),
+        train_splits=tuple(f"{year} trainval" for year in years),
+        test_split="VOC2007 test",
+        files=tuple(files_of((*train, *test))),
+    )
+    return data, problems
+
+
+def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[LabelledPhoto, ...]:
+    """The photos of one split, e.g. "train", in the order of its list, each checked as `read_voc` does.
+
+    Raises:
+        DataError: the first problem.
+    """
+    photos, problems = read_split_with_problems(folder, split, year=year)
+    if problems:
+        raise DataError(problems[0])
+    return tuple(photos)
+
+
+def read_split_with_problems(
+    folder: Path, split: str, *, year: str = "VOC2007"
+) -> tuple[list[LabelledPhoto], list[str]]:
+    """The photos of one split that can be used, and a sentence for everything that is wrong with the others.
+
+    Raises:
+        DataError: `folder` is not in the VOC layout at all.
+    """
+    problems: list[str] = []
+    return _read_split(find_devkit(folder) / year, split, problems), problems
+
+
+def name_of(root: Path) -> str:
+    """What to call the data: the folder's own name, e.g. "raccoon" for raccoon/VOCdevkit."""
+    root = root.resolve()
+    return root.parent.name if root.name == "VOCdevkit" else root.name
+
+
+def files_of(photos: Iterable[LabelledPhoto]) -> list[Path]:
+    """The photos' files and those of their annotations."""
+    paths = [photo.path for photo in photos]
+    return [*paths, *(_annotation_of(path) for path in paths)]
+
+
+def find_devkit(folder: Path) -> Path:
+    """The folder that holds VOC2007: `folder` or `folder`/VOCdevkit.
+
+    Raises:
+        DataError: neither does.
+    """
+    for root in (folder, folder / "VOCdevkit"):
+        if (root / "VOC2007").is_dir():
+            return root
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder that contains VOC2007.")
+    raise DataError(
+        f"{folder} contains no VOC2007 folder, nor does {folder / 'VOCdevkit'}; give the folder that contains VOC2007."
+    )
+
+
+def _problems_between(
+    root: Path, classes: tuple[str, ...], train: list[LabelledPhoto], test: list[LabelledPhoto]
+) -> Iterable[str]:
+    """What is wrong with the splits taken together."""
+    if not classes:
+        yield f"No photo of the trainval split in {root} has an object; nothing can be learned from it."
+    if not any(not thing.is_difficult for photo in test for thing in photo.objects):
+        yield f"No photo of the test split in {root} has an object that counts; nothing can be measured on it."
+    for photo in test:
+        for name in sorted({thing.name for thing in photo.objects} - set(classes)):
+            known = ", ".join(classes[:20])
+            where = _annotation_of(photo.path)
+            yield f"{where} has the class {name!r}, which no training photo has (they have: {known}); correct it."
+    trained_on = {photo.path for photo in train}
+    for photo in test:
+        if photo.path in trained_on:
+            yield f"{photo.id} is in both trainval.txt and test.txt of {root / 'VOC2007'}; take it out of one."
+
+
+def _read_split(year: Path, split: str, problems: list[str]) -> list[LabelledPhoto]:
+    """The photos a split file names; what cannot be used goes into `problems`."""
+    listing = year / "ImageSets" / "Main" / f"{split}.txt"
+    try:
+        lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        problems.append(f"{listing} is missing; it must list the {split} photos, one name a line.")
+        return []
+    except UnicodeDecodeError:
+        problems.append(f"{listing} is not a text file; it must list the {split} photos, one name a line.")
+        return []
+    if not lines:
+        problems.append(f"{listing} is empty; it must list the {split} photos, one name a line.")
+    for words in lines:
+        if len(words) > 2 or (len(words) == 2 and words[1] not in _MARKS):
+            problems.append(f"{listing} has a line of {len(words)} names ({words[0]} …); it must have one name a line.")
+            return []
+    ids = [words[0] for words in lines]
+    problems += [f"{listing} lists {name} twice; take one out." for name, times in Counter(ids).items() if times > 1]
+    photos = []
+    for photo_id in ids:
+        try:
+            photos.append(_read_annotation(year, photo_id))
+        except DataError as error:
+            problems.append(str(error))
+    return photos
+
+
+def _read_annotation(year: Path, photo_id: str) -> LabelledPhoto:
+    path = year / "JPEGImages" / f"{photo_id}.jpg"
+    annotation = _annotation_of(path)
+    try:
+        tree = ElementTree.parse(annotation).getroot()
+    except FileNotFoundError:
+        raise DataError(f"{annotation} is missing, though a split file names {photo_id}.") from None
+    except ElementTree.ParseError as error:
+        raise DataError(f"{annotation} is not readable as XML ({error}).") from None
+    width, height = (_number(tree, f"size/{side}", annotation) for side in ("width", "height"))
+    size = (int(width), int(height))
+    if problem := size_problem(path, size, named_by="a split file", sized_by=annotation.name):
+        raise DataError(problem)
+    objects = tuple(_read_object(item, width, height, annotation) for item in tree.findall("object"))
+    return LabelledPhoto(photo_id, path, int(width), int(height), objects)
+
+
+def _read_object(item: ElementTree.Element, width: float, height: float, annotation: Path) -> LabelledObject:
+    name = (item.findtext("name") or "").strip()
+    if not name:
+        raise DataError(f"{annotation} has an object without a name.")
+    xmin, ymin, xmax, ymax = (_number(item, f"bndbox/{edge}", annotation) for edge in ("xmin", "ymin", "xmax", "ymax"))
+    if not (1 <= xmin <= xmax <= width and 1 <= ymin <= ymax <= height):
+        raise DataError(
+            f"{annotation} has a {name!r} box ({xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}) that does not lie within "
+            f"its photo of {width:g} x {height:g}; corners are 1-based and inclusive."
+        )
+    is_difficult = (item.findtext("difficult") or "0").strip() == "1"
+    return LabelledObject(name, (xmin - 1, ymin - 1, xmax, ymax), is_difficult)
+
+
+def _number(element: ElementTree.Element, path: str, annotation: Path) -> float:
+    text = element.findtext(path)
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        found = "nothing" if text is None else repr(text)
+        raise DataError(f"{annotation} has {found} where {path.replace('/', ' > ')} must be a number.")
+    return value
+
+
+def _annotation_of(path: Path) -> Path:
+    return path.parent.parent / "Annotations" / f"{path.stem}.xml"

@@ -1,0 +1,254 @@
+"""COCO detection and instance segmentation: the encoder becomes the trunk of a Mask R-CNN and is fine-tuned with it.
+
+    goodviews transfer coco-fpn-1x --encoder E --data DIR --out runs/coco
+
+Three detectors, which must not be mixed in one column: a supervised ResNet-50 reaches a box AP of 38.2, 38.9 and 39.7
+in them after the same 90,000 iterations.
+
+- `coco-c4-*`: Mask R-CNN on C4 with an extra batch norm, as MoCo, InfoMin and CLSA used it.
+- `coco-fpn-*`: InfoMin's detector on the pyramid: four convolutions and a linear layer see a box, with batch norm in
+  all heads. Published, box / mask AP after 1x: random 32.8 / 29.9, supervised 39.7 / 35.9, MoCo v2 39.8 / 36.1,
+  InfoMin 40.6 / 36.7.
+- `coco-fpn-std-*`: MoCo's detector on the pyramid: two linear layers, no norm in the heads.
+
+All train on train2017 with 16 photos at a time, short sides 640 to 800, and are measured on val2017 at 800; 1x is
+90,000 iterations, 2x 180,000, 6x 540,000. Measured here: not yet; 1x takes 6 to 15 hours on eight V100. Of each task
+there are two shorter ones under their own names, `-tenth` and `-smoke`, whose numbers compare with no published one.
+
+Source: PyContrast (HobbitLong/PyContrast, detection/configs) and MoCo (facebookresearch/moco, detection/configs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..data_check import coco_check
+from ..datasets.coco_layout import LAYOUT
+from ..task import Measurement, Setup, Task
+from .benchmark import DATASETS_VARIABLE, Benchmark, Scored, measure
+from .settings import DetectionSettings, scale_schedule
+
+if TYPE_CHECKING:
+    from ...hub.encoder import Encoder
+    from ..datasets.labelled_photos import DetectionData
+    from .settings import Detections
+
+PUBLISHED_DATA = {
+    "train": "train2017",
+    "train_images": 118_287,
+    "test": "val2017",
+    "test_images": 5_000,
+    "classes": 80,
+}
+Schedule = Literal["1x", "2x", "6x"]
+ITERATIONS = {  # and the two steps
+    "1x": (90_000, 60_000, 80_000),
+    "2x": (180_000, 120_000, 160_000),
+    "6x": (540_000, 480_000, 520_000),
+}
+
+
+def coco_c4_1x() -> Task:
+    """Mask R-CNN on C4 with an extra batch norm, 90,000 iterations: InfoMin's shorter setting."""
+    return _task("coco-c4-1x", c4("1x"))
+
+
+def coco_c4_2x() -> Task:
+    """Mask R-CNN on C4 with an extra batch norm, 180,000 iterations: InfoMin's, and MoCo's and CLSA's for COCO."""
+    return _task("coco-c4-2x", c4("2x"))
+
+
+def coco_fpn_1x() -> Task:
+    """InfoMin's Mask R-CNN on the pyramid: 4 convolutions and a linear layer, norm in all heads; 90,000 iterations."""
+    return _task("coco-fpn-1x", fpn("1x"))
+
+
+def coco_fpn_2x() -> Task:
+    """InfoMin's Mask R-CNN on the pyramid, 180,000 iterations."""
+    return _task("coco-fpn-2x", fpn("2x"))
+
+
+def coco_fpn_6x() -> Task:
+    """InfoMin's Mask R-CNN on the pyramid, 540,000 iterations, steps at 480,000 and 520,000: here random
+    initialisation passes supervised pretraining."""
+    return _task("coco-fpn-6x", fpn("6x"))
+
+
+def coco_fpn_std_1x() -> Task:
+    """MoCo's Mask R-CNN on the pyramid: two linear layers, no norm in the heads; 90,000 iterations."""
+    return _task("coco-fpn-std-1x", fpn_std("1x"))
+
+
+def coco_fpn_std_2x() -> Task:
+    """MoCo's Mask R-CNN on the pyramid, 180,000 iterations."""
+    return _task("coco-fpn-std-2x", fpn_std("2x"))
+
+
+def coco_fpn_std_6x() -> Task:
+    """MoCo's Mask R-CNN on the pyramid, 540,000 iterations, steps at 480,000 and 520,000."""
+    return _task("coco-fpn-std-6x", fpn_std("6x"))
+
+
+@dataclass(frozen=True)
+class CocoDetection(DetectionSettings):
+    """The settings of the COCO tasks; called, it fine-tunes and scores.
+
+    Beside the report it leaves the detector (see `load_detector`), predictions.json (entries of a COCO results file),
+    metrics.jsonl, resamples.csv and pictures.
+    """
+
+    schedule: Schedule = "1x"  # of the published task that this is, shortens or changes
+
+    split: str = field(default="trained on the train labels, crowds left out; tested on the val labels", init=False)
+    scoring: str = field(default="COCO: 101 points, IoU 0.50 to 0.95, 100 detections, crowds ignored", init=False)
+    interval: str = field(default="95 % bootstrap over test photos", init=False)
+
+    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+        """See `detection_task.measure`."""
+        return measure(self, BENCHMARK, encoder, data, folder, setup, published=self.published())
+
+    def published(self) -> CocoDetection:
+        """The whole of what these settings are, or shorten or change."""
+        if self.trunk == "c4":
+            return c4(self.schedule)
+        return fpn(self.schedule) if self.box_head == "4conv1fc" else fpn_std(self.schedule)
+
+
+def c4(schedule: Schedule) -> CocoDetection:
+    """Mask R-CNN on C4."""
+    iterations, *steps = ITERATIONS[schedule]
+    return CocoDetection(
+        schedule=schedule,
+        masks=True,
+        iterations=iterations,
+        lr_steps=tuple(steps),
+        warmup_iterations=1_000,
+        short_sides_px=(640, 672, 704, 736, 768, 800),
+    )
+
+
+def fpn(schedule: Schedule) -> CocoDetection:
+    """InfoMin's detector on the pyramid."""
+    return replace(fpn_std(schedule), box_head="4conv1fc", head_norm=True)
+
+
+def fpn_std(schedule: Schedule) -> CocoDetection:
+    """MoCo's detector on the pyramid."""
+    changes: dict[str, Any] = {"trunk": "fpn", "box_head": "2fc", "roi_px": 7}
+    return replace(c4(schedule), **changes, proposals_before_nms=(2_000, 1_000), proposals=(1_000, 1_000))
+
+
+def tenth(task: Task) -> Task:
+    """A tenth of the schedule, steps and warm-up included."""
+    whole = _settings(task)
+    return replace(task, name=f"{task.name}-tenth", measure=replace(whole, **scale_schedule(whole, 1 / 10)))
+
+
+def smoke(task: Task) -> Task:
+    """Minutes on one CPU core with a small ResNet: 60 iterations for 1x, photos and regions far smaller."""
+    whole = _settings(task)
+    small = replace(
+        whole,
+        **scale_schedule(whole, 1 / 1_500),
+        batch_size=4,
+        lr=whole.lr * 4 / whole.batch_size,
+        precise_bn_iterations=8,
+        short_sides_px=(96, 112, 128),
+        test_short_side_px=112,
+        long_side_px=224,
+        proposals=(200, 20),
+        roi_samples=16,
+        roi_px=4 if whole.trunk == "c4" else whole.roi_px,
+    )
+    return replace(task, name=f"{task.name}-smoke", measure=small)
+
+
+def with_short_budgets(tasks: dict[str, Callable[[], Task]]) -> dict[str, Callable[[], Task]]:
+    """The tasks, each followed by itself on two short budgets: NAME-tenth and NAME-smoke."""
+    found: dict[str, Callable[[], Task]] = {}
+    for name, make in tasks.items():
+        found[name] = make
+        for shorten in (tenth, smoke):
+            found[f"{name}-{shorten.__name__}"] = _shortened(make, shorten)
+    return found
+
+
+def _shortened(make: Callable[[], Task], shorten: Callable[[Task], Task]) -> Callable[[], Task]:
+    def made() -> Task:
+        return shorten(make())
+
+    made.__doc__ = f"{shorten.__doc__} Compares with no published number."
+    return made
+
+
+def _settings(task: Task) -> CocoDetection:
+    assert isinstance(task.measure, CocoDetection)
+    return task.measure
+
+
+def _read(folder: Path, settings: DetectionSettings) -> DetectionData:
+    from ..datasets.coco import read_coco
+    from ..evaluation.coco import coco_scores  # noqa: F401  # what scoring needs must be there before hours of training
+
+    return read_coco(folder, needs_masks=settings.masks, decode=True)
+
+
+def _score(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Scored:
+    import numpy as np
+
+    from ..evaluation.coco import coco_scores
+    from ..evaluation.coco_resampling import METRICS, coco_curves, coco_resampled
+    from ..evaluation.precision_recall import ByClass
+
+    metrics: dict[str, float] = {}
+    resampled: dict[str, np.ndarray] = {}
+    details: dict[str, Any] = {}
+    by_class: list[ByClass] = []
+    kinds: dict[Literal["boxes", "masks"], str] = {"boxes": "", "masks": "mask_"} if settings.masks else {"boxes": ""}
+    for kind, prefix in kinds.items():
+        scores = coco_scores(found, data.test, data.classes, kind=kind)
+        draws = dict(zip(METRICS, coco_resampled(scores.overlaps, len(data.test)).T))
+        for name, value in scores.values.items():
+            metrics[prefix + name] = value
+            if name in draws:
+                low, high = np.percentile(draws[name], [2.5, 97.5]).tolist()
+                metrics |= {f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
+        resampled |= {prefix + name: values for name, values in draws.items()}
+        details[f"{prefix}AP_per_class"] = scores.per_class
+        curves = coco_curves(scores.overlaps, len(data.test), data.classes)
+        by_class.append(ByClass(f"{prefix}AP", scores.per_class, curves))
+    return Scored(metrics, "AP", resampled, tuple(by_class), details)
+
+
+def _as_written(found: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:
+    from ..evaluation.coco import as_results
+
+    number = dict(zip(data.classes, data.category_ids))
+    return [entry for one in found for entry in as_results(one, int(one.photo_id), number)]
+
+
+BENCHMARK = Benchmark(
+    name="COCO",
+    has_masks=True,
+    find_problems=coco_check,
+    read=_read,
+    score=_score,
+    as_written=_as_written,
+    published_data=PUBLISHED_DATA,
+)
+
+
+def _task(name: str, settings: CocoDetection) -> Task:
+    return Task(
+        name=name,
+        fine_tuned="the whole detector",
+        metric="box AP, COCO, %",
+        primary="AP",
+        layout=LAYOUT,
+        measure=settings,
+        check=BENCHMARK.check,
+        data_variable=DATASETS_VARIABLE,
+    )

@@ -1,0 +1,88 @@
+"""curves.png and classes.png of a detection run: precision by recall, and average precision, class by class."""
+
+import math
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from ..evaluation.precision_recall import ByClass, Curve
+
+OURS, INK, QUIET, FAINT = "#1f6f8b", "#202124", "#77736d", "#dadce0"
+COLUMNS = 6  # of panels, at most ten
+
+
+def draw_curves(found: ByClass, path: Path, *, title: str) -> None:
+    """Writes a panel for each class, in the order given; there must be one."""
+    curves = found.curves
+    columns = min(len(curves), COLUMNS if len(curves) <= 24 else 10)
+    rows = math.ceil(len(curves) / columns)
+    side = 3.6 if len(curves) == 1 else 2.1 if len(curves) <= 24 else 1.55
+    figure = Figure(figsize=(max(5.2, side * columns), side * rows + 1.1), layout=ConstrainedLayoutEngine(h_pad=0.06))
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, one in zip(panels.flat, curves):
+        _draw_curve(axes, one)
+    for axes in panels.flat[len(curves) :]:
+        axes.set_visible(False)
+    for axes in panels.flat[max(0, len(curves) - columns) : len(curves)]:  # the last of each column
+        axes.tick_params(labelbottom=True)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.supxlabel(
+        f"recall, %; a detection is right from an overlap of {found.threshold} on; "
+        f"with AP{100 * found.threshold:.0f} and the objects to find",
+        fontsize=9,
+        color=INK,
+        wrap=True,
+    )
+    figure.supylabel("best precision from there on, %", fontsize=9, color=INK)
+    figure.savefig(path, dpi=110)
+
+
+def draw_classes(found: ByClass, path: Path, *, title: str) -> None:
+    """Writes a bar for the score of each class, the best on top, and a line at their mean; there must be one."""
+    ranked = sorted(found.scores, key=lambda name: (-found.scores[name], name))
+    scores, objects = [found.scores[name] for name in ranked], {one.name: one.objects for one in found.curves}
+    figure = Figure(
+        figsize=(7.6, 1.6 + (0.24 if len(ranked) <= 40 else 0.19) * len(ranked)),
+        layout=ConstrainedLayoutEngine(h_pad=0.08),
+    )
+    axes = figure.subplots()
+    places, mean = range(len(ranked)), sum(scores) / len(scores)
+    axes.barh(places, scores, height=0.62, color=OURS, zorder=2)
+    for place, score in zip(places, scores):
+        axes.annotate(f"{score:.1f}", (score, place), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    if len(ranked) > 1:
+        axes.axvline(mean, color=QUIET, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+    axes.set_yticks(places, [f"{name} ({objects[name]})" for name in ranked])
+    axes.set_ylim(len(ranked) - 0.4, -0.6)
+    axes.set_xlim(0, max(5.0, 1.12 * scores[0]))
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
+    means = f"; dashed: the mean, {mean:.1f}" if len(ranked) > 1 else ""
+    axes.set_xlabel(
+        f"{found.metric.replace('_', ' ')}, %; in brackets the objects to find{means}", fontsize=9, color=INK
+    )
+    _plain(axes)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_curve(axes: Axes, one: Curve) -> None:
+    """The area below is filled; where recall ends the curve falls to nothing."""
+    recall, precision = [*one.recall, one.recall[-1]], [*one.precision, 0.0]
+    axes.fill_between(recall, precision, step="pre", color=OURS, alpha=0.16, linewidth=0)
+    axes.plot(recall, precision, drawstyle="steps-pre", color=OURS, linewidth=1.4)
+    axes.set_title(one.name, fontsize=8.5, loc="left", color=INK, pad=3)
+    axes.text(0.03, 0.04, f"{one.ap:.1f}  ({one.objects})", fontsize=8, color=INK)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.04)
+    axes.set_xticks([0, 0.5, 1], ["0", "50", "100"])
+    axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
+    _plain(axes)
+    axes.grid(color=FAINT, linewidth=0.7)
+
+
+def _plain(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelcolor=INK, labelsize=8)
+    axes.spines[:].set_visible(False)

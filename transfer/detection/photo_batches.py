@@ -1,0 +1,104 @@
+"""Training batches of photos with boxes and masks, in an order and with changes that depend on the seed alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..datasets.labelled_photos import LabelledObject, LabelledPhoto, Mask, Rle, read_photo
+from .photo_order import PhotoOrder, drawn
+from .settings import DetectionSettings
+
+# (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1, with masks also "masks": n of Mask}, all as seen
+Sample = tuple[Tensor, dict[str, Any]]
+
+
+def trainable(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """Photos with the objects that can be learned from, which a crowd, an empty box and an empty mask cannot; no photo
+    without one.
+    """
+    kept = [replace(photo, objects=tuple(filter(_is_trainable, photo.objects))) for photo in photos]
+    return [photo for photo in kept if photo.objects]
+
+
+def batches(
+    photos: Sequence[LabelledPhoto],
+    classes: Sequence[str],
+    settings: DetectionSettings,
+    *,
+    seed: int,
+    start: int = 0,
+    stop: int,
+    workers: int = 0,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[list[Sample]]:
+    """Batches `start` to `stop`, the same whatever the start and the workers; every photo must be `trainable`.
+
+    Process `rank` of `world` gets its share of each batch.
+    """
+    order = PhotoOrder(photos, settings.batch_size // world, seed, start, stop, rank, world)
+    data = _TrainingPhotos(photos, classes, settings, seed)
+    yield from DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=list)
+
+
+def resized(image: Image.Image, short_side_px: int, long_side_px: int) -> Image.Image:
+    """The shorter side at `short_side_px`, or less so that the longer one fits; antialiased bilinear."""
+    scale = short_side_px / min(image.size)
+    if max(image.size) * scale > long_side_px:
+        scale = long_side_px / max(image.size)
+    width, height = (max(1, int(side * scale + 0.5)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """(3, H, W) float in 0-1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float() / 255
+
+
+class _TrainingPhotos(Dataset):
+    """By (position, photo): the photo at a drawn size, perhaps flipped, both drawn from (seed, position)."""
+
+    def __init__(self, photos: Sequence[LabelledPhoto], classes: Sequence[str], settings: DetectionSettings, seed: int):
+        self.photos, self.settings, self.seed = photos, settings, seed
+        self.label = {name: number for number, name in enumerate(classes, start=1)}
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        position, index = key
+        photo = self.photos[index]
+        short_side_px, is_flipped = drawn(self.settings, self.seed, position)
+        image = resized(read_photo(photo), short_side_px, self.settings.long_side_px)
+        boxes = torch.tensor([thing.box for thing in photo.objects], dtype=torch.float32)
+        boxes *= torch.tensor([image.width / photo.width, image.height / photo.height]).repeat(2)
+        if is_flipped:
+            boxes = torch.stack([image.width - boxes[:, 2], boxes[:, 1], image.width - boxes[:, 0], boxes[:, 3]], dim=1)
+        labels = torch.tensor([self.label[thing.name] for thing in photo.objects])
+        target: dict[str, Any] = {"boxes": boxes, "labels": labels}
+        if self.settings.masks:
+            target["masks"] = [_seen(thing.mask, photo, image.size, is_flipped) for thing in photo.objects]
+        return as_tensor(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if is_flipped else image), target
+
+
+def _is_trainable(thing: LabelledObject) -> bool:
+    xmin, ymin, xmax, ymax = thing.box
+    return not thing.is_crowd and thing.mask != () and xmax > xmin and ymax > ymin
+
+
+def _seen(mask: Mask | None, photo: LabelledPhoto, size: tuple[int, int], is_flipped: bool) -> Mask:
+    """A mask of the stored photo as it lies in the photo at `size` (width, height), perhaps flipped."""
+    assert mask is not None, f"the reader lets no object of {photo.path} without a mask through"
+    if isinstance(mask, Rle):
+        from ..datasets.masks import decode, encode
+
+        pixels = Image.fromarray(decode(mask, photo.height, photo.width)).resize(size, Image.Resampling.NEAREST)
+        return encode(np.array(pixels)[:, :: -1 if is_flipped else 1])
+    scale = np.array([size[0] / photo.width, size[1] / photo.height])
+    points = [np.reshape(polygon, (-1, 2)) * scale for polygon in mask]
+    if is_flipped:
+        points = [np.stack([size[0] - one[:, 0], one[:, 1]], axis=1) for one in points]
+    return tuple(tuple(one.ravel().tolist()) for one in points)

@@ -1,0 +1,85 @@
+"""A detector that detectron2 trained; it finds objects again without the data it learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from ...hub.images import read_image
+from ...hub.preprocessing import Preprocessing
+from ..detection.detector_files import About, read_about, read_detector, write_detector
+from ..detection.photo_batches import resized
+from ..detection.settings import Detections, DetectionSettings
+from .network import build_network
+from .settings import Configuration
+
+
+@dataclass(frozen=True)
+class Detectron2Detector:
+    """Finds objects in photos, on the device its network is on."""
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    architecture: str
+    preprocessing: Preprocessing
+    settings: DetectionSettings
+    configuration: Configuration  # what the network was built by
+
+    def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
+        """What is found in a photo (an RGB image or a file), best first. Boxes and masks are in pixels of that photo.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        photo = image if isinstance(image, Image.Image) else read_image(image)
+        return find(self.network, self.classes, self.settings, photo, photo_id)
+
+    def save(self, folder: Path) -> Path:
+        """Writes the two files into an existing folder."""
+        about = About(
+            "detectron2",
+            self.architecture,
+            self.classes,
+            self.preprocessing,
+            self.settings,
+            configuration=self.configuration,
+        )
+        return write_detector(folder, self.network, about)
+
+
+@torch.inference_mode()
+def find(
+    network: nn.Module, classes: tuple[str, ...], settings: DetectionSettings, photo: Image.Image, photo_id: str = ""
+) -> Detections:
+    """What `network` finds in an RGB photo; it is left in evaluation."""
+    seen = resized(photo, settings.test_short_side_px, settings.long_side_px)
+    pixels = torch.as_tensor(np.array(seen)).permute(2, 0, 1)
+    [result] = network.eval()([{"image": pixels, "height": photo.height, "width": photo.width}])
+    found = result["instances"].to("cpu")
+    names = tuple(classes[label] for label in found.pred_classes.tolist())
+    masks = None
+    if settings.masks:
+        from ..datasets.masks import encode
+
+        masks = tuple(encode(mask) for mask in found.pred_masks.numpy())
+    return Detections(photo_id, found.pred_boxes.tensor.numpy(), found.scores.numpy(), names, masks)
+
+
+def load(folder: Path) -> Detectron2Detector:
+    """The detector that a run on detectron2 left in its folder, on the CPU.
+
+    Raises:
+        ArtifactError: a file is missing, damaged or not ours.
+    """
+    about = read_about(folder)
+    assert about.configuration is not None, "detectron2's detectors are written with it"
+    network = build_network({**about.configuration, "MODEL.DEVICE": "cpu"})
+    read_detector(folder, network)
+    return Detectron2Detector(
+        network.eval(), about.classes, about.architecture, about.preprocessing, about.settings, about.configuration
+    )

@@ -1,0 +1,1 @@
+"""The engine on torchvision, which runs everywhere."""

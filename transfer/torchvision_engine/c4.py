@@ -1,0 +1,77 @@
+"""The C4 detectors: the stages up to layer3 are the trunk; layer4, then one extra batch norm, is what sees a region.
+
+With masks, boxes and masks share that one pass over the regions, as detectron2's Res5ROIHeads does it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+
+from .masks import MASK_CHANNELS, MaskLayers
+from .proposals import STRIDES, AsGiven, copied_resnet, proposal_network, stage_channels
+from .regions import RegionAlign, Regions, class_and_box_layers
+
+if TYPE_CHECKING:
+    from ...hub.preprocessing import Preprocessing
+    from ..detection.settings import DetectionSettings
+
+TRUNK = ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3")
+STRIDE = STRIDES[2]  # of the trunk
+
+
+def c4_detector(
+    backbone: nn.Module, preprocessing: Preprocessing, classes: int, settings: DetectionSettings
+) -> GeneralizedRCNN:
+    """Faster or Mask R-CNN on C4; see `torchvision_detector.build_detector`."""
+    net = copied_resnet(backbone)
+    _, _, trunk_channels, head_channels = stage_channels(net)
+    extra_norm = nn.BatchNorm2d(head_channels)  # what lets one learning rate serve every encoder
+    regions = SharedRegions(
+        RegionAlign((STRIDE,), settings.roi_px),
+        _sequence({"layer4": net.layer4, "norm": extra_norm}),
+        class_and_box_layers(MeanPredictor(head_channels, classes + 1)),
+        MaskLayers(head_channels, MASK_CHANNELS, classes) if settings.masks else None,
+        settings,
+    )
+    return GeneralizedRCNN(
+        _sequence({name: getattr(net, name) for name in TRUNK}),
+        proposal_network(trunk_channels, (settings.anchors_px,), (STRIDE,), settings),
+        regions,
+        AsGiven(preprocessing, multiple_of=1),
+    )
+
+
+class MeanPredictor(FastRCNNPredictor):
+    """Class and box layers on the mean of a region's map."""
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(maps.mean(dim=(2, 3)))
+
+
+class SharedRegions(Regions):
+    """The mask branch sees what the box branch computed."""
+
+    def maps_of_objects(
+        self,
+        features: dict[str, Tensor],
+        objects: list[Tensor],
+        seen: Tensor,
+        is_object: Tensor,
+        image_shapes: list[tuple[int, int]],
+    ) -> Tensor:
+        return seen[is_object]
+
+    def maps_of_found(
+        self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> Tensor:
+        return self.box_head(self.box_roi_pool(features, boxes, image_shapes))
+
+
+def _sequence(modules: Mapping[str, Any]) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(modules))

@@ -1,0 +1,56 @@
+"""The torchvision engine: fine-tunes detectors by the settings of a protocol, wherever torchvision runs."""
+
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from ...hub.encoder import Encoder
+from ..datasets.labelled_photos import DetectionData
+from ..detection.load_detector import TorchvisionDetector
+from ..detection.settings import DetectionSettings, EngineName, Row
+from .network import DIFFERENCES, build_detector
+from .training import fine_tune
+
+
+class TorchvisionEngine:
+    """Faster and Mask R-CNN from torchvision's parts, as near to the published as they allow; see `differences`."""
+
+    name: EngineName = "torchvision"
+
+    def version(self) -> str:
+        return f"torchvision {metadata.version('torchvision')}"
+
+    def differences(self, settings: DetectionSettings) -> tuple[str, ...]:
+        return DIFFERENCES
+
+    def fine_tune(
+        self,
+        encoder: Encoder,
+        data: DetectionData,
+        settings: DetectionSettings,
+        *,
+        seed: int,
+        state: Path | None = None,
+        workers: int = 0,
+        progress: bool = False,
+    ) -> tuple[TorchvisionDetector, list[Row]]:
+        """See `detection.Engine`."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)  # of the new layers
+            network = build_detector(encoder.backbone, encoder.preprocessing, len(data.classes), settings)
+        network.to(encoder.device)
+        rows = fine_tune(
+            network,
+            data.train,
+            data.classes,
+            settings,
+            seed=seed,
+            state=state.with_suffix(".pt") if state else None,
+            workers=workers,
+            progress=progress,
+        )
+        detector = TorchvisionDetector(
+            network, data.classes, encoder.architecture, encoder.preprocessing, settings, encoder.model_args
+        )
+        return detector, rows
