@@ -5,15 +5,12 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
-
 from ..atomic import new_folder, write_json, write_text
 from ..provenance import command, version
+from ..templates import fill_template
 from .plot import draw
 from .published import PublishedRow
 from .rows import Difference, Row, Value
@@ -188,23 +185,16 @@ def _in_words(value: Any) -> str:
 
 def html(comparison: Comparison, plot_png: bytes) -> str:
     """One page that needs no other file and no network."""
-    return _page().render(
-        comparison=comparison,
-        plot=base64.b64encode(plot_png).decode(),
-        headings=headings,
-        cells=cells,
-        describe_data=describe_data,
-        text_columns=TEXT_COLUMNS,
-        published_headings=published_headings,
-        published_cells=published_cells,
-        command=command(),
-        version=version(),
-    )
-
-
-@cache
-def _page() -> Template:
-    source = files("goodviews.hub.comparison").joinpath("page.html.j2").read_text()
-    return Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        source
-    )
+    values = {
+        "comparison": comparison,
+        "plot": base64.b64encode(plot_png).decode(),
+        "headings": headings,
+        "cells": cells,
+        "describe_data": describe_data,
+        "text_columns": TEXT_COLUMNS,
+        "published_headings": published_headings,
+        "published_cells": published_cells,
+        "command": command(),
+        "version": version(),
+    }
+    return fill_template("goodviews.hub.comparison", "page.html.j2", values)
