@@ -1,6 +1,5 @@
 """What a measured number must carry: the code, the machine and the libraries that made it."""
 
-import os
 import platform
 import re
 import shlex
@@ -8,6 +7,8 @@ import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+from .machine import cores, processor_name
 
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "onnxruntime", "faiss-cpu", "detectron2")
 
@@ -46,7 +47,7 @@ def hardware() -> str:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
-    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} x {_processor()}"
+    return f"{cores()} x {processor_name()}"
 
 
 def command() -> str:
@@ -58,13 +59,3 @@ def command() -> str:
 
 def _shorten(word: str) -> str:
     return Path(word).name if word.startswith(("/", "~")) else word
-
-
-@cache
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
+from ..hub.machine import cores
+
 if TYPE_CHECKING:
     from .recipe import Recipe
     from .training.monitor import Progress
@@ -84,14 +86,13 @@ def pretrain(
     for field, value in vars(resolved).items():
         console.print(f"{field:>13}  {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(_about_learning_rate(resolved, published))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _ProgressBar(console) as bar:
         encoder = train(
             resolved,
             data,
             out,
             seed=seed,
-            workers=min(cores, 16) if workers is None else workers,
+            workers=min(cores(), 16) if workers is None else workers,
             device=device,
             precision=precision,
             resume=resume,

@@ -20,6 +20,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from ..machine import bf16_instructions, cores, processor_flags
 from .probes import PROBES, Answer, ask, gpus_of_the_driver
 
 State = Literal["fine", "note", "missing", "broken"]
@@ -189,16 +190,13 @@ def _build(cuda: str | None) -> str:
 
 
 def _processor() -> Finding:
-    info = Path("/proc/cpuinfo")
-    flags = set(info.read_text().split()) if info.is_file() else set()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not flags or platform.machine() not in {"x86_64", "AMD64"}:
-        return Finding("processor", "fine", f"{cores} cores, {platform.machine()}", SPEED)
-    has_bf16 = flags & {"amx_bf16", "avx512_bf16"}
-    bf16 = f"bf16 in hardware ({', '.join(sorted(has_bf16))})" if has_bf16 else "bf16 only emulated, so fp32 is used"
+    flags, bf16 = processor_flags(), bf16_instructions()
+    if not flags:
+        return Finding("processor", "fine", f"{cores()} cores, {platform.machine()}", SPEED)
+    arithmetic = f"bf16 in hardware ({', '.join(bf16)})" if bf16 else "bf16 only emulated, so fp32 is used"
     vectors = next((name for name in ("avx512f", "avx2") if name in flags), None)
     state: State = "fine" if vectors else "note"
-    return Finding("processor", state, f"{cores} cores, {vectors or 'no AVX2: slow'}; {bf16}", SPEED)
+    return Finding("processor", state, f"{cores()} cores, {vectors or 'no AVX2: slow'}; {arithmetic}", SPEED)
 
 
 def _detectron2(answer: Answer | None, core: Answer) -> Iterable[Finding]:

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from ...hub.atomic import new_folder
 from ...hub.errors import DataError, UsageError
 from ...hub.images import opened
+from ...hub.machine import free_memory_bytes
 from ...hub.sources.listing_cache import cache_folder
 from ...hub.sources.source import Source, read_photo
 from ..views.view import Crop
@@ -127,7 +128,7 @@ def keep_photos(
     """
     if how == "disk":
         return _on_disk(source, short_px, workers, folder or cache_folder() / "photos")
-    _require_room(source, short_px, _free_memory(), "memory")
+    _require_room(source, short_px, free_memory_bytes(), "memory")
     blocks = _Blocks()
     where, reasons = _decode_all(source, short_px, workers, blocks.add)
     return KeptPhotos(source, where, reasons, blocks.filled())
@@ -248,7 +249,7 @@ def hint(source: Source, epochs: int) -> str | None:
     if epochs < _OFTEN or len(source) > _FEW:
         return None
     needed = _estimated_bytes(source, None)
-    if needed > _FREELY * _free_memory():
+    if needed > _FREELY * free_memory_bytes():
         return None
     return (
         f"decoded, the {len(source)} photos take about {needed / 1e9:.1f} GB: --keep memory (or disk, or gpu) would "
@@ -279,18 +280,6 @@ def _estimated_bytes(source: Source, short_px: int | None) -> int:
             width, height = _short_size(photo.size, short_px)
             sizes.append(3 * width * height)
     return int(np.mean(sizes) * len(source)) if sizes else 0
-
-
-def _free_memory() -> int:
-    """Bytes that can be had, also under a container's limit; a great many where nobody tells."""
-    free = [2**60]
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        free += [int(line.split()[1]) * 1024 for line in meminfo.read_text().splitlines() if "MemAvailable" in line]
-    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
-    if limit.is_file() and used.is_file() and limit.read_text().strip().isdecimal():
-        free.append(int(limit.read_text()) - int(used.read_text()))
-    return min(free)
 
 
 def _as_bytes(text: str) -> NDArray[np.uint8]:

@@ -1,11 +1,11 @@
 """Which arithmetic a run uses, and where bfloat16 pays."""
 
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from ...hub.errors import UsageError
+from ...hub.machine import bf16_instructions
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -38,6 +38,4 @@ def resolve_precision(precision: Precision, device: str) -> Literal["fp32", "bf1
 def _multiplies_bf16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = set(cpuinfo.read_text().split()) if cpuinfo.is_file() else set()
-    return bool(flags & {"amx_bf16", "avx512_bf16"})
+    return bool(bf16_instructions())

@@ -114,7 +114,7 @@ def test_a_full_disk_leaves_nothing_behind(source, cache, monkeypatch):
 
 
 def test_photos_that_do_not_fit_are_refused_before_they_are_decoded(source, monkeypatch):
-    monkeypatch.setattr(kept, "_free_memory", lambda: 1_000_000)
+    monkeypatch.setattr(kept, "free_memory_bytes", lambda: 1_000_000)
     with pytest.raises(UsageError, match=r"takes about 0.0 GB and memory has 0.0 GB free; keep them smaller"):
         keep_photos(source, "memory")
 
@@ -122,7 +122,7 @@ def test_photos_that_do_not_fit_are_refused_before_they_are_decoded(source, monk
 def test_long_run_on_few_photos_is_told_that_they_would_fit(source, monkeypatch):
     assert "would decode them once instead of 800 times" in (kept.hint(source, 800) or "")
     assert kept.hint(source, 10) is None
-    monkeypatch.setattr(kept, "_free_memory", lambda: 1_000_000)
+    monkeypatch.setattr(kept, "free_memory_bytes", lambda: 1_000_000)
     assert kept.hint(source, 800) is None
 
 
