@@ -115,14 +115,18 @@ def pretrain(
 
 
 def recipes() -> None:
-    """List the pretraining recipes."""
+    """List the pretraining recipes: network, views, epochs, batch and learning rate of each.
+
+    Example: goodviews recipes
+    """
     from rich.table import Table
 
     from .recipes.registry import RECIPES
 
     table = Table("recipe", "what it is", show_lines=True)
     table.columns[0].no_wrap = True
-    for name, make in RECIPES.items():
+    for name in sorted(RECIPES):
+        make = RECIPES[name]
         recipe = make()
         about = (make.__doc__ or "").splitlines()[0]
         sides = Counter(view.crop.px for view in recipe.views)
@@ -133,15 +137,17 @@ def recipes() -> None:
 
 
 def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4, overwrite: bool = False) -> None:
-    """Draw what the network sees of a photo: several draws of every view of a recipe.
+    """Draw what the network sees of a photo: several random draws of every view of a recipe, in one picture.
+
+    Example: goodviews views infomin_200 --image photo.jpg --out views.png
 
     Args:
-        recipe: a name from `goodviews recipes`, or FILE.py:FUNCTION.
-        image: the photo.
-        out: the picture to write, .png or .jpg.
-        seed: decides what is drawn.
-        count: draws of each view.
-        overwrite: replace OUT if it exists.
+        recipe: Name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
+        image: The photo.
+        out: The picture to write, .png or .jpg.
+        seed: Random seed; another one draws other views.
+        count: Draws of each view.
+        overwrite: Replace OUT if it exists.
     """
     from .recipes.registry import choose
     from .views.contact_sheet import draw, write

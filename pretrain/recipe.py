@@ -1,6 +1,6 @@
 """A recipe: everything that decides what a run learns, as one frozen value that can be written down and compared."""
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,11 +15,14 @@ from .objective import Objective
 from .views.operations import Normalize
 from .views.view import View
 
+UNNAMED = "unnamed"
+
 
 @dataclass(frozen=True)
 class Recipe:
     """What is trained, on which views, towards what, and for how long.
 
+    name: of the function that made it, filled in by `choose`; give it only where another one is meant.
     architecture: a timm name, or one of `hub.cifar_stem`.
     batch_size: images over all processes; `optimizer.lr` is for this size and is never scaled silently.
     dim: numbers in an embedding; with a classifier for a head, classes.
@@ -32,7 +35,7 @@ class Recipe:
         learned can then be how old a key is.
     """
 
-    name: str
+    name: str = field(default=UNNAMED, kw_only=True)
     architecture: str
     views: tuple[View, ...]
     objective: Objective
@@ -49,6 +52,10 @@ class Recipe:
     width: float = 1.0
     batch_norm: Literal["own", "shared"] = "own"
     zero_init_last: bool = False
+
+    def with_name(self, name: str) -> "Recipe":
+        """With this name, unless it has one."""
+        return replace(self, name=name) if self.name == UNNAMED else self
 
     @property
     def input_px(self) -> int:

@@ -58,7 +58,6 @@ class Byol:
 def byol_1000() -> Recipe:
     """The published 1000-epoch setting."""
     return Recipe(
-        name="byol_1000",
         architecture="resnet50",
         views=byol_views(px=224),
         objective=Byol(),
@@ -103,7 +102,6 @@ def byol_imagenette() -> Recipe:
     """
     return replace(
         byol_1000(),
-        name="byol_imagenette",
         architecture="resnet18",
         views=byol_views(px=128),
         optimizer=Sgd(lr=0.015, momentum=0.9, weight_decay=2e-3),
@@ -123,7 +121,6 @@ def byol_imagenette_cpu() -> Recipe:
     """
     return replace(
         byol_1000(),
-        name="byol_imagenette_cpu",
         architecture="resnet18",
         views=byol_views(px=48, smallest_crop=0.4),
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
@@ -138,7 +135,6 @@ def byol_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     return replace(
         byol_1000(),
-        name="byol_smoke",
         architecture="resnet18",
         views=byol_views(px=32),
         optimizer=Lars(lr=0.005, momentum=0.9, weight_decay=1e-6, trust=0.001, remembers="gradients"),
@@ -169,7 +165,6 @@ def byol_program(px: int, *, blur: float, solarize: float) -> tuple[Operation, .
 def _shorter(epochs: int, *, lr: float, momentum: float) -> Recipe:
     return replace(
         byol_1000(),
-        name=f"byol_{epochs}",
         optimizer=Lars(lr=lr, momentum=0.9, weight_decay=1e-6, trust=0.001, remembers="gradients"),
         epochs=epochs,
         slow=Target(momentum=momentum),

@@ -175,7 +175,6 @@ def compare(
 def clsa_200() -> Recipe:
     """The published 200-epoch setting with one strong crop."""
     return Recipe(
-        name="clsa_200",
         architecture="resnet50",
         views=clsa_views(FIVE_SIZES[0], weak=FIVE_SIZES[:1], strong=FIVE_SIZES[-1:]),
         objective=Clsa(weak=("weak_224",), strong=("strong_96",), temperature=0.2, match_temperature=0.2),
@@ -190,14 +189,13 @@ def clsa_200() -> Recipe:
 
 def clsa_800() -> Recipe:
     """The published 800-epoch setting with one strong crop."""
-    return replace(clsa_200(), name="clsa_800", epochs=800)
+    return replace(clsa_200(), epochs=800)
 
 
 def clsa_multi_200() -> Recipe:
     """The published 200-epoch setting with weak and strong crops of five sizes."""
     return replace(
         clsa_200(),
-        name="clsa_multi_200",
         views=clsa_views(FIVE_SIZES[0], weak=FIVE_SIZES, strong=FIVE_SIZES),
         objective=Clsa(weak=_names("weak", FIVE_SIZES), strong=_names("strong", FIVE_SIZES)),
     )
@@ -205,12 +203,12 @@ def clsa_multi_200() -> Recipe:
 
 def clsa_multi_800() -> Recipe:
     """The published 800-epoch setting with weak and strong crops of five sizes."""
-    return replace(clsa_multi_200(), name="clsa_multi_800", epochs=800)
+    return replace(clsa_multi_200(), epochs=800)
 
 
 def clsa_symmetric_200() -> Recipe:
     """One strong crop and both directions, put right; ours, not published."""
-    return replace(clsa_200(), name="clsa_symmetric_200", objective=SymmetricClsa())
+    return replace(clsa_200(), objective=SymmetricClsa())
 
 
 def clsa_imagenette() -> Recipe:
@@ -221,7 +219,6 @@ def clsa_imagenette() -> Recipe:
     whole, part = RandomResizedCrop(128, (0.2, 1.0)), RandomResizedCrop(56, (0.086, 0.429))
     return replace(
         clsa_200(),
-        name="clsa_imagenette",
         architecture="resnet18",
         views=clsa_views(whole, weak=[whole], strong=[part], blur_px=2.0 * 128 / 224),
         objective=Clsa(weak=("weak_128",), strong=("strong_56",)),
@@ -241,7 +238,6 @@ def clsa_imagenette_cpu() -> Recipe:
     whole, part = _FIVE_SMALL[0], _FIVE_SMALL[-1]
     return replace(
         clsa_200(),
-        name="clsa_imagenette_cpu",
         architecture="resnet18",
         views=clsa_views(whole, weak=[whole], strong=[part], colour=0.5, blur_px=2.0 * 48 / 224),
         objective=Clsa(weak=("weak_48",), strong=("strong_24",)),
@@ -261,7 +257,7 @@ def clsa_multi_imagenette_cpu() -> Recipe:
     through the query network instead of two: a step takes about four times as long. Terms are averaged instead of
     summed (see above); docs/results/orderings-imagenette224 tells what the sum costs so short a run.
     """
-    return _with_sizes(clsa_imagenette_cpu(), "clsa_multi_imagenette_cpu", _FIVE_SMALL)
+    return _with_sizes(clsa_imagenette_cpu(), _FIVE_SMALL)
 
 
 def clsa_cifar_cpu() -> Recipe:
@@ -272,7 +268,6 @@ def clsa_cifar_cpu() -> Recipe:
     whole, part = _FIVE_CIFAR[0], _FIVE_CIFAR[-1]
     return replace(
         clsa_imagenette_cpu(),
-        name="clsa_cifar_cpu",
         architecture="resnet18_cifar",
         width=0.25,
         views=clsa_views(whole, weak=[whole], strong=[part], colour=0.5, blur_px=2.0 * 32 / 224),
@@ -283,7 +278,7 @@ def clsa_cifar_cpu() -> Recipe:
 
 def clsa_multi_cifar_cpu() -> Recipe:
     """clsa_cifar_cpu with weak and strong crops of five sizes, as in clsa_multi_imagenette_cpu."""
-    return _with_sizes(clsa_cifar_cpu(), "clsa_multi_cifar_cpu", _FIVE_CIFAR)
+    return _with_sizes(clsa_cifar_cpu(), _FIVE_CIFAR)
 
 
 def clsa_smoke() -> Recipe:
@@ -291,7 +286,6 @@ def clsa_smoke() -> Recipe:
     whole, part = RandomResizedCrop(32, (0.2, 1.0)), RandomResizedCrop(16, (0.086, 0.429))
     return replace(
         clsa_200(),
-        name="clsa_smoke",
         architecture="resnet18",
         views=clsa_views(whole, weak=[whole], strong=[part]),
         objective=Clsa(weak=("weak_32",), strong=("strong_16",)),
@@ -329,11 +323,10 @@ def clsa_views(
     )
 
 
-def _with_sizes(small: Recipe, name: str, crops: Sequence[RandomResizedCrop]) -> Recipe:
+def _with_sizes(small: Recipe, crops: Sequence[RandomResizedCrop]) -> Recipe:
     """A recipe for a CPU with weak and strong crops of all these sizes, its terms averaged instead of summed."""
     return replace(
         small,
-        name=name,
         views=clsa_views(crops[0], weak=crops, strong=crops, colour=0.5, blur_px=2.0 * crops[0].px / 224),
         objective=Clsa(weak=_names("weak", crops), strong=_names("strong", crops), match_weight=1 / len(crops)),
         optimizer=Sgd(lr=0.03 / len(crops), momentum=0.9, weight_decay=5e-4 * len(crops)),

@@ -101,25 +101,25 @@ def match_to(weak: Tensor, strong: Tensor, temperature: float) -> Tensor:
 def simclr_clsa_200() -> Recipe:
     """SimCLR with CLSA's term, 200 epochs; ours, not published."""
     views = with_strong(simclr_views(px=224), strong_px=96)
-    return replace(simclr_1000(), name="simclr_clsa_200", epochs=200, views=views, objective=SimclrClsa())
+    return replace(simclr_1000(), epochs=200, views=views, objective=SimclrClsa())
 
 
 def simclr_clsa_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     views = with_strong(simclr_views(px=32), strong_px=16)
-    return replace(simclr_smoke(), name="simclr_clsa_smoke", views=views, objective=SimclrClsa())
+    return replace(simclr_smoke(), views=views, objective=SimclrClsa())
 
 
 def byol_clsa_300() -> Recipe:
     """BYOL with CLSA's term, 300 epochs; ours, not published."""
     views = with_strong(byol_views(px=224), strong_px=96)
-    return replace(byol_300(), name="byol_clsa_300", views=views, objective=ByolClsa())
+    return replace(byol_300(), views=views, objective=ByolClsa())
 
 
 def byol_clsa_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     views = with_strong(byol_views(px=32), strong_px=16)
-    return replace(byol_smoke(), name="byol_clsa_smoke", views=views, objective=ByolClsa())
+    return replace(byol_smoke(), views=views, objective=ByolClsa())
 
 
 def with_strong(weak: tuple[View, ...], *, strong_px: int) -> tuple[View, ...]:

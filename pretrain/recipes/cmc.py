@@ -94,7 +94,6 @@ class CrossQueue:
 def cmc_200() -> Recipe:
     """PyContrast's 200-epoch setting of CMC."""
     return Recipe(
-        name="cmc_200",
         architecture="resnet50",
         views=cmc_views(px=224),
         objective=CrossBank(temperature=0.07),
@@ -111,7 +110,7 @@ def cmc_200() -> Recipe:
 
 def cmc_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
-    small = replace(cmc_200(), name="cmc_smoke", architecture="resnet18", views=cmc_views(px=32))
+    small = replace(cmc_200(), architecture="resnet18", views=cmc_views(px=32))
     return replace(small, batch_size=4, epochs=1, memory=Bank(negatives=5, momentum=0.5, banks=2))
 
 
@@ -119,7 +118,6 @@ def cmc_v2_200() -> Recipe:
     """PyContrast's 200-epoch setting of CMC v2."""
     return replace(
         cmc_200(),
-        name="cmc_v2_200",
         views=cmc_v2_views(px=224),
         objective=CrossQueue(temperature=0.2),
         head="mlp",
@@ -130,7 +128,7 @@ def cmc_v2_200() -> Recipe:
 
 def cmc_v2_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
-    small = replace(cmc_v2_200(), name="cmc_v2_smoke", architecture="resnet18", views=cmc_v2_views(px=32))
+    small = replace(cmc_v2_200(), architecture="resnet18", views=cmc_v2_views(px=32))
     slow, memory = KeyNetwork(momentum=0.999, group=2), Queue(10, parts=2)
     return replace(small, batch_size=4, epochs=1, slow=slow, memory=memory)
 

@@ -72,7 +72,6 @@ class InfoMin:
 def infomin_200() -> Recipe:
     """The published 200-epoch setting."""
     return Recipe(
-        name="infomin_200",
         architecture="resnet50",
         views=infomin_views(px=224, jigsaw_px=255, patch_px=64),
         objective=InfoMin(temperature=0.15, jigsaw_weight=0.5),
@@ -87,12 +86,12 @@ def infomin_200() -> Recipe:
 
 def infomin_100() -> Recipe:
     """The published 100-epoch setting."""
-    return replace(infomin_200(), name="infomin_100", epochs=100)
+    return replace(infomin_200(), epochs=100)
 
 
 def infomin_800() -> Recipe:
     """The published 800-epoch setting."""
-    return replace(infomin_200(), name="infomin_800", epochs=800)
+    return replace(infomin_200(), epochs=800)
 
 
 def infomin_imagenette() -> Recipe:
@@ -102,7 +101,6 @@ def infomin_imagenette() -> Recipe:
     """
     return replace(
         infomin_200(),
-        name="infomin_imagenette",
         architecture="resnet18",
         views=infomin_views(px=128, jigsaw_px=144, patch_px=36),
         optimizer=Sgd(lr=0.06, momentum=0.9, weight_decay=5e-4),
@@ -124,7 +122,6 @@ def infomin_imagenette_cpu() -> Recipe:
     """
     return replace(
         infomin_200(),
-        name="infomin_imagenette_cpu",
         architecture="resnet18",
         views=infomin_views(px=48, jigsaw_px=60, patch_px=16, smallest_crop=0.4, colour=0.25, rand_augment=0.25),
         objective=InfoMin(temperature=0.15, jigsaw_weight=0.5),
@@ -144,7 +141,6 @@ def infomin_cifar_cpu() -> Recipe:
     """
     return replace(
         infomin_imagenette_cpu(),
-        name="infomin_cifar_cpu",
         architecture="resnet18_cifar",
         width=0.25,
         views=infomin_views(px=32, jigsaw_px=36, patch_px=8, smallest_crop=0.4, colour=0.25, rand_augment=0.25),
@@ -160,7 +156,6 @@ def infomin_demo() -> Recipe:
     """
     return replace(
         infomin_imagenette_cpu(),
-        name="infomin_demo",
         views=infomin_views(px=32, jigsaw_px=36, patch_px=8, smallest_crop=0.5),
         objective=InfoMin(temperature=0.2, jigsaw_weight=0.5),
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
@@ -176,7 +171,6 @@ def infomin_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     return replace(
         infomin_200(),
-        name="infomin_smoke",
         architecture="resnet18",
         views=infomin_views(px=32, jigsaw_px=48, patch_px=12),
         batch_size=4,

@@ -96,7 +96,6 @@ def own_row_first(logits: Tensor) -> Tensor:
 def instdis_200() -> Recipe:
     """PyContrast's 200-epoch setting of InstDis."""
     return Recipe(
-        name="instdis_200",
         architecture="resnet50",
         views=instance_views(px=224),
         objective=InstanceContrast(temperature=0.07),
@@ -111,19 +110,19 @@ def instdis_200() -> Recipe:
 
 def instdis_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
-    return _small(instdis_200(), "instdis_smoke", instance_views(px=32))
+    return _small(instdis_200(), instance_views(px=32))
 
 
 def pirl_200() -> Recipe:
     """PyContrast's 200-epoch setting of PIRL."""
     views = (*instance_views(px=224), jigsaw_view(px=255, patch_px=64))
     objective = Pirl(temperature=0.07, jigsaw_weight=0.5)
-    return replace(instdis_200(), name="pirl_200", views=views, objective=objective)
+    return replace(instdis_200(), views=views, objective=objective)
 
 
 def pirl_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
-    return _small(pirl_200(), "pirl_smoke", (*instance_views(px=32), jigsaw_view(px=48, patch_px=12)))
+    return _small(pirl_200(), (*instance_views(px=32), jigsaw_view(px=48, patch_px=12)))
 
 
 def instance_views(*, px: int) -> tuple[View, ...]:
@@ -138,6 +137,6 @@ def jigsaw_view(*, px: int, patch_px: int) -> View:
     return View("jigsaw", RandomResizedCrop(px, scale=(0.6, 1.0)), program)
 
 
-def _small(recipe: Recipe, name: str, views: tuple[View, ...]) -> Recipe:
+def _small(recipe: Recipe, views: tuple[View, ...]) -> Recipe:
     memory = Bank(negatives=5, momentum=0.5)
-    return replace(recipe, name=name, architecture="resnet18", views=views, batch_size=4, epochs=1, memory=memory)
+    return replace(recipe, architecture="resnet18", views=views, batch_size=4, epochs=1, memory=memory)

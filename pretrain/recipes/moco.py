@@ -85,7 +85,6 @@ def moco_v1_200() -> Recipe:
     """The published 200-epoch setting of MoCo v1."""
     return replace(
         moco_v2_200(),
-        name="moco_v1_200",
         views=moco_v1_views(px=224),
         objective=QueueContrast(temperature=0.07),
         schedule=Steps(milestones=(120, 160)),
@@ -97,7 +96,6 @@ def moco_v1_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     return replace(
         moco_v1_200(),
-        name="moco_v1_smoke",
         architecture="resnet18",
         views=moco_v1_views(px=32),
         batch_size=4,
@@ -110,7 +108,6 @@ def moco_v1_smoke() -> Recipe:
 def moco_v2_200() -> Recipe:
     """The published 200-epoch setting."""
     return Recipe(
-        name="moco_v2_200",
         architecture="resnet50",
         views=moco_v2_views(px=224),
         objective=QueueContrast(temperature=0.2),
@@ -125,7 +122,7 @@ def moco_v2_200() -> Recipe:
 
 def moco_v2_800() -> Recipe:
     """The published 800-epoch setting."""
-    return replace(moco_v2_200(), name="moco_v2_800", epochs=800)
+    return replace(moco_v2_200(), epochs=800)
 
 
 def moco_v2_imagenette() -> Recipe:
@@ -143,7 +140,6 @@ def moco_v2_imagenette() -> Recipe:
     """
     return replace(
         moco_v2_200(),
-        name="moco_v2_imagenette",
         architecture="resnet18",
         views=moco_v2_views(px=128, blur_px=2.0 * 128 / 224),
         objective=SymmetricQueueContrast(temperature=0.1),
@@ -162,7 +158,6 @@ def moco_v2_imagenette_cpu() -> Recipe:
     """
     return replace(
         moco_v2_200(),
-        name="moco_v2_imagenette_cpu",
         architecture="resnet18",
         views=moco_v2_views(px=48, smallest_crop=0.4, colour=0.5, blur_px=2.0 * 48 / 224),
         objective=QueueContrast(temperature=0.2),
@@ -182,7 +177,6 @@ def moco_v2_cifar_cpu() -> Recipe:
     """
     return replace(
         moco_v2_imagenette_cpu(),
-        name="moco_v2_cifar_cpu",
         architecture="resnet18_cifar",
         width=0.25,
         views=moco_v2_views(px=32, smallest_crop=0.4, colour=0.5, blur_px=2.0 * 32 / 224),
@@ -194,7 +188,6 @@ def moco_v2_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     return replace(
         moco_v2_200(),
-        name="moco_v2_smoke",
         architecture="resnet18",
         views=moco_v2_views(px=32),
         batch_size=4,

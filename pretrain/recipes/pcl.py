@@ -77,7 +77,6 @@ class PrototypeContrast:
 def pcl_v1_200() -> Recipe:
     """The published 200-epoch setting of PCL v1."""
     return Recipe(
-        name="pcl_v1_200",
         architecture="resnet50",
         views=moco_v1_views(px=224),
         objective=PrototypeContrast(temperature=0.2),
@@ -94,24 +93,23 @@ def pcl_v1_200() -> Recipe:
 
 def pcl_v2_200() -> Recipe:
     """The published 200-epoch setting of PCL v2."""
-    return replace(pcl_v1_200(), name="pcl_v2_200", views=moco_v2_views(px=224), schedule=MocoCosine(), head="mlp")
+    return replace(pcl_v1_200(), views=moco_v2_views(px=224), schedule=MocoCosine(), head="mlp")
 
 
 def pcl_v1_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
-    return _small(pcl_v1_200(), "pcl_v1_smoke", moco_v1_views(px=32))
+    return _small(pcl_v1_200(), moco_v1_views(px=32))
 
 
 def pcl_v2_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
-    return _small(pcl_v2_200(), "pcl_v2_smoke", moco_v2_views(px=32))
+    return _small(pcl_v2_200(), moco_v2_views(px=32))
 
 
-def _small(recipe: Recipe, name: str, views: tuple[View, ...]) -> Recipe:
+def _small(recipe: Recipe, views: tuple[View, ...]) -> Recipe:
     """An epoch without clusters, then one with them."""
     return replace(
         recipe,
-        name=name,
         architecture="resnet18",
         views=views,
         batch_size=4,

@@ -88,7 +88,6 @@ def both_ways(both: Tensor, networks: Networks) -> tuple[Tensor, Tensor]:
 def simclr_1000() -> Recipe:
     """The published 1000-epoch setting."""
     return Recipe(
-        name="simclr_1000",
         architecture="resnet50",
         views=simclr_views(px=224),
         objective=NtXent(temperature=0.1),
@@ -105,12 +104,12 @@ def simclr_1000() -> Recipe:
 
 def simclr_100() -> Recipe:
     """The published 100-epoch setting."""
-    return replace(simclr_1000(), name="simclr_100", epochs=100)
+    return replace(simclr_1000(), epochs=100)
 
 
 def simclr_x2_1000() -> Recipe:
     """The published 1000-epoch setting with stages of twice the channels; the stem stays as it is."""
-    return replace(simclr_1000(), name="simclr_x2_1000", width=2.0)
+    return replace(simclr_1000(), width=2.0)
 
 
 def simclr_imagenette() -> Recipe:
@@ -127,7 +126,6 @@ def simclr_imagenette() -> Recipe:
     """
     return replace(
         simclr_1000(),
-        name="simclr_imagenette",
         architecture="resnet18",
         views=simclr_views(px=128),
         objective=NtXent(temperature=0.5),
@@ -147,7 +145,6 @@ def simclr_imagenette_cpu() -> Recipe:
     """
     return replace(
         simclr_1000(),
-        name="simclr_imagenette_cpu",
         architecture="resnet18",
         views=simclr_views(px=48, smallest_crop=0.4),
         objective=NtXent(temperature=0.2),
@@ -162,7 +159,6 @@ def simclr_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     return replace(
         simclr_1000(),
-        name="simclr_smoke",
         architecture="resnet18",
         views=simclr_views(px=32),
         optimizer=Lars(lr=0.005, momentum=0.9, weight_decay=1e-6, trust=0.001, remembers="steps"),

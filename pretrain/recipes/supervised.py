@@ -44,7 +44,6 @@ class Classify:
 def supervised_90() -> Recipe:
     """The usual 90-epoch setting for ImageNet's 1000 classes."""
     return Recipe(
-        name="supervised_90",
         architecture="resnet50",
         views=supervised_views(px=224),
         objective=Classify(),
@@ -64,7 +63,6 @@ def supervised_imagenette_cpu() -> Recipe:
     """
     return replace(
         supervised_90(),
-        name="supervised_imagenette_cpu",
         architecture="resnet18",
         views=supervised_views(px=48, smallest_crop=0.4),
         optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
@@ -79,7 +77,6 @@ def supervised_smoke() -> Recipe:
     """Seconds on a CPU and two classes: shows that the parts fit, teaches the network nothing."""
     return replace(
         supervised_90(),
-        name="supervised_smoke",
         architecture="resnet18",
         views=supervised_views(px=32),
         optimizer=Sgd(lr=0.01, momentum=0.9, weight_decay=1e-4),

@@ -99,7 +99,6 @@ class Swav:
 def swav_800() -> Recipe:
     """The published 800-epoch setting."""
     return Recipe(
-        name="swav_800",
         architecture="resnet50",
         views=swav_views(large_px=224, small_px=96),
         objective=Swav(large=LARGE, small=SMALL),
@@ -116,30 +115,29 @@ def swav_800() -> Recipe:
 
 def swav_400() -> Recipe:
     """The published 400-epoch setting."""
-    return replace(swav_800(), name="swav_400", epochs=400)
+    return replace(swav_800(), epochs=400)
 
 
 def swav_200() -> Recipe:
     """The published 200-epoch setting."""
-    return replace(swav_800(), name="swav_200", epochs=200)
+    return replace(swav_800(), epochs=200)
 
 
 def swav_100() -> Recipe:
     """The published 100-epoch setting."""
-    return replace(swav_800(), name="swav_100", epochs=100)
+    return replace(swav_800(), epochs=100)
 
 
 def swav_2x224_400() -> Recipe:
     """The published 400-epoch setting with two large crops and no small ones."""
     views = swav_views(large_px=224, small_px=96, large_scale=(0.08, 1.0))[:2]
-    return replace(swav_400(), name="swav_2x224_400", views=views, objective=Swav(large=LARGE, small=()))
+    return replace(swav_400(), views=views, objective=Swav(large=LARGE, small=()))
 
 
 def swav_b256_400() -> Recipe:
     """The published 400-epoch setting for small batches, with a queue of features."""
     return replace(
         swav_400(),
-        name="swav_b256_400",
         optimizer=Larc(lr=0.6, momentum=0.9, weight_decay=1e-6, trust=0.001),
         schedule=WarmupCosine(warmup_epochs=0, end=1e-3),
         batch_size=256,
@@ -149,7 +147,7 @@ def swav_b256_400() -> Recipe:
 
 def swav_b256_200() -> Recipe:
     """The published 200-epoch setting for small batches, with a queue of features."""
-    return replace(swav_b256_400(), name="swav_b256_200", epochs=200)
+    return replace(swav_b256_400(), epochs=200)
 
 
 def swav_imagenette() -> Recipe:
@@ -166,7 +164,6 @@ def swav_imagenette() -> Recipe:
     """
     return replace(
         swav_800(),
-        name="swav_imagenette",
         architecture="resnet18",
         views=swav_views(large_px=128, small_px=64),
         optimizer=AdamW(lr=0.001, weight_decay=1e-6),
@@ -185,7 +182,6 @@ def swav_imagenette_cpu() -> Recipe:
     views = swav_views(large_px=48, small_px=24, large_scale=(0.4, 1.0), small_scale=(0.15, 0.4))[:4]
     return replace(
         swav_800(),
-        name="swav_imagenette_cpu",
         architecture="resnet18",
         views=views,
         objective=Swav(large=LARGE, small=SMALL[:2], epsilon=0.03),
@@ -202,7 +198,6 @@ def swav_smoke() -> Recipe:
     """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
     return replace(
         swav_800(),
-        name="swav_smoke",
         architecture="resnet18",
         views=swav_views(large_px=32, small_px=16)[:3],
         objective=Swav(large=LARGE, small=SMALL[:1]),
