@@ -4,11 +4,13 @@ Nothing depends on how many workers or processes there are: the order of an epoc
 number from (seed, epoch, sample, view). An unreadable image is replaced by the next readable one and listed.
 """
 
+import atexit
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet, ref
 
 import torch
 from torch import Tensor
@@ -90,6 +92,7 @@ class ViewLoader:
             FromSource(source) if kept is None else kept if on_device is None else Boxes(kept.without_pixels())
         )
         self._photos, self._workers = photos, workers
+        self._reading: WeakSet[Any] = WeakSet()  # torch's iterators: each holds workers of its own
         self._places = _Places(len(source), batch_size, seed, rank, world)
         self._loader: DataLoader | None = self._read_by(self._places, self.views, keep_workers=workers > 0)
 
@@ -122,7 +125,9 @@ class ViewLoader:
         yield from self._batches(self._read_by(places, (view,)), (view,))
 
     def close(self) -> None:
-        """End the workers; without it they end with the loader."""
+        """End the workers now, even where a traceback holds the batches of an epoch that was broken off."""
+        for reading in self._reading:
+            _end_workers(ref(reading))
         self._loader = None
 
     def _read_by(
@@ -143,10 +148,13 @@ class ViewLoader:
         )
 
     def _batches(self, loader: DataLoader, views: tuple[View, ...]) -> Iterator[Batch]:
-        loaded_batches = iter(loader)
+        reading = iter(loader)
+        if reading not in self._reading:
+            self._reading.add(reading)
+            atexit.register(_end_workers, ref(reading))
         while True:
             begun = time.perf_counter()
-            loaded = next(loaded_batches, None)
+            loaded = next(reading, None)
             if loaded is None:
                 return
             yield self._batch(loaded, views, time.perf_counter() - begun)
@@ -193,6 +201,16 @@ class _Places:
 def _same(loaded: Any) -> Loaded:
     """Collating is done already."""
     return loaded
+
+
+def _end_workers(reading: "ref[Any]") -> None:
+    """Ask the workers of one of torch's iterators to end and wait for them; torch itself does so once it is collected.
+
+    At exit Python would send them SIGTERM, which they ignore, and then wait for ever.
+    """
+    end = getattr(reading(), "_shutdown_workers", None)  # what reads without workers has none
+    if end is not None:
+        end()
 
 
 def _leave_signals_to_the_run(worker: int) -> None:

@@ -8,7 +8,7 @@ the same libraries and numbers of processes and threads; the number of loader wo
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def pretrain(
     if knn_every != 0 and run.accelerator.is_main_process:
         knn = online_knn(run.images, _encoder(run))
         run.gauge = None if knn is None else (knn, knn_every or max(1, recipe.epochs // 10))
-    with stop_request() as stop:
+    with closing(run.loader), stop_request() as stop:
         _learn(run, stop)
     return out / "encoder"
 

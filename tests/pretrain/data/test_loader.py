@@ -1,11 +1,10 @@
 """The loader: the same batches for any number of workers and processes, whatever the files are like."""
 
-import gc
 import multiprocessing
-import os
 import pickle
 import shutil
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,19 +148,39 @@ def test_a_worker_that_was_not_forked_gives_the_same_batches(source: Files):
     assert all(torch.equal(loaded.images[view.name], batch.views[view.name]) for view in VIEWS)
 
 
-def test_workers_end_with_their_loader(source: Files):
+def test_workers_end_when_their_loader_is_closed_whoever_holds_its_batches(source: Files):
+    others = multiprocessing.active_children()
     loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=2)
-    iterator = loader.epoch(0)
-    next(iterator)
-    pids = [process.pid for process in multiprocessing.active_children()]
-    assert len(pids) >= 2
+    held = loader.epoch(0), loader.in_order(View("middle", CentreCrop(40), (Normalize(),)))
+    for batches in held:
+        next(batches)
+    assert len(multiprocessing.active_children()) == len(others) + 4
     loader.close()
-    iterator.close()
-    gc.collect()
-    deadline = time.monotonic() + 20
-    while any(_is_running(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(_is_running(pid) for pid in pids)
+    assert multiprocessing.active_children() == others
+
+
+FAILING = """
+from pathlib import Path
+
+from goodviews.hub.sources.files import open_folder
+from goodviews.pretrain.data.loader import ViewLoader
+from goodviews.pretrain.views.view import CentreCrop, View
+
+def test_fails_in_mid_epoch():
+    source = open_folder(Path({folder!r}))
+    loader = ViewLoader(source, (View("a", CentreCrop(8), ()),), batch_size=4, seed=1, workers=2)
+    batches = loader.epoch(0)
+    next(batches)
+    assert False
+"""
+
+
+def test_pytest_ends_after_a_test_that_failed_in_mid_epoch(source: Files, tmp_path: Path):
+    (tmp_path / "test_failing.py").write_text(FAILING.format(folder=str(source.root)))
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 1
+    assert "1 failed" in ended.stdout
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -217,11 +236,3 @@ def test_views_rendered_on_a_gpu_equal_those_of_a_cpu_within_rounding(source: Fi
         for view in VIEWS:
             difference = (there.views[view.name].cpu() - here.views[view.name]).abs() * 0.225 * 255
             assert (difference > 0.5).float().mean() < 0.01  # levels of 8 bits
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

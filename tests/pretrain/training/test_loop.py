@@ -1,6 +1,7 @@
 """The training loop: what a run leaves behind, what it refuses, and that every recipe trains."""
 
 import json
+import multiprocessing
 from dataclasses import replace
 
 import pytest
@@ -84,6 +85,25 @@ def test_number_of_workers_does_not_change_what_is_learned(run, images, smoke, t
     loop.pretrain(smoke, images, tmp_path / "run", workers=2)
     weights = [(folder / "encoder" / "model.safetensors").read_bytes() for folder in (run, tmp_path / "run")]
     assert weights[0] == weights[1]
+
+
+def test_run_that_raises_leaves_no_loader_worker(images, smoke, tmp_path, monkeypatch):
+    """Not even while its error is held, with all that the traceback refers to."""
+    others = multiprocessing.active_children()
+    step, met = loop._step, []
+
+    def step_or_raise(run, batches):
+        if run.state.step == 2:
+            met.extend(multiprocessing.active_children())
+            raise KeyboardInterrupt
+        return step(run, batches)
+
+    monkeypatch.setattr(loop, "_step", step_or_raise)
+    with pytest.raises(KeyboardInterrupt) as held:
+        loop.pretrain(smoke, images, tmp_path / "run", workers=2, knn_every=0)
+    assert len(met) == len(others) + 2
+    assert multiprocessing.active_children() == others
+    assert held.tb is not None
 
 
 def test_another_seed_learns_something_else(run, images, smoke, tmp_path):
