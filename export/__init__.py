@@ -6,24 +6,29 @@
 Importing this package costs nothing, and the names below that need no torch never import it.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "OnnxEncoder": "runtime",
-    "export": "onnx_file",
-    "Exported": "onnx_file",
-    "ImageIndex": "index",
-    "IndexMismatch": "index",
-    "Match": "index",
-    "EncoderIdentity": "identity",
-    "open_encoder": "backends",
-    "draw_neighbours": "neighbours",
-}
-__all__ = list(_HOMES)
+from ..hub.lazy_names import lazy_names
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if TYPE_CHECKING:
+    from .backends import open_encoder as open_encoder
+    from .identity import EncoderIdentity as EncoderIdentity
+    from .index import ImageIndex as ImageIndex
+    from .index import IndexMismatch as IndexMismatch
+    from .index import Match as Match
+    from .neighbours import draw_neighbours as draw_neighbours
+    from .onnx_file import Exported as Exported
+    from .onnx_file import export as export
+    from .runtime import OnnxEncoder as OnnxEncoder
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "backends": ("open_encoder",),
+            "identity": ("EncoderIdentity",),
+            "index": ("ImageIndex", "IndexMismatch", "Match"),
+            "neighbours": ("draw_neighbours",),
+            "onnx_file": ("Exported", "export"),
+            "runtime": ("OnnxEncoder",),
+        },
+    )

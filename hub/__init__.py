@@ -3,8 +3,9 @@
 Names load when first used, so that the parts without torch stay without it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .artifact import check as check
@@ -26,36 +27,16 @@ if TYPE_CHECKING:
     from .report import Report as Report
     from .report import load_report as load_report
     from .report import save_report as save_report
-
-_HOME = {
-    "check": "artifact",
-    "load": "artifact",
-    "save": "artifact",
-    "Encoder": "encoder",
-    "Origin": "encoder",
-    "ArtifactError": "errors",
-    "DataError": "errors",
-    "GoodviewsError": "errors",
-    "MissingExtra": "errors",
-    "OutputExists": "errors",
-    "UsageError": "errors",
-    "SkippedImages": "images",
-    "find_images": "images",
-    "read_image": "images",
-    "Preprocessing": "preprocessing",
-    "from_pretrained": "pretrained",
-    "Report": "report",
-    "load_report": "report",
-    "save_report": "report",
-}
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "artifact": ("check", "load", "save"),
+            "encoder": ("Encoder", "Origin"),
+            "errors": ("ArtifactError", "DataError", "GoodviewsError", "MissingExtra", "OutputExists", "UsageError"),
+            "images": ("SkippedImages", "find_images", "read_image"),
+            "preprocessing": ("Preprocessing",),
+            "pretrained": ("from_pretrained",),
+            "report": ("Report", "load_report", "save_report"),
+        },
+    )

@@ -3,24 +3,17 @@
 Importing this package costs nothing; torch is imported when a name is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..hub.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .recipe import Recipe as Recipe
     from .recipes.registry import RECIPES as RECIPES
     from .recipes.registry import choose as choose
     from .training.loop import pretrain as pretrain
-
-_HOME = {"RECIPES": "recipes.registry", "choose": "recipes.registry", "pretrain": "training.loop", "Recipe": "recipe"}
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {"recipe": ("Recipe",), "recipes.registry": ("RECIPES", "choose"), "training.loop": ("pretrain",)},
+    )

@@ -3,24 +3,29 @@
 Importing this package costs nothing; torch is imported when a task runs.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "Task": "task",
-    "Setup": "task",
-    "Measurement": "task",
-    "TASKS": "commands",
-    "knn": "classification.frozen",
-    "linear": "classification.frozen",
-    "read_voc": "datasets.voc",
-    "voc_scores": "evaluation.voc",
-    "load_detector": "detection.load_detector",
-}
-__all__ = list(_HOMES)
+from ..hub.lazy_names import lazy_names
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if TYPE_CHECKING:
+    from .classification.frozen import knn as knn
+    from .classification.frozen import linear as linear
+    from .commands import TASKS as TASKS
+    from .datasets.voc import read_voc as read_voc
+    from .detection.load_detector import load_detector as load_detector
+    from .evaluation.voc import voc_scores as voc_scores
+    from .task import Measurement as Measurement
+    from .task import Setup as Setup
+    from .task import Task as Task
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "classification.frozen": ("knn", "linear"),
+            "commands": ("TASKS",),
+            "datasets.voc": ("read_voc",),
+            "detection.load_detector": ("load_detector",),
+            "evaluation.voc": ("voc_scores",),
+            "task": ("Measurement", "Setup", "Task"),
+        },
+    )
