@@ -1,13 +1,10 @@
 """The card: README.md of an encoder folder, made from its config.json and its reports, no number typed by hand."""
 
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
-
 from .report import Report
+from .templates import fill_template
 
 
 def card(config: dict[str, Any], reports: Sequence[Report] = ()) -> str:
@@ -17,15 +14,8 @@ def card(config: dict[str, Any], reports: Sequence[Report] = ()) -> str:
         config: config.json of the folder.
         reports: measured results to tabulate; with none the card says that nothing was measured.
     """
-    return _template().render(config=config, ours=config["goodviews"], cfg=config["pretrained_cfg"], reports=reports)
-
-
-@cache
-def _template() -> Template:
-    source = files("goodviews.hub").joinpath("card.md.j2").read_text()
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = _cell
-    return environment.from_string(source)
+    values = {"config": config, "ours": config["goodviews"], "cfg": config["pretrained_cfg"], "reports": reports}
+    return fill_template("goodviews.hub", "card.md.j2", values, filters={"cell": _cell})
 
 
 def _cell(value: object) -> str:

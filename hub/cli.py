@@ -72,10 +72,11 @@ def run(argv: Sequence[str]) -> None:
         GoodviewsError: the command could not do what it was asked.
         CycloptsError: the words are not a command (the message is on standard error already).
     """
-    _app()(list(argv), exit_on_error=False, result_action="return_value")
+    _app(argv)(list(argv), exit_on_error=False, result_action="return_value")
 
 
-def _app() -> App:
+def _app(argv: Sequence[str]) -> App:
+    """The parser. Help lists the commands in a line each; the help of the one in `argv` is its whole docstring."""
     defaults = Parameter(negative=(), consume_multiple=True)
     app = App(
         name="goodviews",
@@ -90,7 +91,9 @@ def _app() -> App:
         if group and group not in groups:
             groups[group] = App(name=group, help=GROUPS[group], sort_key=place)
             app.command(groups[group])
-        (groups[group] if group else app).command(target, name=name, help=text, sort_key=place)
+        is_called = list(argv[: words.count(" ") + 1]) == words.split()
+        parent = groups[group] if group else app
+        parent.command(target, name=name, help=None if is_called else text, sort_key=place)
     return app
 
 

@@ -149,10 +149,12 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
         count: Draws of each view.
         overwrite: Replace OUT if it exists.
     """
+    from ..hub.pictures import check_picture_name, write_picture
     from .recipes.registry import choose
-    from .views.contact_sheet import draw, write
+    from .views.contact_sheet import draw
 
-    write(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite)
+    check_picture_name(out, overwrite)
+    write_picture(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite)
     Console().print(f"Views: {out}", markup=False, soft_wrap=True)
 
 

@@ -4,7 +4,6 @@ For metrics that are no mean over images, such as a detector's AP: differences d
 """
 
 import csv
-import io
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import write_text
+from ..atomic import write_csv
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,8 @@ def draw_images(images: int, draws: int) -> Iterator[NDArray[np.int64]]:
 
 def write_resamples(path: Path, images: int, metrics: Sequence[str], rows: NDArray[np.float64]) -> None:
     """One line a draw of `draw_images`: its checksum, then the metrics of `rows` (draws, metrics)."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["draw", *metrics])
-    for counts, row in zip(draw_images(images, len(rows)), rows.tolist(), strict=True):
-        table.writerow([_checksum(counts), *row])
-    write_text(path, text.getvalue())
+    drawn = zip(draw_images(images, len(rows)), rows.tolist(), strict=True)
+    write_csv(path, ["draw", *metrics], ([_checksum(counts), *row] for counts, row in drawn))
 
 
 def read_resamples(path: Path) -> Resamples | None:

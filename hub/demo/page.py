@@ -11,12 +11,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image, ImageOps
 
 from ..atomic import write_text
@@ -24,6 +21,7 @@ from ..errors import DataError
 from ..folders import ImageFolder, train_and_test
 from ..images import read_image
 from ..report import Report, load_report
+from ..templates import fill_template
 from .charts import LineChart, line_chart, running_mean
 from .queries import QUERIES
 
@@ -78,7 +76,8 @@ def write_report(out: Path) -> Path:
     Raises:
         DataError: a file that the page shows is missing or damaged.
     """
-    return write_text(out / "report.html", _template().render(page(out)))
+    text = fill_template("goodviews.hub.demo", "page.html.j2", page(out), filters={"interval": _interval})
+    return write_text(out / "report.html", text)
 
 
 def page(out: Path) -> dict[str, Any]:
@@ -228,11 +227,3 @@ def _read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(_read(path)))
     except json.JSONDecodeError as error:
         raise DataError(f"{path} is damaged ({error}). Run `goodviews demo --overwrite`.") from None
-
-
-@cache
-def _template() -> Template:
-    source = files("goodviews.hub.demo").joinpath("page.html.j2").read_text()
-    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["interval"] = _interval
-    return environment.from_string(source)

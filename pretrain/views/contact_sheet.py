@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ...hub.atomic import refuse_existing, write_bytes
 from ...hub.errors import UsageError
 from ...hub.images import read_image
 from ..data.decode import read_crops
@@ -47,22 +45,6 @@ def draw(views: Sequence[View], image_path: Path, *, seed: int, count: int) -> I
         for column, picture in enumerate(pictures):
             sheet.paste(picture, (grid_left + column * (_CELL_PX + _GAP_PX), top + _CAPTION_PX))
     return sheet
-
-
-def write(sheet: Image.Image, out: Path, *, overwrite: bool = False) -> Path:
-    """Write a sheet whole, in the format of the name's suffix.
-
-    Raises:
-        UsageError: no picture format has this suffix.
-        OutputExists: `out` exists and `overwrite` is off.
-    """
-    kind = Image.registered_extensions().get(out.suffix.lower())
-    if kind not in Image.SAVE:
-        raise UsageError(f"{out} does not end as a picture that can be written; name it .png or .jpg.")
-    refuse_existing(out, overwrite)
-    content = BytesIO()
-    sheet.save(content, kind)
-    return write_bytes(out, content.getvalue())
 
 
 def _draws(views: Sequence[View], image_path: Path, seed: int, count: int) -> list[list[Image.Image]]:

@@ -29,6 +29,16 @@ def test_help_answers_in_half_a_second():
     assert min(took) < 0.5
 
 
+def help_of(words: str, capsys) -> str:
+    main([*words.split(), "--help"])
+    return capsys.readouterr().out
+
+
+def test_help_lists_a_command_in_a_line_and_the_command_itself_tells_all_with_an_example(capsys):
+    assert "Example:" not in help_of("", capsys)
+    assert "Example: goodviews views infomin_200 --image" in help_of("views", capsys)
+
+
 def test_an_error_is_said_whole_brackets_too(monkeypatch, capsys):
     def fails(argv):
         raise MissingExtra("abacus", extra="counting", needed_for="Counting")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json as json_text
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from .settings import Detections
-
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 def detect(
@@ -63,16 +60,18 @@ def detect(
 def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bool) -> None:
     """Whatever can be refused before anything is loaded."""
     from ...hub.atomic import refuse_existing
+    from ...hub.pictures import check_picture_name, is_picture_name
 
     if not 0 <= min_score <= 1:
         raise UsageError(f"--min-score is {min_score}; it must be 0 to 1.")
     if out is None:
         return
-    refuse_existing(out, overwrite)
-    if len(photos) == 1 and out.suffix.lower() not in FORMATS:
-        raise UsageError(f"{out} is no picture name; let it end in .png or .jpg.")
+    if len(photos) == 1:
+        check_picture_name(out, overwrite)
+    else:
+        refuse_existing(out, overwrite)
     names = {path.stem for path in photos}
-    if len(photos) > 1 and out.suffix.lower() in FORMATS:
+    if len(photos) > 1 and is_picture_name(out):
         raise UsageError(f"{out} can hold the picture of one photo, and {len(photos)} are given; give a folder's name.")
     if len(names) < len(photos):
         raise UsageError(
@@ -92,21 +91,16 @@ def _at_least(min_score: float, found: Detections) -> Detections:
 
 
 def _write(pictures: dict[Path, Image.Image], out: Path, overwrite: bool) -> None:
-    from ...hub.atomic import new_folder, write_bytes
+    from ...hub.atomic import new_folder
+    from ...hub.pictures import write_picture
 
     if len(pictures) == 1:
         [picture] = pictures.values()
-        write_bytes(out, _encoded(picture, FORMATS[out.suffix.lower()]))
+        write_picture(picture, out, overwrite=overwrite)
         return
     with new_folder(out, overwrite) as folder:
         for path, picture in pictures.items():
-            write_bytes(folder / f"{path.stem}.png", _encoded(picture, "PNG"))
-
-
-def _encoded(picture: Image.Image, kind: str) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, kind, quality=92)
-    return stream.getvalue()
+            write_picture(picture, folder / f"{path.stem}.png")
 
 
 def _as_json(found: Detections) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from goodviews.hub.errors import DataError, OutputExists, UsageError
-from goodviews.pretrain.views.contact_sheet import draw, write
+from goodviews.hub.errors import DataError, UsageError
+from goodviews.pretrain.views.contact_sheet import draw
 from goodviews.pretrain.views.operations import CutJigsaw, Flip, Grayscale, Normalize
 from goodviews.pretrain.views.view import RandomResizedCrop, View
 
@@ -49,14 +48,3 @@ def test_a_file_that_is_no_image_has_no_sheet(tmp_path: Path):
 def test_a_sheet_without_draws_is_refused(photos: list[Path]):
     with pytest.raises(UsageError, match="at least 1"):
         draw(VIEWS, photos[0], seed=0, count=0)
-
-
-def test_a_sheet_is_written_in_the_format_of_its_name_and_replaces_nothing(tmp_path: Path):
-    sheet = Image.new("RGB", (8, 8))
-    for name, kind in (("sheet.png", "PNG"), ("sheet.jpg", "JPEG")):
-        assert Image.open(write(sheet, tmp_path / name)).format == kind
-    with pytest.raises(OutputExists, match="exists already"):
-        write(sheet, tmp_path / "sheet.png")
-    with pytest.raises(UsageError, match=r"name it \.png or \.jpg"):
-        write(sheet, tmp_path / "sheet.txt")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["sheet.jpg", "sheet.png"]

@@ -1,0 +1,43 @@
+"""Pictures that commands draw: the name's suffix decides the format, and a wrong name is refused before any work."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .atomic import refuse_existing, write_bytes
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+
+def is_picture_name(path: Path) -> bool:
+    """Whether the suffix, in capitals too, is that of a format that `write_picture` writes."""
+    return path.suffix.lower() in _FORMATS
+
+
+def check_picture_name(out: Path, overwrite: bool = False) -> None:
+    """Refuse what `write_picture` would refuse.
+
+    Raises:
+        UsageError: `out` ends neither in .png nor in .jpg.
+        OutputExists: `out` exists and `overwrite` is off.
+    """
+    if not is_picture_name(out):
+        raise UsageError(f"{out} is no name of a picture; let it end in .png or .jpg.")
+    refuse_existing(out, overwrite)
+
+
+def write_picture(image: "Image.Image", out: Path, *, overwrite: bool = False) -> Path:
+    """Write a picture whole.
+
+    Raises:
+        UsageError: `out` ends neither in .png nor in .jpg.
+        OutputExists: `out` exists and `overwrite` is off.
+    """
+    check_picture_name(out, overwrite)
+    content = BytesIO()
+    image.save(content, _FORMATS[out.suffix.lower()], quality=92)  # PNG has no quality and ignores it
+    return write_bytes(out, content.getvalue())
