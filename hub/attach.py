@@ -34,20 +34,22 @@ def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: 
     config = read_config(folder)
     _refuse_others(folder, config["goodviews"]["weights_sha256"], reports)
     known = attached_reports(folder)
+    names = []
     for report in reports:
-        name = _file_name(report)
+        name = _file_name(report, known)
         if name in known and not overwrite and _as_read(known[name]) != _as_read(report):
             raise OutputExists(
                 folder / "reports" / name, "It is another result of the same measurement; --overwrite to replace it."
             )
         known[name] = report
+        names.append(name)
     with new_folder(folder / "reports", overwrite=True) as partial:
         if (folder / "reports").is_dir():
             shutil.copytree(folder / "reports", partial, dirs_exist_ok=True)
-        for report in reports:
-            save_report(report, partial / _file_name(report))
+        for name in names:
+            save_report(known[name], partial / name)
     write_text(folder / "README.md", card(config, [known[name] for name in sorted(known)]))
-    return [folder / "reports" / _file_name(report) for report in reports]
+    return [folder / "reports" / name for name in names]
 
 
 def reports_of(folder: Path | str, reports: Sequence[Report]) -> list[Report]:
@@ -96,10 +98,16 @@ def _as_read(report: Report) -> object:
     return json.loads(json.dumps(asdict(report)))
 
 
-def _file_name(report: Report) -> str:
-    """Equal for two results of the same measurement, and for no others."""
-    data = {name: value for name, value in report.dataset.items() if name != "name"}
-    measurement = [report.task, report.protocol, data, report.engine.partition(" ")[0], report.seed]
-    digest = hashlib.sha256(json.dumps(measurement, sort_keys=True).encode()).hexdigest()[:8]
+def _measurement(report: Report) -> tuple[str, int]:
+    """Equal for two results of the same measurement."""
+    return report.column, report.seed
+
+
+def _file_name(report: Report, known: dict[str, Report]) -> str:
+    """The name of a known result of the same measurement, or one that no other measurement has."""
+    for name, other in known.items():
+        if _measurement(other) == _measurement(report):
+            return name
+    digest = hashlib.sha256(json.dumps(_measurement(report)).encode()).hexdigest()[:8]
     words = f"{report.task}-{report.dataset.get('name', 'data')}-seed{report.seed}-{digest}"
     return re.sub(r"[^A-Za-z0-9.+_-]+", "-", words) + ".json"

@@ -1,4 +1,8 @@
-"""A report: one measured result, the protocol that fixes it, and the evidence behind it. Tables come from its JSON."""
+"""A report: one measured result, the protocol that fixes it, and the evidence behind it. Tables come from its JSON.
+
+What decides whether two numbers may share a column is a name, a version and settings (`Protocol`). Sentences for
+readers stand beside it, in `Report.description`: rewording one separates no report from an older one.
+"""
 
 import json
 import math
@@ -10,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from . import old_reports
 from .atomic import write_json
 from .errors import DataError
 from .provenance import command, commit, hardware, libraries, version
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -41,33 +46,66 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """How a number was measured.
+
+    Attributes:
+        name: the task with its budget and what was changed, e.g. "knn", "voc07+12-c4-24k", "knn [k=5]".
+        version: raised when the same name and settings come to measure something else.
+        settings: everything that a run could set otherwise (schedule, sizes, batch, ...): numbers, switches and choices
+            from a closed list. No sentence belongs here.
+    """
+
+    name: str
+    version: int
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Report:
     """One result.
 
     Attributes:
-        task: the protocol's name, e.g. "knn"; results of different tasks are never put in one column.
+        protocol: how it was measured.
         encoder: what was measured.
-        dataset: name and counts; equal for results that may be compared.
+        dataset: name, digest and counts; equal for results that may be compared.
         metrics: numbers by name, in percent unless the name says otherwise.
         primary: the metric that tables sort by.
-        protocol: everything that fixes the number (split, schedule, sizes, batch, ...).
-        engine: the library that did the work, e.g. "torchvision 0.29".
+        description: the protocol for readers: sentences by topic ("metric", "interval", "features", ...).
+        engine: the library that did the work, name before version: "torchvision 0.29".
         seed: of this run.
         evidence: command, commit, hardware, libraries, date.
+        higher_is_better: of the primary metric.
         details: further results, e.g. per class; never compared.
     """
 
-    task: str
+    protocol: Protocol
     encoder: EncoderId
     dataset: dict[str, Any]
     metrics: dict[str, float]
     primary: str
-    protocol: dict[str, Any]
+    description: dict[str, Any]
     engine: str
     seed: int
     evidence: Evidence
     higher_is_better: bool = True
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> str:
+        """The protocol's name."""
+        return self.protocol.name
+
+    @property
+    def column(self) -> str:
+        """Equal for two reports if their numbers may share a column.
+
+        The data's name does not count where their digest is known, nor does the engine's version.
+        """
+        data = {name: value for name, value in self.dataset.items() if name != "name" or "digest" not in self.dataset}
+        protocol = [self.protocol.name, self.protocol.version, self.protocol.settings]
+        library = self.engine.partition(" ")[0]
+        return json.dumps([protocol, data, library, self.primary, self.higher_is_better], sort_keys=True)
 
 
 @contextmanager
@@ -106,7 +144,7 @@ def find_reports(place: Path) -> list[Path]:
 
 
 def load_report(path: Path | str) -> Report:
-    """Read a report.
+    """Read a report, an older format too.
 
     Raises:
         DataError: the file is missing, is not a report of ours, or lacks what tables need.
@@ -120,12 +158,12 @@ def load_report(path: Path | str) -> Report:
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError, IsADirectoryError):
         raise DataError(f"{path} is not a report: it is not JSON.") from None
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+    found = content.pop("format", None) if isinstance(content, dict) else None
+    if found not in (old_reports.FORMAT, FORMAT):
         raise DataError(f"{path} is not a report of this goodviews (format {FORMAT} expected); measure again.")
     try:
-        identity, evidence = EncoderId(**content.pop("encoder")), Evidence(**content.pop("evidence"))
-        report = Report(**content, encoder=identity, evidence=evidence)
-    except (TypeError, KeyError) as error:
+        report = _as_report(content if found == FORMAT else old_reports.as_today(content))
+    except (TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is not a complete report ({error}); measure again.") from None
     lack = _what_lacks(report)
     if lack:
@@ -133,9 +171,15 @@ def load_report(path: Path | str) -> Report:
     return report
 
 
+def _as_report(content: dict[str, Any]) -> Report:
+    parts = {"protocol": Protocol, "encoder": EncoderId, "evidence": Evidence}
+    return Report(**{name: parts[name](**value) if name in parts else value for name, value in content.items()})
+
+
 def _what_lacks(report: Report) -> str | None:
-    if not all(isinstance(part, dict) for part in (report.metrics, report.dataset, report.protocol)):
-        return "metrics, dataset and protocol must be objects"
+    parts = (report.metrics, report.dataset, report.protocol.settings, report.description)
+    if not all(isinstance(part, dict) for part in parts):
+        return "metrics, dataset, settings and description must be objects"
     numbers = report.metrics.values()
     if report.primary not in report.metrics or not all(
         isinstance(number, int | float) and math.isfinite(number) for number in numbers

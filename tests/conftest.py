@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
-from goodviews.hub.report import EncoderId, Evidence, Report
+from goodviews.hub.report import EncoderId, Evidence, Protocol, Report
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 
@@ -52,14 +52,16 @@ def encoder() -> Encoder:
 def make_report() -> Callable[..., Report]:
     """A report of the task "knn"; give what should differ."""
 
-    def make(name: str = "ours", top1: float = 50.0, weights: str | None = None, **changes: object) -> Report:
+    def make(
+        name: str = "ours", top1: float = 50.0, weights: str | None = None, task: str = "knn", **changes: object
+    ) -> Report:
         plain = Report(
-            task="knn",
+            protocol=Protocol(task, 1, {"k": 20}),
             encoder=EncoderId(name, "resnet18", weights or f"sha-of-{name}"),
             dataset={"name": "flowers", "digest": "d1", "test_images": 100},
             metrics={"top1": top1, "top1_low": top1 - 9, "top1_high": top1 + 9, "mean_per_class": top1 - 1},
             primary="top1",
-            protocol={"metric": "top-1 accuracy, %", "k": 20, "interval": "95 % Wilson over test images"},
+            description={"metric": "top-1 accuracy, %", "interval": "95 % Wilson over test images"},
             engine="torch 2.9",
             seed=0,
             evidence=Evidence(),

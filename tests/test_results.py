@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub.errors import DataError
-from goodviews.hub.report import EncoderId, Evidence, Report, save_report
+from goodviews.hub.report import EncoderId, Evidence, Protocol, Report, save_report
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "results" / "write.py"
 
@@ -45,12 +45,12 @@ def measured(tmp_path):
     folder = tmp_path / "runs" / "ours-knn"
     folder.mkdir(parents=True)
     report = Report(
-        task="knn",
+        protocol=Protocol("knn", 1, {"k": 20}),
         encoder=EncoderId("infomin_tiny", "resnet18", "0" * 64),
         dataset={"name": "photos", "digest": "d"},
         metrics={"top1": 41.75, "top1_low": 35.0, "top1_high": 48.0},
         primary="top1",
-        protocol={"metric": "top-1 accuracy, %", "interval": "95 % Wilson"},
+        description={"metric": "top-1 accuracy, %", "interval": "95 % Wilson"},
         engine="torch 2.9",
         seed=0,
         evidence=Evidence(command="goodviews transfer knn --out ours-knn", commit="abc1234"),

@@ -307,7 +307,7 @@ def _metrics_table(report: Report) -> RichTable:
             low, high = report.metrics.get(f"{name}_low"), report.metrics.get(f"{name}_high")
             interval = f"{low:.1f} to {high:.1f}" if low is not None and high is not None else ""
             table.add_row(f"{name} *" if name == report.primary else name, f"{value:.2f}", interval)
-    table.caption = f"* {report.protocol['metric']}, the one that comparisons sort by"
+    table.caption = f"* {report.description['metric']}, the one that comparisons sort by"
     return table
 
 

@@ -18,17 +18,18 @@ Importing a module that defines tasks therefore imports no torch, and `goodviews
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..hub.atomic import new_folder
 from ..hub.errors import UsageError
 from ..hub.frozen import ExportedEncoder
 from ..hub.identity import encoder_id
 from ..hub.overrides import with_change
-from ..hub.report import Report, gather_evidence, save_report
+from ..hub.report import Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck, images_check
 
 if TYPE_CHECKING:
@@ -58,19 +59,18 @@ class Measurement:
     """What a task found.
 
     `metrics` are in percent unless the name says otherwise. `NAME_low` and `NAME_high` are the ends of the 95 %
-    interval of `NAME`, by the method that the protocol names; `compare` draws them.
+    interval of `NAME`, by the method that the task's description names; `compare` draws them.
     """
 
     metrics: dict[str, float]
     dataset: dict[str, Any]  # name, digest (see `data_digest`), counts of images and classes, images skipped
     engine: str  # what fine-tuned and scored, name before version: "torch 2.9", "torchvision 0.24"
-    changed: dict[str, Any] = field(
-        default_factory=dict
-    )  # settings that this run overrode: they make it another protocol
+    changed: dict[str, Any] = field(default_factory=dict)  # settings of this run only: they make it another protocol
+    description: dict[str, Any] = field(default_factory=dict)  # sentences about this run, for Report.description
     details: dict[str, Any] = field(default_factory=dict)  # further results that are never compared, e.g. per class
 
 
-class Measure(Protocol):
+class Measure(typing.Protocol):
     """A frozen dataclass of settings, callable: fine-tunes and scores `encoder`, leaves its pictures in `folder`."""
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement: ...
@@ -78,7 +78,7 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """A named protocol. Two reports may share a column only if everything `describe` says is equal."""
+    """A named protocol. Two reports may share a column only if their `protocol` is equal."""
 
     name: str  # the protocol with its budget, as in Report.task: "knn", "voc07+12-c4-24k"
     fine_tuned: str  # in a few words: "nothing", "a linear layer", "the whole detector"
@@ -89,11 +89,14 @@ class Task:
     check: Callable[[Any, Path], DataCheck] = images_check  # given the measure and a folder: what is wrong with it
     data_variable: str | None = None  # environment variable with the data folder, for who gives none
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
+    version: int = 1  # raised when the same name and settings come to measure something else
+    description: Mapping[str, str] = field(default_factory=dict)  # further sentences on the protocol, by topic
 
-    def describe(self) -> dict[str, Any]:
-        """Everything that fixes the number, for `Report.protocol`; JSON-able."""
+    @property
+    def protocol(self) -> Protocol:
+        """What fixes the number, before a run adds to it."""
         settings = asdict(self.measure)  # type: ignore[call-overload]  # a Measure is a dataclass
-        return {"fine_tuned": self.fine_tuned, "metric": self.metric, **settings}
+        return Protocol(self.name, self.version, settings)
 
     def changed(self, changes: Sequence[str]) -> Task:
         """This task with settings changed, e.g. by ["epochs=3", "schedule.factor=0.1"]; its name tells them.
@@ -135,12 +138,17 @@ class Task:
             with gather_evidence() as evidence:
                 measured = self.measure(cast(Any, encoder), data, folder, setup)
             report = Report(
-                task=self.name,
+                protocol=replace(self.protocol, settings={**self.protocol.settings, **measured.changed}),
                 encoder=encoder_id(encoder),
                 dataset=measured.dataset,
                 metrics=measured.metrics,
                 primary=self.primary,
-                protocol={**self.describe(), **measured.changed},
+                description={
+                    "fine_tuned": self.fine_tuned,
+                    "metric": self.metric,
+                    **self.description,
+                    **measured.description,
+                },
                 engine=measured.engine,
                 seed=setup.seed,
                 evidence=evidence,

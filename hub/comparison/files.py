@@ -16,7 +16,7 @@ from .published import PublishedRow
 from .rows import Difference, Row, Value
 from .tables import Comparison, Table
 
-FORMAT = 1
+FORMAT = 2
 # All other columns are numbers and align right.
 TEXT_COLUMNS = ("encoder", "interval", "test", "pretraining", "architecture", "status", "other source")
 CSV_COLUMNS = (
@@ -48,7 +48,7 @@ def csv_text(comparison: Comparison) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(CSV_COLUMNS)
     for number, held in enumerate(comparison.tables, start=1):
-        about = (number, held.task, held.dataset.get("name"), held.engine)
+        about = (number, held.protocol.name, held.dataset.get("name"), held.engine)
         for row in held.rows:
             of_encoder = (*about, row.encoder, row.architecture, len(row.runs))
             for metric, value in row.values.items():

@@ -42,8 +42,7 @@ def _draw_table(axes: Axes, table: Table) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)  # the first row on top
     axes.margins(x=0.12)
-    library = table.engine.partition(" ")[0]  # two engines have a panel each
-    axes.set_title(f"{table.title}, {library}", loc="left", fontsize=11, fontweight="bold", color=INK)
+    axes.set_title(f"{table.title}, {table.library}", loc="left", fontsize=11, fontweight="bold", color=INK)
     axes.set_xlabel(f"{table.metric}\n({_what_bars_are(table)})", fontsize=9, color=INK)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ..report import Protocol
+
 STATUS = {"repo": "published", "3rd": "second-hand", "mem": "unverified"}
 
 
@@ -37,7 +39,7 @@ class PublishedTable:
     task: str | None = None
     engine: str | None = None  # the library that measured
     dataset: dict[str, Any] = field(default_factory=dict)  # what Report.dataset must say
-    settings: dict[str, Any] = field(default_factory=dict)  # what Report.protocol must say
+    settings: dict[str, Any] = field(default_factory=dict)  # what Report.protocol.settings must say
     remark: str = ""
     source: str = ""  # of the rows that name no other
 
@@ -56,12 +58,12 @@ class PublishedTable:
         )
 
 
-def find_published(task: str, dataset: dict[str, Any], protocol: dict[str, Any]) -> PublishedTable | str:
+def find_published(protocol: Protocol, dataset: dict[str, Any]) -> PublishedTable | str:
     """The published table of exactly this task, data and settings, or the reason why there is none."""
-    table = next((table for table in read_published() if table.task == task), None)
+    table = next((table for table in read_published() if table.task == protocol.name), None)
     if table is None:
-        return f"none are known of the protocol {task}"
-    found = {**protocol, **dataset}
+        return f"none are known of the protocol {protocol.name}"
+    found = {**protocol.settings, **dataset}
     differs = [
         f"{name} is {found.get(name)}, there {wanted}"
         for name, wanted in {**table.settings, **table.dataset}.items()

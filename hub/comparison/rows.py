@@ -76,7 +76,7 @@ def row_of(runs: Sequence[Run]) -> Row:
     elif seed_matters(runs):
         samples, interval = [_means([run]) for run in runs], f"95 % t, {len(runs)} seeds"
     else:
-        samples, interval = [_means(runs)], str(first.protocol.get("interval", "none"))
+        samples, interval = [_means(runs)], str(first.description.get("interval", "none"))
     ends = first.metrics if len(samples) == 1 else {}
     values = {metric: _value(metric, [sample[metric] for sample in samples], ends) for metric in samples[0]}
     return Row(base_name(first.encoder.name), first.encoder.architecture, interval, values, tuple(runs))

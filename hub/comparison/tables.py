@@ -1,13 +1,13 @@
 """Reports of several encoders -> one table for each protocol. Numbers measured in different ways never meet in a
 column.
 
-Two reports belong to one table when task, protocol, data (by digest) and engine are equal. In a table, runs of one
-encoder that differ in their seed become a mean with a 95 % t interval over the runs; a single run keeps the interval
-over test images that its task computed. Random initialisations of one architecture (`random:resnet50@0`, `@1`, …)
-count as seeds of one encoder. Differences to a baseline are tested where the runs can be paired (`compare_paired.py`).
+Two reports belong to one table when protocol (name, version, settings), data (by digest) and engine are equal. In a
+table, runs of one encoder that differ in their seed become a mean with a 95 % t interval over the runs; a single run
+keeps the interval over test images that its task computed. Random initialisations of one architecture
+(`random:resnet50@0`, `@1`, …) count as seeds of one encoder. Differences to a baseline are tested where the runs can be
+paired (`paired.py`).
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError
-from ..report import Report, find_reports, load_report
+from ..report import Protocol, find_reports, load_report
 from .paired import differences
 from .published import PublishedTable, find_published
 from .rows import Row, Run, base_name, encoder_key, row_of, seed_matters
@@ -25,10 +25,10 @@ from .rows import Row, Run, base_name, encoder_key, row_of, seed_matters
 class Table:
     """The encoders measured by one protocol on one data set with one engine, best first."""
 
-    task: str
+    protocol: Protocol
+    description: dict[str, Any]  # the protocol in sentences, as the first report words it
     dataset: dict[str, Any]
     engine: str
-    protocol: dict[str, Any]
     primary: str
     higher_is_better: bool
     rows: tuple[Row, ...]
@@ -37,12 +37,17 @@ class Table:
 
     @property
     def title(self) -> str:
-        return _title(self.task, self.dataset)
+        return _title(self.protocol, self.dataset)
+
+    @property
+    def library(self) -> str:
+        """The engine without its version."""
+        return self.engine.partition(" ")[0]
 
     @property
     def metric(self) -> str:
         """The primary metric in words."""
-        return str(self.protocol.get("metric", self.primary))
+        return str(self.description.get("metric", self.primary))
 
     @property
     def others(self) -> list[str]:
@@ -84,7 +89,7 @@ def compare(runs: Sequence[Run], *, baseline: str | None = None, published: bool
         raise DataError("There is no report to compare; give the RUN folders that `goodviews transfer` wrote.")
     groups = defaultdict(list)
     for run in runs:
-        groups[_protocol_key(run.report)].append(run)
+        groups[run.report.column].append(run)
     notes: list[str] = []
     tables = [_table(group, notes) for group in groups.values()]
     tables.sort(key=lambda table: table.title)
@@ -97,26 +102,13 @@ def compare(runs: Sequence[Run], *, baseline: str | None = None, published: bool
     return Comparison(tuple(tables), tuple(notes))
 
 
-def _protocol_key(report: Report) -> str:
-    """Equal for reports whose numbers may share a column. The data's name does not count where its digest is known."""
-    data = {name: value for name, value in report.dataset.items() if name != "name" or "digest" not in report.dataset}
-    return json.dumps(
-        [report.task, report.protocol, data, _library(report.engine), report.primary, report.higher_is_better],
-        sort_keys=True,
-    )
-
-
-def _library(engine: str) -> str:
-    return engine.partition(" ")[0]
-
-
-def _title(task: str, dataset: dict[str, Any]) -> str:
-    return f"{task} on {dataset.get('name', 'unnamed data')}"
+def _title(protocol: Protocol, dataset: dict[str, Any]) -> str:
+    return f"{protocol.name} on {dataset.get('name', 'unnamed data')}"
 
 
 def _table(runs: Sequence[Run], notes: list[str]) -> Table:
     first = runs[0].report
-    title = _title(first.task, first.dataset)
+    title = _title(first.protocol, first.dataset)
     groups = defaultdict(list)
     for run in _once(runs, title, notes):
         groups[encoder_key(run.report)].append(run)
@@ -129,10 +121,10 @@ def _table(runs: Sequence[Run], notes: list[str]) -> Table:
     rows = [row_of(group) for group in groups.values()]
     rows.sort(key=lambda row: row.values[first.primary].mean, reverse=first.higher_is_better)
     return Table(
-        task=first.task,
+        protocol=first.protocol,
+        description=first.description,
         dataset=first.dataset,
         engine=first.engine,
-        protocol=first.protocol,
         primary=first.primary,
         higher_is_better=first.higher_is_better,
         rows=tuple(_told_apart(rows)),
@@ -179,12 +171,15 @@ def _why_separate(tables: Sequence[Table]) -> list[str]:
 
 
 def _what_differs(one: Table, other: Table) -> str:
-    said = [
-        {**table.protocol, **{f"data: {name}": value for name, value in table.dataset.items()}, "engine": table.engine}
-        for table in (one, other)
-    ]
-    names = [name for name in {**said[0], **said[1]} if said[0].get(name) != said[1].get(name)]
-    return ", ".join(f"{name}{_values(said[0].get(name), said[1].get(name))}" for name in names)
+    first, second = _facts(one), _facts(other)
+    names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+    return ", ".join(f"{name}{_values(first.get(name), second.get(name))}" for name in names)
+
+
+def _facts(table: Table) -> dict[str, Any]:
+    """What decides whether two tables are one, by its name in a sentence."""
+    data = {f"data: {name}": value for name, value in table.dataset.items()}
+    return {"version": table.protocol.version, **table.protocol.settings, **data, "engine": table.engine}
 
 
 def _values(one: Any, other: Any) -> str:
@@ -221,11 +216,11 @@ def _with_differences(table: Table, baseline: str, notes: list[str]) -> Table:
 
 
 def _with_published(table: Table, notes: list[str]) -> Table:
-    found = find_published(table.task, table.dataset, table.protocol)
+    found = find_published(table.protocol, table.dataset)
     if isinstance(found, str):
         notes.append(f"{table.title}: no published results are shown, for {found}.")
         return table
-    if found.engine != _library(table.engine):
+    if found.engine != table.library:
         notes.append(
             f"{table.title}: the published results were measured with {found.engine}, ours with {table.engine}."
         )

@@ -9,7 +9,7 @@ from goodviews.hub import ArtifactError, DataError, OutputExists, check, from_pr
 from goodviews.hub.attach import attach_reports
 from goodviews.hub.cli import main
 from goodviews.hub.identity import encoder_id
-from goodviews.hub.report import Evidence, Report, save_report
+from goodviews.hub.report import Evidence, Protocol, Report, save_report
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,12 @@ def folder(written, tmp_path) -> Path:
 @pytest.fixture(scope="module")
 def report() -> Report:
     return Report(
-        task="knn",
+        protocol=Protocol("knn", 1, {"k": 20, "also_k": (1, 5)}),
         encoder=encoder_id(from_pretrained("random:resnet18-32px@0")),
         dataset={"name": "flowers|5", "digest": "d1"},
         metrics={"top1": 47.254, "top1_low": 40.0, "top1_high": 54.0},
         primary="top1",
-        protocol={"metric": "top-1 accuracy, %", "k": 20, "also_k": (1, 5)},
+        description={"metric": "top-1 accuracy, %"},
         engine="torch 2.9",
         seed=0,
         evidence=Evidence(hardware="abacus", commit="abc1234"),
@@ -57,7 +57,7 @@ def test_later_results_join_the_earlier_ones_and_the_same_one_changes_nothing(fo
     before = (folder / "README.md").read_text()
     assert attach_reports(folder, [report])[0].is_file()
     assert (folder / "README.md").read_text() == before
-    attach_reports(folder, [replace(report, task="linear")])
+    attach_reports(folder, [replace(report, protocol=replace(report.protocol, name="linear"))])
     assert (folder / "README.md").read_text().count("| torch 2.9 |") == 2
 
 
@@ -107,3 +107,17 @@ def test_the_command_attaches_run_folders(folder, report, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "knn, top1 47.25" in printed
     assert str(folder / "README.md") in printed
+
+
+def test_a_result_attached_in_an_older_format_is_the_same_measurement(folder, report):
+    attach_reports(folder, [report])
+    (file,) = (folder / "reports").iterdir()
+    content = json.loads(file.read_text())
+    protocol = {**content.pop("protocol")["settings"], **content.pop("description")}
+    file.unlink()
+    (folder / "reports" / "named-before.json").write_text(
+        json.dumps({**content, "format": 1, "task": report.task, "protocol": protocol})
+    )
+    assert attach_reports(folder, [report]) == [folder / "reports" / "named-before.json"]
+    with pytest.raises(OutputExists, match=r"named-before\.json exists already"):
+        attach_reports(folder, [replace(report, metrics={"top1": 50.0})])

@@ -18,7 +18,7 @@ from goodviews.hub.demo.charts import line_chart, round_numbers, running_mean
 from goodviews.hub.demo.page import write_report
 from goodviews.hub.errors import DataError, OutputExists, UsageError
 from goodviews.hub.folders import train_and_test
-from goodviews.hub.report import EncoderId, Evidence, Report, save_report
+from goodviews.hub.report import EncoderId, Evidence, Protocol, Report, save_report
 from goodviews.pretrain.models.memories import Queue
 from goodviews.pretrain.recipe import describe
 from goodviews.pretrain.recipes.infomin import infomin_demo
@@ -211,13 +211,13 @@ def _pretrained(run):
 
 
 def _measured(run, task, metrics):
-    protocol = {"iterations": 80, "metric": "AP50, VOC 2007, %"}
+    protocol, description = Protocol(task, 1, {"iterations": 80}), {"metric": "AP50, VOC 2007, %"}
     dataset = {"name": "photos", "test_images": 18, "train_images": 54}
     evidence = Evidence(hardware="2 x a processor", version="0.1+g1234567", commit="1234567", seconds=3.0)
     run.mkdir(parents=True)
     identity = EncoderId("an encoder", "resnet18", "ab" * 32)
     save_report(
-        Report(task, identity, dataset, metrics, next(iter(metrics)), protocol, "torch", 0, evidence),
+        Report(protocol, identity, dataset, metrics, next(iter(metrics)), description, "torch", 0, evidence),
         run / "report.json",
     )
 

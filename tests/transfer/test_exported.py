@@ -28,7 +28,7 @@ def test_exported_and_original_agree(encoder, exported, colours, tmp_path):
 
 def test_a_probe_of_unit_vectors_is_another_protocol(encoder, exported, colours, tmp_path):
     report = linear().run(ExportedEncoder(exported), colours, tmp_path / "onnx")
-    assert report.protocol["features"] == "pooled, unit length as exported, standardised by train, no augmentation"
+    assert report.protocol.settings["unit_length_features"] is True
     assert report.protocol != linear().run(encoder, colours, tmp_path / "torch").protocol
     assert report.metrics["top1"] == 100.0
 

@@ -11,12 +11,12 @@ same problem to convergence, is the better yardstick where the features fit in m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task, require_above_zero
-from .frozen import LAYOUT, measured
+from .frozen import LAYOUT, WILSON, measured
 from .schedules import Cosine, Schedule
 from .sgd_probe import Initial, new_layer
 
@@ -39,6 +39,11 @@ def linear_cached() -> Task:
         layout=LAYOUT,
         measure=CachedProbe(),
         takes_exported=True,
+        description={
+            "selection": "lr by top-1 on the held-out share of each training class, then trained again on all",
+            "features": "pooled, raw, no augmentation; unit vectors of an exported encoder",
+            "interval": WILSON,
+        },
     )
 
 
@@ -54,11 +59,6 @@ class CachedProbe:
     weight_decay: float = 0.0
     initial: Initial = "normal"
     held_out: float = 0.2
-    selection: str = field(
-        default="lr by top-1 on the held-out share of each training class, then trained again on all", init=False
-    )
-    features: str = field(default="pooled, raw, no augmentation", init=False)
-    interval: str = field(default="95 % Wilson over test images", init=False)
 
     def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the chosen rate as `chosen_lr` and what each rate reached.
@@ -80,7 +80,7 @@ class CachedProbe:
         with torch.no_grad():
             scores = layer(frozen.test.vectors)
         details = {"chosen_lr": chosen, "held_out_top1_of_lr": {f"{rate:g}": top1 for rate, top1 in tried.items()}}
-        return measured(encoder, frozen, scores, folder, changed=as_exported(encoder, self.features), details=details)
+        return measured(encoder, frozen, scores, folder, changed=as_exported(encoder), details=details)
 
 
 def sweep(probe: CachedProbe, vectors: Tensor, labels: Tensor, classes: int, *, seed: int) -> dict[float, float]:

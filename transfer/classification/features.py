@@ -70,10 +70,9 @@ def frozen_features(encoder: FrozenEncoder, data: Path, setup: Setup) -> FrozenD
     return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0])
 
 
-def as_exported(encoder: FrozenEncoder, features: str) -> dict[str, str]:
-    """What changes in a protocol that says `features` are raw, when the encoder gives unit vectors only."""
-    is_unit = isinstance(encoder, ExportedEncoder)
-    return {"features": features.replace("pooled", "pooled, unit length as exported", 1)} if is_unit else {}
+def as_exported(encoder: FrozenEncoder) -> dict[str, bool]:
+    """What changes in a protocol for raw features when the encoder gives unit vectors only."""
+    return {"unit_length_features": True} if isinstance(encoder, ExportedEncoder) else {}
 
 
 def write_skipped(data: TestData, folder: Path) -> None:

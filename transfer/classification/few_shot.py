@@ -12,12 +12,12 @@ papers draw both sides from one pool and use other distances: compare only repor
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task
-from .frozen import LAYOUT
+from .frozen import LAYOUT, UNIT_FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,10 +49,6 @@ class FewShot:
     ways: int = 5
     queries: int = 15  # of each class
     episodes: int = 600
-    classifier: str = field(default="nearest class mean of unit features, cosine", init=False)
-    features: str = field(default="pooled, unit length, no augmentation", init=False)
-    split: str = field(default="examples from train, queries from the test part", init=False)
-    interval: str = field(default="95 % over episodes, normal", init=False)
 
     def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the seed draws the episodes.
@@ -139,4 +135,10 @@ def _task(name: str, measure: FewShot) -> Task:
         layout=LAYOUT,
         measure=measure,
         takes_exported=True,
+        description={
+            "classifier": "nearest class mean of unit features, cosine",
+            "features": UNIT_FEATURES,
+            "split": "examples from train, queries from the test part",
+            "interval": "95 % over episodes, normal",
+        },
     )

@@ -17,12 +17,12 @@ Batch norm trains too, on the images of one process; SwAV synchronises it over 8
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..task import Measurement, Setup, Task, require_above_zero
-from .frozen import LAYOUT, measured
+from .frozen import LAYOUT, WILSON, measured
 from .schedules import Cosine, Schedule, Steps
 from .sgd_probe import Initial, new_layer, scale_to_batch
 
@@ -48,9 +48,9 @@ def finetune() -> Task:
         schedule=Cosine(moves="each step"),
         nesterov=True,
         initial="zeros",
-        source="SimCLR's rate and optimiser at batch 256; epochs ours",
     )
-    return _task("finetune", "the whole network", settings)
+    source = "SimCLR's rate and optimiser at batch 256; epochs ours"
+    return _task("finetune", "the whole network", settings, source=source)
 
 
 def finetune_1pct() -> Task:
@@ -83,9 +83,6 @@ class FineTune:
     initial: Initial = "normal"  # of the new layer
     crop_scale: tuple[float, float] = (0.08, 1.0)  # share of the photo's area
     flip: float = 0.5
-    source: str = field(default="SwAV's semi-supervised protocol")
-    batch_norm: str = field(default="training mode, over the images of one process", init=False)
-    interval: str = field(default="95 % Wilson over test images", init=False)
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Fine-tunes a copy of `encoder` and scores its last epoch; leaves metrics.jsonl and labelled.txt too.
@@ -123,7 +120,8 @@ class FineTune:
         write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in part.images.paths))
         tested = TestData(features, train.classes, describe(data, part.images, test, skipped), skipped)
         scores = layer(features.vectors).detach()
-        return measured(encoder, tested, scores, folder, changed={**changed, "labelled": part.chosen})
+        changed["labelled"] = part.id
+        return measured(encoder, tested, scores, folder, changed=changed, description={"labelled": part.chosen})
 
 
 def _fine_tuned(
@@ -204,7 +202,7 @@ def _train(
     }
 
 
-def _task(name: str, fine_tuned: str, measure: FineTune) -> Task:
+def _task(name: str, fine_tuned: str, measure: FineTune, *, source: str = "SwAV's semi-supervised protocol") -> Task:
     return Task(
         name=name,
         fine_tuned=fine_tuned,
@@ -212,4 +210,9 @@ def _task(name: str, fine_tuned: str, measure: FineTune) -> Task:
         primary="top1",
         layout=LAYOUT,
         measure=measure,
+        description={
+            "source": source,
+            "batch_norm": "training mode, over the images of one process",
+            "interval": WILSON,
+        },
     )

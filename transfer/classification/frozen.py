@@ -9,7 +9,7 @@ and the report's details say it), and both end in report.json, predictions.csv a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .features import TestData
 
 LAYOUT = "DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg (or test)"
+UNIT_FEATURES = "pooled, unit length, no augmentation"
+WILSON = "95 % Wilson over test images"
 
 
 def knn() -> Task:
@@ -34,6 +36,7 @@ def knn() -> Task:
         layout=LAYOUT,
         measure=NearestNeighbours(),
         takes_exported=True,
+        description={"similarity": "cosine", "features": UNIT_FEATURES, "interval": WILSON},
     )
 
 
@@ -50,6 +53,13 @@ def linear() -> Task:
         layout=LAYOUT,
         measure=LinearProbe(),
         takes_exported=True,
+        description={
+            "classifier": "multinomial logistic regression",
+            "optimizer": "L-BFGS with strong Wolfe line search, from zero, float32",
+            "selection": "l2 by top-1 on the held-out share of each training class, then refitted on all",
+            "features": "pooled, standardised by train, no augmentation; unit vectors of an exported encoder",
+            "interval": WILSON,
+        },
     )
 
 
@@ -61,9 +71,6 @@ class NearestNeighbours:
     temperature: float = 0.07
     also_k: tuple[int, ...] = (1, 5, 100, 200)
     also_temperature: tuple[float, ...] = (0.02, 0.1, 0.2)
-    similarity: str = field(default="cosine", init=False)
-    features: str = field(default="pooled, unit length, no augmentation", init=False)
-    interval: str = field(default="95 % Wilson over test images", init=False)
 
     def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; where train has fewer than k images, all of them vote and the protocol says so."""
@@ -91,13 +98,6 @@ class LinearProbe:
     l2: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00001)
     held_out: float = 0.2
     max_steps: int = 200
-    classifier: str = field(default="multinomial logistic regression", init=False)
-    optimizer: str = field(default="L-BFGS with strong Wolfe line search, from zero, float32", init=False)
-    selection: str = field(
-        default="l2 by top-1 on the held-out share of each training class, then refitted on all", init=False
-    )
-    features: str = field(default="pooled, standardised by train, no augmentation", init=False)
-    interval: str = field(default="95 % Wilson over test images", init=False)
 
     def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the chosen penalty as `chosen_l2`."""
@@ -120,7 +120,7 @@ class LinearProbe:
             frozen,
             layer(frozen.test.vectors),
             folder,
-            changed=as_exported(encoder, self.features),
+            changed=as_exported(encoder),
             details={"chosen_l2": chosen},
         )
 
@@ -133,6 +133,7 @@ def measured(
     *,
     metrics: dict[str, float] | None = None,
     changed: dict[str, Any] | None = None,
+    description: dict[str, Any] | None = None,
     details: dict[str, Any] | None = None,
 ) -> Measurement:
     """The metrics of (N, C) class scores of the test images, and the files that belong to every classification run."""
@@ -156,5 +157,6 @@ def measured(
         dataset=data.dataset,
         engine=f"torch {torch.__version__}",
         changed=changed or {},
+        description=description or {},
         details={**more, **(details or {})},
     )

@@ -12,10 +12,11 @@ from ...hub.folders import ImageFolder
 
 @dataclass(frozen=True)
 class LabelledPart:
-    """The images whose labels may be used, and how they were chosen, in words for the protocol."""
+    """The images whose labels may be used."""
 
     images: ImageFolder
-    chosen: str
+    id: str  # for the protocol: "all", "drawn", or the digest of a list
+    chosen: str  # how they were chosen, in words
 
 
 def listed_part(train: ImageFolder, listing: Path) -> LabelledPart:
@@ -40,22 +41,21 @@ def listed_part(train: ImageFolder, listing: Path) -> LabelledPart:
         )
     rows = sorted({place[Path(name).name] for name in names})
     digest = hashlib.sha256(content).hexdigest()[:12]
-    return LabelledPart(_rows(train, rows), f"the list {listing.name}, sha256 {digest}")
+    return LabelledPart(_rows(train, rows), digest, f"the list {listing.name}, sha256 {digest}")
 
 
 def drawn_part(train: ImageFolder, share: float, seed: int) -> LabelledPart:
     """`share` of each class, at least one image, drawn by `seed`. Not the published lists: no published number is
     for it."""
     if share == 1:
-        return LabelledPart(train, "all")
+        return LabelledPart(train, "all", "all")
     labels, random = np.array(train.labels), np.random.default_rng(seed)
     rows = []
     for label in range(len(train.classes)):
         own = np.flatnonzero(labels == label)
         rows += random.permutation(own)[: max(1, round(share * len(own)))].tolist()
-    return LabelledPart(
-        _rows(train, sorted(rows)), f"{100 * share:g} % of each class, drawn by the seed (not published)"
-    )
+    chosen = f"{100 * share:g} % of each class, drawn by the seed (not published)"
+    return LabelledPart(_rows(train, sorted(rows)), "drawn", chosen)
 
 
 def _rows(train: ImageFolder, rows: list[int]) -> ImageFolder:

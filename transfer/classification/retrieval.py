@@ -9,12 +9,12 @@ of them, without interpolation. For photos that are copies of each other, rather
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task
-from .frozen import LAYOUT
+from .frozen import LAYOUT, UNIT_FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,13 @@ def retrieval() -> Task:
         layout=LAYOUT,
         measure=ClassRetrieval(),
         takes_exported=True,
+        description={
+            "similarity": "cosine",
+            "features": UNIT_FEATURES,
+            "split": "queries from the test part, gallery: train",
+            "scoring": "precision at each relevant rank, over the whole gallery",
+            "interval": "95 % over queries, normal",
+        },
     )
 
 
@@ -41,11 +48,6 @@ class ClassRetrieval:
     """The settings of `retrieval`; precision among the first `at` is reported beside the number."""
 
     at: tuple[int, ...] = (1, 10)
-    similarity: str = field(default="cosine", init=False)
-    features: str = field(default="pooled, unit length, no augmentation", init=False)
-    split: str = field(default="queries from the test part, gallery: train", init=False)
-    scoring: str = field(default="precision at each relevant rank, over the whole gallery", init=False)
-    interval: str = field(default="95 % over queries, normal", init=False)
 
     def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the mean of each class."""

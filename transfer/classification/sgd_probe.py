@@ -14,12 +14,12 @@ default, is not offered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..task import Measurement, Setup, Task, require_above_zero
-from .frozen import LAYOUT, measured
+from .frozen import LAYOUT, WILSON, measured
 from .schedules import Cosine, Schedule, Steps
 
 if TYPE_CHECKING:
@@ -90,8 +90,6 @@ class SgdProbe:
     crop_scale: tuple[float, float] = (0.2, 1.0)  # share of the photo's area
     flip: float = 0.5
     reported: Literal["last epoch", "best epoch on test"] = "last epoch"
-    features: str = field(default="pooled, raw, of crops drawn anew each epoch", init=False)
-    interval: str = field(default="95 % Wilson over test images", init=False)
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Trains the layer and scores it after each epoch; leaves metrics.jsonl beside the usual files.
@@ -240,4 +238,5 @@ def _task(name: str, measure: SgdProbe) -> Task:
         primary="top1",
         layout=LAYOUT,
         measure=measure,
+        description={"features": "pooled, raw, of crops drawn anew each epoch", "interval": WILSON},
     )

@@ -13,7 +13,7 @@ Source: the VOC_CLF folder of CLSA's repository (Wang & Qi, arXiv:2104.07713).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,13 @@ def voc07_clsa() -> Task:
         layout=LAYOUT,
         measure=VocClsa(),
         check=lambda measure, data: voc_labels_check(data, train=("train", "val"), test="test"),
+        description={
+            "split": "VOC2007: trained on train, best epoch by val, tested on test",
+            "difficult": "not counted as present",
+            "loss": "binary cross-entropy, summed over batch and classes",
+            "batch_norm": "training mode: batch statistics, running ones drift; parameters fixed",
+            "test_crops": "five, scores averaged",
+        },
     )
 
 
@@ -67,11 +74,6 @@ class VocClsa:
     rotation_degrees: float = 25.0
     mean: tuple[float, float, float] = (0.4573, 0.4388, 0.4073)  # VOC's, whatever the encoder was trained with
     std: tuple[float, float, float] = (0.2675, 0.2638, 0.2777)
-    split: str = field(default="VOC2007: trained on train, best epoch by val, tested on test", init=False)
-    difficult: str = field(default="not counted as present", init=False)
-    loss: str = field(default="binary cross-entropy, summed over batch and classes", init=False)
-    batch_norm: str = field(default="training mode: batch statistics, running ones drift; parameters fixed", init=False)
-    test_crops: str = field(default="five, scores averaged", init=False)
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Trains and scores; leaves metrics.jsonl and predictions.csv.

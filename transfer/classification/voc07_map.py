@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +24,7 @@ import numpy as np
 from ...hub.scoring.average_precision import class_precision
 from ..data_check import voc_labels_check
 from ..task import Measurement, Setup, Task, require_above_zero
+from .frozen import UNIT_FEATURES
 from .voc07_labels import LAYOUT, LabelledPhotos, read_labels
 
 if TYPE_CHECKING:
@@ -50,11 +51,6 @@ class VocMap:
     folds: int = 3
     positive_weight: float = 2.0
     loss: Literal["squared hinge", "logistic"] = "squared hinge"
-    features: str = field(default="pooled, unit length, no augmentation", init=False)
-    split: str = field(default="trained on VOC2007 trainval, tested on test", init=False)
-    difficult: str = field(default="negative in training, left out of the class's test", init=False)
-    selection: str = field(default="C for each class by average precision over stratified folds", init=False)
-    scoring: str = field(default="area under the monotone precision-recall curve, mean over classes", init=False)
 
     def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; leaves scores.csv, and in the details the precision and C of each class.
@@ -116,6 +112,13 @@ def _task(name: str, measure: VocMap) -> Task:
         measure=measure,
         check=lambda measure, data: voc_labels_check(data, train=("trainval",), test="test"),
         takes_exported=True,
+        description={
+            "features": UNIT_FEATURES,
+            "split": "trained on VOC2007 trainval, tested on test",
+            "difficult": "negative in training, left out of the class's test",
+            "selection": "C for each class by average precision over stratified folds",
+            "scoring": "area under the monotone precision-recall curve, mean over classes",
+        },
     )
 
 

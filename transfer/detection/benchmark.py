@@ -133,7 +133,8 @@ def measure(
         metrics=scored.metrics,
         dataset=dataset,
         engine=engine.version(),
-        changed={**changed, "differs_from_published": differs},
+        changed={**changed, "processes": setup.processes},
+        description={"differs_from_published": differs},
         details={**scored.details, "final_loss": rows[-1]["loss"]},
     )
 

@@ -21,7 +21,7 @@ Source: PyContrast (HobbitLong/PyContrast, detection/configs) and MoCo (facebook
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -101,10 +101,6 @@ class CocoDetection(DetectionSettings):
     """
 
     schedule: Schedule = "1x"  # of the published task that this is, shortens or changes
-
-    split: str = field(default="trained on the train labels, crowds left out; tested on the val labels", init=False)
-    scoring: str = field(default="COCO: 101 points, IoU 0.50 to 0.95, 100 detections, crowds ignored", init=False)
-    interval: str = field(default="95 % bootstrap over test photos", init=False)
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """See `detection_task.measure`."""
@@ -251,4 +247,9 @@ def _task(name: str, settings: CocoDetection) -> Task:
         measure=settings,
         check=BENCHMARK.check,
         data_variable=DATASETS_VARIABLE,
+        description={
+            "split": "trained on the train labels, crowds left out; tested on the val labels",
+            "scoring": "COCO: 101 points, IoU 0.50 to 0.95, 100 detections, crowds ignored",
+            "interval": "95 % bootstrap over test photos",
+        },
     )

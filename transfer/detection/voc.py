@@ -14,7 +14,7 @@ is the better start; their numbers compare with no published one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,15 +83,6 @@ class VocDetection(DetectionSettings):
     corners: 1-based, inclusive, rounded as scored), metrics.jsonl, resamples.csv and pictures.
     """
 
-    network: str = field(
-        default="Faster R-CNN on C4: layer4 and an extra batch norm see each region; everything trains", init=False
-    )
-    split: str = field(default="trained on trainval, difficult objects too; tested on VOC2007 test", init=False)
-    scoring: str = field(
-        default="VOC 2007: eleven points, difficult ignored; classes with an object in test", init=False
-    )
-    interval: str = field(default="95 % bootstrap over test photos", init=False)
-
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """See `detection_task.measure`."""
         return measure(self, BENCHMARK, encoder, data, folder, setup, published=VocDetection())
@@ -151,4 +142,10 @@ def _task(name: str, settings: VocDetection) -> Task:
         measure=settings,
         check=BENCHMARK.check,
         data_variable=DATASETS_VARIABLE,
+        description={
+            "network": "Faster R-CNN on C4: layer4 and an extra batch norm see each region; everything trains",
+            "split": "trained on trainval, difficult objects too; tested on VOC2007 test",
+            "scoring": "VOC 2007: eleven points, difficult ignored; classes with an object in test",
+            "interval": "95 % bootstrap over test photos",
+        },
     )

@@ -7,7 +7,7 @@ from goodviews.hub.comparison import files as compare_files
 from goodviews.hub.comparison.published import STATUS, find_published, read_published
 from goodviews.hub.comparison.rows import Run
 from goodviews.hub.comparison.tables import compare
-from goodviews.hub.report import save_report
+from goodviews.hub.report import Protocol, save_report
 from goodviews.transfer import commands
 from goodviews.transfer.commands import TASKS
 
@@ -16,9 +16,9 @@ IMAGENET = {"name": "imagenet", "digest": "d", "classes": 1000, "train_images": 
 
 @pytest.fixture
 def imagenet_runs(make_report):
-    protocol = TASKS["linear-pycontrast"]().describe()
+    protocol = TASKS["linear-pycontrast"]().protocol
     reports = [
-        make_report(name, top1, task="linear-pycontrast", dataset=IMAGENET, protocol=protocol)
+        make_report(name, top1, dataset=IMAGENET, protocol=protocol)
         for name, top1 in (("ours", 69.0), ("random:resnet50@0", 4.0))
     ]
     return [Run(name, report) for name, report in zip("ab", reports)]
@@ -41,8 +41,8 @@ def test_published_tables_of_our_tasks_measure_what_the_tasks_measure():
     for table in named:
         task = ours[table.task]
         assert task.primary in table.metrics
-        told = task.describe()
-        assert {name: told.get(name) for name in table.settings} == table.settings, table.protocol
+        settings = task.protocol.settings
+        assert {name: settings.get(name) for name in table.settings} == table.settings, table.protocol
         assert table.dataset
 
 
@@ -92,8 +92,8 @@ def test_published_numbers_have_a_column_of_their_own(imagenet_runs, tmp_path):
     ids=["task", "data", "settings", "changed task"],
 )
 def test_other_measurements_get_no_published_rows_and_a_reason(task, dataset, protocol, reason):
-    whole = TASKS["linear-moco"]().describe()
-    found = find_published(task, {**IMAGENET, **dataset}, {**whole, **protocol})
+    settings = {**TASKS["linear-moco"]().protocol.settings, **protocol}
+    found = find_published(Protocol(task, 1, settings), {**IMAGENET, **dataset})
     assert isinstance(found, str)
     assert reason in found
 
@@ -101,11 +101,10 @@ def test_other_measurements_get_no_published_rows_and_a_reason(task, dataset, pr
 def test_another_engine_is_said(make_report):
     task = TASKS["voc-detection"]()
     report = make_report(
-        task=task.name,
         dataset={"name": "VOC", "classes": 20, "train_images": 16551, "test_images": 4952},
         metrics={"AP50": 80.0, "AP": 55.0, "AP75": 60.0},
         primary="AP50",
-        protocol=task.describe(),
+        protocol=task.protocol,
         engine="torchvision 0.24",
     )
     comparison = compare([Run("a", report)], published=True)

@@ -8,7 +8,7 @@ from goodviews.hub.comparison import files as compare_files
 from goodviews.hub.comparison.rows import Run, Value, t95
 from goodviews.hub.comparison.tables import compare, read_runs
 from goodviews.hub.errors import DataError, OutputExists, UsageError
-from goodviews.hub.report import save_report
+from goodviews.hub.report import Protocol, save_report
 
 
 def runs(*reports):
@@ -31,12 +31,13 @@ def test_lower_is_better_turns_the_order_round(make_report):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"protocol": {"metric": "top-1 accuracy, %", "k": 5}}, "k (20 / 5)"),
+        ({"protocol": Protocol("knn", 1, {"k": 5})}, "k (20 / 5)"),
+        ({"protocol": Protocol("knn", 2, {"k": 20})}, "version (1 / 2)"),
         ({"dataset": {"name": "flowers", "digest": "d2", "test_images": 100}}, "data: digest (d1 / d2)"),
         ({"engine": "detectron2 0.6"}, "engine (torch 2.9 / detectron2 0.6)"),
         ({"task": "linear"}, "linear on flowers"),
     ],
-    ids=["protocol", "data", "engine", "task"],
+    ids=["settings", "version", "data", "engine", "task"],
 )
 def test_what_was_measured_differently_never_shares_a_table(make_report, changes, said):
     comparison = compare(runs(make_report("a"), make_report("b"), make_report("c", **changes)))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def test_colours_are_learned_on_all_labels_and_the_encoder_stays(encoder, colour
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert report.metrics["top1"] > 50
-    assert report.protocol["labelled"] == "all"
+    assert report.protocol.settings["labelled"] == "all"
     assert report.dataset["train_images"] == 18
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert not encoder.training
@@ -54,20 +55,21 @@ def test_a_list_chooses_its_images_and_is_named_in_the_protocol(encoder, colours
         "train/red/red_0.png",
     ]
     assert report.dataset["train_images"] == 3
-    assert report.protocol["labelled"].startswith("the list 1percent.txt, sha256 ")
-    assert str(tmp_path) not in json.dumps([report.task, report.protocol])
+    digest = report.protocol.settings["labelled"]
+    assert report.description["labelled"] == f"the list 1percent.txt, sha256 {digest}"
+    assert str(tmp_path) not in json.dumps([asdict(report.protocol), report.description])
 
 
 def test_seeds_that_draw_other_parts_keep_one_protocol(encoder, colours, tmp_path):
     task = finetune_10pct().changed(["epochs=1"])
     runs = [task.run(encoder, colours, tmp_path / str(seed), setup=Setup(seed=seed)) for seed in (0, 1)]
     assert runs[0].protocol == runs[1].protocol
-    assert runs[0].protocol["labelled"] == "10 % of each class, drawn by the seed (not published)"
+    assert runs[0].description["labelled"] == "10 % of each class, drawn by the seed (not published)"
 
 
 def test_another_batch_size_scales_both_rates(encoder, colours, tmp_path):
     report = finetune_1pct().changed(["epochs=1"]).run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=64))
-    assert [report.protocol[name] for name in ("batch_size", "lr", "layer_lr")] == [64, 0.005, 1.25]
+    assert [report.protocol.settings[name] for name in ("batch_size", "lr", "layer_lr")] == [64, 0.005, 1.25]
 
 
 @pytest.mark.parametrize(

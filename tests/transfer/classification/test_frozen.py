@@ -1,7 +1,7 @@
 import csv
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_colours_are_told_apart_and_the_report_says_how(task, encoder, colours, 
     assert report.metrics["top1_low"] < 100.0
     assert report.dataset["train_images"] == 18
     assert report.dataset["test_images"] == 9
-    assert report.protocol["metric"] == "top-1 accuracy, %"
+    assert report.description["metric"] == "top-1 accuracy, %"
     with (tmp_path / "run" / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[0] == {"path": "val/blue/0.png", "label": "blue", "predicted": "blue"}
@@ -44,9 +44,9 @@ def test_unreadable_images_are_skipped_counted_and_listed(encoder, colours, tmp_
 
 
 def test_fewer_images_than_neighbours_make_another_protocol(encoder, colours, tmp_path):
-    assert knn().run(encoder, colours, tmp_path / "few").protocol["k"] == 18
+    assert knn().run(encoder, colours, tmp_path / "few").protocol.settings["k"] == 18
     task = replace(knn(), measure=NearestNeighbours(k=5))
-    assert task.run(encoder, colours, tmp_path / "enough").protocol["k"] == 5
+    assert task.run(encoder, colours, tmp_path / "enough").protocol.settings["k"] == 5
 
 
 def test_cached_features_give_the_same_report_without_the_network(encoder, colours, tmp_path, monkeypatch):
@@ -74,9 +74,9 @@ def test_seed_does_not_move_knn(encoder, colours, tmp_path):
     assert [run.seed for run in runs] == [0, 1]
 
 
-def test_description_is_json_and_changes_with_every_setting():
-    plain, other = knn().describe(), replace(knn(), measure=NearestNeighbours(temperature=0.1)).describe()
-    assert json.loads(json.dumps(plain))["temperature"] == 0.07
+def test_protocol_is_json_and_changes_with_every_setting():
+    plain, other = knn().protocol, replace(knn(), measure=NearestNeighbours(temperature=0.1)).protocol
+    assert json.loads(json.dumps(asdict(plain)))["settings"]["temperature"] == 0.07
     assert plain != other
 
 

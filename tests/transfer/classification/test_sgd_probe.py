@@ -75,7 +75,7 @@ def test_colours_are_told_apart_in_a_few_epochs_and_the_curve_is_kept(encoder, c
     report = task.run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=6))
     assert report.task == "linear-pycontrast [epochs=4, lr=1]"
     assert report.metrics["top1"] > 60
-    assert (report.protocol["batch_size"], report.protocol["lr"]) == (6, pytest.approx(6 / 256))
+    assert (report.protocol.settings["batch_size"], report.protocol.settings["lr"]) == (6, pytest.approx(6 / 256))
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert rows[-1]["loss"] < rows[0]["loss"]

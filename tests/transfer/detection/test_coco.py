@@ -56,16 +56,16 @@ def test_a_short_budget_scales_the_schedule_and_cannot_be_mistaken_for_the_whole
     assert smoke.measure.iterations == full.iterations // 1500
     assert smoke.measure.lr_steps == tuple(round(step / 1500) for step in full.lr_steps)
     for short in (tenth, smoke):
-        assert isinstance(find_published(short.name, FULL_DATA, short.describe()), str)
+        assert isinstance(find_published(short.protocol, FULL_DATA), str)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "coco-fpn-std-6x"])
 def test_published_numbers_stand_beside_the_whole_task_on_all_of_coco_and_nowhere_else(name: str):
     task = find_task(name)
-    table = find_published(task.name, FULL_DATA, task.describe())
+    table = find_published(task.protocol, FULL_DATA)
     assert not isinstance(table, str)
     assert table.metrics == ("AP", "mask_AP")
-    assert isinstance(find_published(task.name, {**FULL_DATA, "train_images": 86}, task.describe()), str)
+    assert isinstance(find_published(task.protocol, {**FULL_DATA, "train_images": 86}), str)
 
 
 def test_a_run_leaves_box_and_mask_scores_and_results_that_other_evaluators_read(coco_folder: Path, tmp_path: Path):
@@ -91,7 +91,7 @@ def test_a_run_leaves_box_and_mask_scores_and_results_that_other_evaluators_read
     assert "APl" not in report.metrics  # no object is that large
     assert report.metrics["AP_low"] <= report.metrics["AP_high"]
     assert report.dataset["test_objects"] == 4
-    told = report.protocol["differs_from_published"]
+    told = report.description["differs_from_published"]
     assert "iterations 2, published 90000" in told
     assert "train_images 6, published 118287" in told
     entries = json.loads((out / "predictions.json").read_text())

@@ -316,8 +316,8 @@ def test_a_report_says_how_it_differs_from_the_published_protocol(small: Encoder
     assert voc_07_12_c4_24k().measure == VocDetection()
     report = tiny_task().run(small, devkit, tmp_path / "run", setup=Setup(batch_size=1))
     assert report.engine.startswith("torchvision ")
-    assert (report.protocol["batch_size"], report.protocol["iterations"]) == (1, 8)
-    told = report.protocol["differs_from_published"]
+    assert (report.protocol.settings["batch_size"], report.protocol.settings["iterations"]) == (1, 8)
+    told = report.description["differs_from_published"]
     assert "iterations 8, published 24000" in told
     assert "train_images 6, published 16551" in told
     assert any("background class" in line for line in told)
