@@ -217,11 +217,19 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
         "pretrained_cfg": pretrained_cfg,
         "goodviews": {
             "format": FORMAT,
-            **asdict(encoder.origin),
+            **_origin(encoder.origin),
             "weights_sha256": weights_sha256,
             "fingerprint": fingerprint(encoder),
         },
     }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    """Only an imported encoder's folder speaks of a file."""
+    recorded = asdict(origin)
+    if origin.imported is None:
+        del recorded["imported"]
+    return recorded
 
 
 def _stride(encoder: Encoder) -> int:

@@ -30,11 +30,15 @@ default_cfgs = generate_default_cfgs({"resnet18_cifar.untrained": _cfg, "resnet5
 
 
 class CifarResNet(ResNet):
-    """timm's ResNet; the arguments are its own, but for those of a stem."""
+    """timm's ResNet; the arguments are its own, but for those of a stem.
 
-    def __init__(self, block: Any, layers: tuple[int, ...], in_chans: int = 3, **arguments: Any):
+    Args:
+        stem_padding: of the first convolution; solo-learn's networks pad by 2 and see maps of 34 px first.
+    """
+
+    def __init__(self, block: Any, layers: tuple[int, ...], in_chans: int = 3, stem_padding: int = 1, **arguments: Any):
         super().__init__(block, layers, in_chans=in_chans, **arguments)
-        stem = nn.Conv2d(in_chans, 64, kernel_size=3, stride=1, padding=1, bias=False)
+        stem = nn.Conv2d(in_chans, 64, kernel_size=3, stride=1, padding=stem_padding, bias=False)
         nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
         self.add_module("conv1", stem)
         self.add_module("maxpool", nn.Identity())

@@ -41,6 +41,8 @@ COMMANDS = {
     "doctor": ("goodviews.hub.commands:doctor", "What is installed, which tasks can run, and what mends the rest."),
     "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),
     "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),
+    "hub import": ("goodviews.hub.importers.commands:import_", "Make an encoder folder of somebody's checkpoint."),
+    "hub convert": ("goodviews.hub.importers.commands:convert", "Write an encoder as a file that others read."),
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
 GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}

@@ -17,7 +17,7 @@ from timm.models import is_model_in_modules
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from . import cifar_stem
+from . import cifar_stem, wide_stem
 from .errors import DataError, UsageError
 from .images import ImageLike, SkippedImages, as_photo
 from .preprocessing import Preprocessing
@@ -36,6 +36,7 @@ class Origin:
     commit: str | None = None
     parent: str | None = None
     licence: str | None = None
+    imported: dict[str, Any] | None = None  # whose file the weights were in: its name, sha256 and format
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -228,7 +229,7 @@ def build_backbone(
         near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
         raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
     changed: dict[str, Any] = {} if in_chans == 3 else {"in_chans": in_chans}
-    is_resnet = is_model_in_modules(architecture, ["resnet", cifar_stem.MODULE])
+    is_resnet = is_model_in_modules(architecture, ["resnet", cifar_stem.MODULE, wide_stem.MODULE])
     if width != 1:
         if not is_resnet:
             raise UsageError(f"{architecture} has one width only; ResNets such as resnet50 can be widened.")

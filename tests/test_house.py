@@ -230,7 +230,41 @@ def test_nothing_unpickles_unsafely_or_loads_weights_loosely():
                 )
             if called == "load" and ast.unparse(node.func) == "torch.load":
                 assert "weights_only" in options, f"{where}: torch.load without weights_only=True"
-            assert ast.unparse(node.func) not in {"pickle.load", "pickle.loads"}, where
+            assert ast.unparse(node.func) not in {"pickle.load", "pickle.loads", "pickle.Unpickler"}, where
+
+
+def loose_unpicklers(found: list[Module]) -> list[str]:
+    """Classes that unpickle: all but the one whose `find_class` looks names up in a fixed table."""
+    loose = []
+    for module in found:
+        for node in ast.walk(ast.parse(module.path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "pickle":
+                loose.append(f"{module.name} imports names out of pickle")
+            if isinstance(node, ast.ClassDef) and any("Unpickler" in ast.unparse(base) for base in node.bases):
+                methods = [ast.unparse(method) for method in node.body if isinstance(method, ast.FunctionDef)]
+                is_fixed = (
+                    len(methods) == 1 and "find_class" in methods[0] and "_PICKLE_GLOBALS[module, name]" in methods[0]
+                )
+                if module.name != "hub.importers.read_file" or not is_fixed or "super" in methods[0]:
+                    loose.append(f"{module.name} unpickles in {node.name}")
+    return loose
+
+
+def test_the_one_unpickler_knows_a_fixed_table_of_names():
+    assert loose_unpicklers(modules()) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle\nclass Own(pickle.Unpickler):\n    pass\n",
+        "from pickle import loads\n",
+        "import pickle\nclass Own(pickle._Unpickler):\n    def find_class(self, m, n): return getattr(m, n)\n",
+    ],
+)
+def test_an_unpickler_that_is_planted_is_found(tmp_path: Path, code: str):
+    (tmp_path / "planted.py").write_text(code)
+    assert len(loose_unpicklers(modules({"hub": tmp_path}))) == 1
 
 
 def test_each_component_has_types_for_its_users():

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...hub.encoder import build_backbone
+from ...hub.ydbdr import TO_YDBDR
 from .heads import HeadKind, JigsawHead, PredictingHead, build_head
 from .small_convolutions import speed_up_small_maps
-from .ydbdr import TO_YDBDR
 
 
 class ContrastiveNetwork(nn.Module):

@@ -28,7 +28,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models import ydbdr as colours
+from ...hub import ydbdr as colours
 from ..models.losses import bank_logits, info_nce, key_rank_accuracy
 from ..models.memories import Bank, KeyNetwork, Queue
 from ..models.memory_bank import Drawn

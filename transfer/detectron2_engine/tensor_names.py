@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...hub.errors import UsageError
+from ...hub.importers.detectron2_names import detectron2_name
 
 Shapes = Mapping[str, tuple[int, ...]]  # of tensors by their names
 Trunk = Literal["c4", "fpn"]
@@ -79,14 +80,6 @@ def shape_of(shapes: Shapes, architecture: str, trunk: Trunk) -> ResNetShape:
     if not is_bottleneck and last[0] != 64:
         raise _no_plain_resnet(architecture, f"its first stage has {last[0]} channels")
     return ResNetShape(DEPTHS[blocks, is_bottleneck], is_bottleneck, last[0], groups, middle[0] // groups)
-
-
-def detectron2_name(name: str) -> str:
-    """A ResNet tensor's name there: layer1.0.downsample.1.bias -> res2.0.shortcut.norm.bias."""
-    name = re.sub(r"^layer(\d)", lambda found: f"res{int(found[1]) + 1}", name)
-    name = name if name.startswith("res") else f"stem.{name}"
-    name = re.sub(r"\bbn([123])\b", r"conv\1.norm", name)
-    return name.replace("downsample.0", "shortcut").replace("downsample.1", "shortcut.norm")
 
 
 def places(encoder: Shapes, detector: Shapes, architecture: str, trunk: Trunk) -> dict[str, str]:

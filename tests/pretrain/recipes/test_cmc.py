@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from goodviews.hub import ydbdr as colours
 from goodviews.hub.artifact import check, load
-from goodviews.pretrain.models import ydbdr as colours
 from goodviews.pretrain.models.ema import KeyQueue, Keys
 from goodviews.pretrain.models.losses import bank_logits
 from goodviews.pretrain.models.memories import Bank, KeyNetwork, Queue
