@@ -36,8 +36,8 @@ from ..models.optimizers import Sgd
 from ..models.schedules import PyContrastCosine
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
-from ..views.operations import ColorJitter, Flip, GaussianBlur, Normalize, RandAugment
-from ..views.rand_augment import EIGHT
+from ..views.operations import ColorJitter, Flip, GaussianBlur, Normalize
+from ..views.rand_augment import EIGHT, RandAugment
 from ..views.view import RandomResizedCrop, View
 from .instdis_pirl import own_row_first
 

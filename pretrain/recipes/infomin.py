@@ -35,7 +35,8 @@ from ..models.optimizers import Sgd
 from ..models.schedules import PyContrastCosine
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
-from ..views.operations import ColorJitter, CutJigsaw, Flip, GaussianBlur, Grayscale, Normalize, RandAugment
+from ..views.operations import ColorJitter, CutJigsaw, Flip, GaussianBlur, Grayscale, Normalize
+from ..views.rand_augment import RandAugment
 from ..views.view import RandomResizedCrop, View
 
 

@@ -7,8 +7,6 @@ operation and so do we; its arithmetic can be followed exactly in float32.
 import torch
 from torch import Tensor
 
-from .per_image import per_image
-
 
 def gray(images: Tensor) -> Tensor:
     """Luma (n, 1, H, W), uint8: (19595 R + 38470 G + 7471 B) / 65536, rounded, as `Image.convert("L")`."""
@@ -26,12 +24,12 @@ def grayscale(images: Tensor) -> Tensor:
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
     """Between black (0), the image (1) and beyond, as `ImageEnhance.Brightness`."""
-    return _to_uint8(images * per_image(factor, images))
+    return _to_uint8(images * _over_pixels(factor, images))
 
 
 def add_brightness(images: Tensor, amount: Tensor) -> Tensor:
     """All channels raised (lowered, below 0) by a share of full brightness, rounded and cut to 0-255."""
-    return _to_uint8(images + (per_image(amount, images) * 255 + 0.5))
+    return _to_uint8(images + (_over_pixels(amount, images) * 255 + 0.5))
 
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
@@ -51,7 +49,7 @@ def blend(away: Tensor, images: Tensor, factor: Tensor) -> Tensor:
     """away + factor · (images − away), cut to 0-255 and truncated, as `Image.blend`."""
     low = away.float()
     moved = images - low
-    return _to_uint8(moved.mul_(per_image(factor, images)).add_(low))
+    return _to_uint8(moved.mul_(_over_pixels(factor, images)).add_(low))
 
 
 def invert(images: Tensor) -> Tensor:
@@ -61,12 +59,12 @@ def invert(images: Tensor) -> Tensor:
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
     """Pixels at or above the threshold (0-256) inverted; 256 changes nothing."""
-    return images ^ (images >= per_image(threshold, images)).to(torch.uint8).mul_(255)
+    return images ^ (images >= _over_pixels(threshold, images)).to(torch.uint8).mul_(255)
 
 
 def solarize_add(images: Tensor, amount: Tensor) -> Tensor:
     """Pixels below 128 raised by a whole amount, up to 255."""
-    return _to_uint8(images + (images < 128) * per_image(amount, images))
+    return _to_uint8(images + (images < 128) * _over_pixels(amount, images))
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
@@ -99,7 +97,7 @@ def equalize(images: Tensor) -> Tensor:
 def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
     """Hue moved by a share of a full turn (-0.5 to 0.5) on Pillow's 8-bit HSV, as torchvision's `adjust_hue`."""
     hue, saturation, value = _to_hsv(images)
-    hue += per_image((turn * 255).trunc(), images)
+    hue += _over_pixels((turn * 255).trunc(), images)
     return _from_hsv(_wrapped(hue, 256), saturation, value)
 
 
@@ -151,6 +149,11 @@ def _histogram(images: Tensor) -> Tensor:
     values = images.flatten(2).long()
     counts = values.new_zeros(*values.shape[:2], 256)
     return counts.scatter_add_(2, values, torch.ones_like(values))
+
+
+def _over_pixels(values: Tensor, images: Tensor) -> Tensor:
+    """A number for each image (n,) as float32 (n, 1, 1, 1) on the images' device."""
+    return values.to(images.device, torch.float32)[:, None, None, None]
 
 
 def _to_uint8(values: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Shear, translation and rotation by nearest neighbour with black outside the image, equal to Pillow's defaults.
 
 Images are (n, 3, H, W), RGB, uint8; amounts are (n,), float64, on the CPU. Pillow walks through the source in whole
-numbers with 16 bits after the point; so do we, and every pixel agrees. `geometry_ops` has the interpolated ones.
+numbers with 16 bits after the point; so do we, and every pixel agrees. `geometry` has the interpolated ones.
 """
 
 import torch

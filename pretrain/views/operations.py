@@ -1,11 +1,11 @@
 """The operations a view's program is made of.
 
-Each takes a batch and one row of uniform numbers a sample, works out that sample's parameters by inverting their
-distribution, and applies them to the samples that are to change. The pixel work is in `colour_ops`, `blur_ops` and
-`geometry_ops`; `RandAugment` has its own file.
+Each takes a row of uniform numbers for each image, works out from it whether and how the image changes, by inverting
+the parameters' distributions, and gives that as changes, which `change.apply` carries out. The arithmetic on pixels is
+in `colour`, `blur` and `geometry`; `RandAugment` and `StrongPolicy` have files of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from typing import ClassVar, Literal
@@ -13,26 +13,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from . import blur as blur_ops
-from . import colour as colour_ops
-from .per_image import between, change
-from .rand_augment import RandAugment
-
-__all__ = [
-    "IMAGENET_MEAN",
-    "IMAGENET_STD",
-    "ColorJitter",
-    "CutJigsaw",
-    "Flip",
-    "GaussianBlur",
-    "Grayscale",
-    "Normalize",
-    "RandAugment",
-    "Solarize",
-]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from ...hub.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from . import blur, colour
+from .change import Change
 
 _CONV_RADIUS = 11  # the published blur asks for size 22, which becomes 23 taps
 
@@ -44,10 +27,8 @@ class Flip:
     p: float = 0.5
     width: ClassVar[int] = 1
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        batch = batch.clone()
-        change(batch, uniforms[:, 0] < self.p, lambda images: images.flip(-1))
-        return batch
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
+        yield Change(_mirror, where=uniforms[:, 0] < self.p)
 
 
 @dataclass(frozen=True)
@@ -72,28 +53,26 @@ class ColorJitter:
     brightness_kind: Literal["times", "plus"] = "times"
     width: ClassVar[int] = 6  # applied or not, order, the four amounts
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        batch = batch.clone()
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
         orders = torch.tensor(list(permutations(range(4))))
         order = orders[(uniforms[:, 1] * len(orders)).long()]  # (N, 4): which step comes first, second, ...
         order = torch.where(uniforms[:, :1] < self.p, order, -1)
         steps = self._steps(uniforms[:, 2:])
         for place in range(4):
             for kind, (step, amount) in steps.items():
-                change(batch, order[:, place] == kind, step, amount)
-        return batch
+                yield Change(step, (amount,), where=order[:, place] == kind)
 
     def _steps(self, uniforms: Tensor) -> dict[int, tuple[Callable[[Tensor, Tensor], Tensor], Tensor]]:
         """By number: the step and its amount for each image, without those that are left out."""
         adds = self.brightness_kind == "plus"
-        brightness = colour_ops.add_brightness if adds else colour_ops.brightness
-        functions = (brightness, colour_ops.contrast, colour_ops.saturation, colour_ops.shift_hue)
+        brightness = colour.add_brightness if adds else colour.brightness
+        functions = (brightness, colour.contrast, colour.saturation, colour.shift_hue)
         strengths = (self.brightness, self.contrast, self.saturation, self.hue)
         middles = (0 if adds else 1, 1, 1, 0)  # what changes nothing; a factor is never below 0
         lows = [max(0.0, 1 - x) if middle else -x for x, middle in zip(strengths, middles, strict=True)]
         highs = [middle + x for x, middle in zip(strengths, middles, strict=True)]
         return {
-            kind: (functions[kind], between(lows[kind], highs[kind], uniforms[:, kind]))
+            kind: (functions[kind], _between(lows[kind], highs[kind], uniforms[:, kind]))
             for kind in range(4)
             if strengths[kind]
         }
@@ -106,10 +85,8 @@ class Grayscale:
     p: float
     width: ClassVar[int] = 1
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        batch = batch.clone()
-        change(batch, uniforms[:, 0] < self.p, colour_ops.grayscale)
-        return batch
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
+        yield Change(colour.grayscale, where=uniforms[:, 0] < self.p)
 
 
 @dataclass(frozen=True)
@@ -126,16 +103,13 @@ class GaussianBlur:
     kind: Literal["pil", "conv23"] = "pil"
     width: ClassVar[int] = 2
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        batch = batch.clone()
-        sigma = between(*self.sigma, uniforms[:, 1])
-        change(batch, uniforms[:, 0] < self.p, self._blur, sigma)
-        return batch
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
+        yield Change(self._blur, (_between(*self.sigma, uniforms[:, 1]),), where=uniforms[:, 0] < self.p)
 
     def _blur(self, images: Tensor, sigma: Tensor) -> Tensor:
         if self.kind == "pil":
-            return blur_ops.pil_blur(images, sigma)
-        return blur_ops.conv_blur(images, sigma, radius=_CONV_RADIUS)
+            return blur.pil_blur(images, sigma)
+        return blur.conv_blur(images, sigma, radius=_CONV_RADIUS)
 
 
 @dataclass(frozen=True)
@@ -146,11 +120,9 @@ class Solarize:
     threshold: int = 128
     width: ClassVar[int] = 1
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        batch = batch.clone()
-        threshold = torch.full((len(batch),), float(self.threshold))
-        change(batch, uniforms[:, 0] < self.p, colour_ops.solarize, threshold)
-        return batch
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
+        threshold = torch.full((len(uniforms),), float(self.threshold))
+        yield Change(colour.solarize, (threshold,), where=uniforms[:, 0] < self.p)
 
 
 @dataclass(frozen=True)
@@ -167,7 +139,10 @@ class CutJigsaw:
     def width(self) -> int:
         return 2 * self.grid**2
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
+        yield Change(self._cut_anywhere, (uniforms,))
+
+    def _cut_anywhere(self, batch: Tensor, uniforms: Tensor) -> Tensor:
         cell = batch.shape[-1] // self.grid
         offsets = (uniforms * (cell - self.patch_px + 1)).long()  # both ends included
         return self.cut(batch, *offsets.split(self.grid**2, dim=1))
@@ -190,7 +165,19 @@ class Normalize:
     std: tuple[float, float, float] = IMAGENET_STD
     width: ClassVar[int] = 0
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
+        yield Change(self._normalize)
+
+    def _normalize(self, batch: Tensor) -> Tensor:
         mean = torch.tensor(self.mean, device=batch.device)[:, None, None]
         std = torch.tensor(self.std, device=batch.device)[:, None, None]
         return batch.float().div_(255).sub_(mean).div_(std)
+
+
+def _mirror(images: Tensor) -> Tensor:
+    return images.flip(-1)
+
+
+def _between(low: float, high: float, uniforms: Tensor) -> Tensor:
+    """Uniform numbers in [0, 1) stretched to [low, high)."""
+    return low + (high - low) * uniforms

@@ -8,39 +8,38 @@ Source: maple-research-lab/CLSA, data_processing/RandAugment.py: the pool of Soh
 arXiv:2001.07685), appendix.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from . import blur as blur_ops
-from . import colour as colour_ops
-from . import geometry_nearest as nearest_ops
-from .per_image import change
+from . import blur, colour, geometry_nearest
+from .change import Change
 
 LEVELS = 9  # whole magnitudes 1 to 9: the published draw leaves out its upper bound, 10
 _PER_DRAW = 4  # uniform numbers: which operation, applied or not, magnitude, sign
+_NONE = -1  # instead of an operation's place in the list: the draw is not applied
 
 # The arguments as functions of v, the magnitude: (n,) float64, whole numbers.
 COLOUR_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "auto_contrast": lambda images, v: colour_ops.autocontrast(images),
-    "brightness": lambda images, v: colour_ops.brightness(images, _reduction(v)),
-    "color": lambda images, v: colour_ops.saturation(images, _reduction(v)),
-    "contrast": lambda images, v: colour_ops.contrast(images, _reduction(v)),
-    "equalize": lambda images, v: colour_ops.equalize(images),
+    "auto_contrast": lambda images, v: colour.autocontrast(images),
+    "brightness": lambda images, v: colour.brightness(images, _reduction(v)),
+    "color": lambda images, v: colour.saturation(images, _reduction(v)),
+    "contrast": lambda images, v: colour.contrast(images, _reduction(v)),
+    "equalize": lambda images, v: colour.equalize(images),
     "identity": lambda images, v: images,
-    "posterize": lambda images, v: colour_ops.posterize(images, 4 + (4 * v / 10).trunc()),
-    "sharpness": lambda images, v: blur_ops.sharpness(images, _reduction(v)),
-    "solarize": lambda images, v: colour_ops.solarize(images, 256 - (256 * v / 10).trunc()),
+    "posterize": lambda images, v: colour.posterize(images, 4 + (4 * v / 10).trunc()),
+    "sharpness": lambda images, v: blur.sharpness(images, _reduction(v)),
+    "solarize": lambda images, v: colour.solarize(images, 256 - (256 * v / 10).trunc()),
 }
 # Here v carries a random sign.
 GEOMETRY_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "rotate": lambda images, v: nearest_ops.rotate(images, 3 * v),
-    "shear_x": lambda images, v: nearest_ops.shear(images, 3 * v / 100, axis=3),
-    "shear_y": lambda images, v: nearest_ops.shear(images, 3 * v / 100, axis=2),
-    "translate_x": lambda images, v: nearest_ops.translate(images, _three_percent(v, images.shape[3]), axis=3),
-    "translate_y": lambda images, v: nearest_ops.translate(images, _three_percent(v, images.shape[2]), axis=2),
+    "rotate": lambda images, v: geometry_nearest.rotate(images, 3 * v),
+    "shear_x": lambda images, v: geometry_nearest.shear(images, 3 * v / 100, axis=3),
+    "shear_y": lambda images, v: geometry_nearest.shear(images, 3 * v / 100, axis=2),
+    "translate_x": lambda images, v: geometry_nearest.translate(images, _three_percent(v, images.shape[3]), axis=3),
+    "translate_y": lambda images, v: geometry_nearest.translate(images, _three_percent(v, images.shape[2]), axis=2),
 }
 
 
@@ -55,21 +54,22 @@ class StrongPolicy:
     def width(self) -> int:
         return _PER_DRAW * self.draws
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        batch = batch.clone()
+    def changes(self, uniforms: Tensor) -> Iterator[Change]:
         for draw in uniforms.split(_PER_DRAW, dim=1):
-            self._apply(batch, *draw.unbind(1))
-        return batch
+            yield from self._one_draw(*draw.unbind(1))
 
-    def _apply(self, batch: Tensor, which: Tensor, applied: Tensor, strength: Tensor, sign: Tensor) -> None:
-        kinds = (which * (len(COLOUR_OPERATIONS) + len(GEOMETRY_OPERATIONS))).long()
-        kinds = torch.where(applied < self.p, kinds, -1)
+    def _one_draw(self, which: Tensor, applied: Tensor, strength: Tensor, sign: Tensor) -> Iterator[Change]:
+        names = (*COLOUR_OPERATIONS, *GEOMETRY_OPERATIONS)
+        kinds = (which * len(names)).long()
+        kinds = torch.where(applied < self.p, kinds, _NONE)
         v = 1 + (strength * LEVELS).floor()
-        for kind, recolour in enumerate(COLOUR_OPERATIONS.values()):
-            change(batch, kinds == kind, recolour, v)
         signed = torch.where(sign < 0.5, -v, v)
-        for kind, move in enumerate(GEOMETRY_OPERATIONS.values(), start=len(COLOUR_OPERATIONS)):
-            change(batch, kinds == kind, move, signed)
+        for kind in sorted({*kinds.tolist()} - {_NONE}):
+            name, where = names[kind], kinds == kind
+            if name in COLOUR_OPERATIONS:
+                yield Change(COLOUR_OPERATIONS[name], (v,), where)
+            else:
+                yield Change(GEOMETRY_OPERATIONS[name], (signed,), where)
 
 
 def _reduction(v: Tensor) -> Tensor:

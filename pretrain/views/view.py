@@ -1,10 +1,11 @@
 """What a view is: a crop of the photo, then a program of image operations on whole batches.
 
 The crop is made where the photo is decoded. The program runs wherever the batch lies, with parameters drawn for each
-sample from its own row of uniform numbers, so a batch may be cut, merged or moved without changing any image in it.
+image from its own row of uniform numbers, so a batch may be cut, merged or moved without changing any image in it.
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from .change import Change, apply
 
 Interpolation = Literal["bilinear", "bicubic"]
 Box = tuple[int, int, int, int]
@@ -24,18 +27,18 @@ class Operation(Protocol):
     """A step of a program: a frozen dataclass whose fields say what it does.
 
     Images are RGB, uint8, (N, 3, H, W), before and after every operation as in the PIL pipelines this reproduces,
-    except after `CutJigsaw` (N, 9, 3, h, w) and `Normalize` (float32). The input is never changed.
+    except after `CutJigsaw` (N, 9, 3, h, w) and `Normalize` (float32).
     """
 
     @property
     def width(self) -> int:
-        """How many uniform numbers one sample needs."""
+        """How many uniform numbers one image needs."""
         ...
 
-    def __call__(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        """Apply to a batch; `uniforms` is (N, width), float64 in [0, 1), on the CPU whatever the batch's device.
+    def changes(self, uniforms: Tensor) -> Iterable[Change]:
+        """What it does to a batch, from (N, width) uniform numbers: float64 in [0, 1), on the CPU.
 
-        Parameters are worked out on the CPU so that the device never waits for the choice of which images to change.
+        Nothing here depends on the pixels, so the device never waits for the choice of which images to change.
         """
         ...
 
@@ -118,7 +121,7 @@ class View:
 
     @property
     def width(self) -> int:
-        """Uniform numbers a sample needs: those of the crop, then those of each operation in turn."""
+        """Uniform numbers an image needs: those of the crop, then those of each operation in turn."""
         return self.crop.width + sum(operation.width for operation in self.program)
 
     def render(self, crops: Tensor, uniforms: Tensor) -> Tensor:
@@ -129,16 +132,16 @@ class View:
             uniforms: (N, width), float64 on the CPU; the crop's numbers lead each row and are passed over.
         """
         if crops.device.type != "cpu":
-            return self._run(crops.contiguous(), uniforms)
+            return apply(self._changes(uniforms), crops)
         parts = zip(crops.split(_ROWS_AT_ONCE), uniforms.split(_ROWS_AT_ONCE), strict=True)
-        return torch.cat([self._run(part.contiguous(), numbers) for part, numbers in parts])
+        return torch.cat([apply(self._changes(numbers), part) for part, numbers in parts])
 
-    def _run(self, batch: Tensor, uniforms: Tensor) -> Tensor:
+    def _changes(self, uniforms: Tensor) -> Iterator[Change]:
+        """Those of all operations in turn, each from its own columns of the uniform numbers."""
         first = self.crop.width
         for operation in self.program:
-            batch = operation(batch, uniforms[:, first : first + operation.width])
+            yield from operation.changes(uniforms[:, first : first + operation.width])
             first += operation.width
-        return batch
 
 
 def _between(limits: tuple[float, float], uniform: float) -> float:

@@ -22,8 +22,8 @@ from goodviews.pretrain.views.operations import (
     GaussianBlur,
     Grayscale,
     Normalize,
-    RandAugment,
 )
+from goodviews.pretrain.views.rand_augment import RandAugment
 from goodviews.pretrain.views.view import CentreCrop, RandomResizedCrop, View
 
 PROGRAM = (Flip(), ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8), GaussianBlur(kind="conv23"), RandAugment(), Grayscale(0.2))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms import functional as TF
 
 from goodviews.pretrain.views import strong_policy
+from goodviews.pretrain.views.change import apply
 from goodviews.pretrain.views.strong_policy import COLOUR_OPERATIONS, GEOMETRY_OPERATIONS, StrongPolicy
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -28,6 +29,10 @@ def pictures(request: pytest.FixtureRequest, photos: list[Path]) -> list[Image.I
 
 def as_batch(pictures: list[Image.Image]) -> Tensor:
     return torch.stack([TF.pil_to_tensor(picture) for picture in pictures])
+
+
+def run(operation: StrongPolicy, batch: Tensor, uniforms: Tensor) -> Tensor:
+    return apply(operation.changes(uniforms), batch)
 
 
 def all_levels(pictures: list[Image.Image]) -> tuple[list[Image.Image], Tensor]:
@@ -71,7 +76,7 @@ def test_five_draws_equal_the_same_operations_one_after_the_other_in_pillow(pict
     names = [*COLOUR_OPERATIONS, *GEOMETRY_OPERATIONS]
     numbers = np.random.default_rng(5).random((8, 5, 4))
     shown = [pictures[i % len(pictures)] for i in range(8)]
-    ours = StrongPolicy()(as_batch(shown), torch.from_numpy(numbers.reshape(8, 20)))
+    ours = run(StrongPolicy(), as_batch(shown), torch.from_numpy(numbers.reshape(8, 20)))
     theirs = []
     for picture, draws in zip(shown, numbers):
         for which, applied, strength, sign in draws:
@@ -84,10 +89,10 @@ def test_five_draws_equal_the_same_operations_one_after_the_other_in_pillow(pict
 
 def test_the_input_is_left_alone_and_an_image_changes_alike_in_any_company(pictures: list[Image.Image]):
     batch, numbers = as_batch(pictures), torch.from_numpy(np.random.default_rng(2).random((4, 20)))
-    together = StrongPolicy()(batch, numbers)
+    together = run(StrongPolicy(), batch, numbers)
     assert torch.equal(batch, as_batch(pictures))
     for row in range(4):
-        assert torch.equal(StrongPolicy()(batch[row : row + 1], numbers[row : row + 1])[0], together[row])
+        assert torch.equal(run(StrongPolicy(), batch[row : row + 1], numbers[row : row + 1])[0], together[row])
 
 
 def test_operations_magnitudes_and_signs_are_drawn_alike_and_half_of_the_draws_are_applied(
@@ -106,7 +111,7 @@ def test_operations_magnitudes_and_signs_are_drawn_alike_and_half_of_the_draws_a
     monkeypatch.setattr(strong_policy, "GEOMETRY_OPERATIONS", {name: spy(name) for name in GEOMETRY_OPERATIONS})
     count = 20_000
     numbers = torch.from_numpy(np.random.default_rng(0).random((count, StrongPolicy().width)))
-    StrongPolicy()(torch.zeros(count, 3, 1, 1, dtype=torch.uint8), numbers)
+    run(StrongPolicy(), torch.zeros(count, 3, 1, 1, dtype=torch.uint8), numbers)
 
     drawn = {name: torch.cat(v) for name, v in seen.items()}
     expected = count * 5 / 2 / 14
@@ -126,5 +131,5 @@ def test_none_of_the_five_draws_is_applied_to_one_image_in_32():
     numbers[..., 0] = 12.5 / 14  # translate_x, to the right only, which changes any image but a black one
     numbers[..., 3] = 0.9
     white = torch.full((4000, 3, 34, 34), 255, dtype=torch.uint8)
-    unchanged = (StrongPolicy()(white, numbers.flatten(1)) == white).flatten(1).all(dim=1)
+    unchanged = (run(StrongPolicy(), white, numbers.flatten(1)) == white).flatten(1).all(dim=1)
     assert abs(unchanged.float().mean() - 1 / 32) < 0.01

@@ -10,7 +10,8 @@ from torchvision import transforms
 
 from goodviews.pretrain.data.decode import resized_crop
 from goodviews.pretrain.randomness import epoch_order, uniforms
-from goodviews.pretrain.views.operations import ColorJitter, CutJigsaw, Flip, Grayscale, Normalize, RandAugment
+from goodviews.pretrain.views.operations import ColorJitter, CutJigsaw, Flip, Grayscale, Normalize
+from goodviews.pretrain.views.rand_augment import RandAugment
 from goodviews.pretrain.views.view import CentreCrop, Operation, RandomResizedCrop, View
 
 PROGRAM = (Flip(), ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), RandAugment(), Grayscale(0.2), Normalize())
