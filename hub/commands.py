@@ -1,19 +1,28 @@
-"""Commands about encoder folders (what is in one, is it whole, what was measured with it), and about this machine."""
+"""The commands `hub info`, `hub check` and `hub attach` about encoder folders, and `doctor` about this machine."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from .errors import ArtifactError, GoodviewsError
+
+if TYPE_CHECKING:
+    from .doctor.finding import Finding
 
 
 def info(encoder: str) -> None:
     """Say what an encoder is and where it comes from.
 
+    Example: goodviews hub info random:resnet18
+
     Args:
-        encoder: a folder, torchvision:NAME, timm:NAME or random:ARCHITECTURE.
+        encoder: An encoder folder, torchvision:NAME, timm:NAME or random:ARCHITECTURE.
     """
     from .artifact import weights_sha256
     from .pretrained import from_pretrained
@@ -21,7 +30,7 @@ def info(encoder: str) -> None:
     loaded = from_pretrained(encoder)
     p, origin = loaded.preprocessing, loaded.origin
     parameters = sum(tensor.numel() for tensor in loaded.parameters())
-    table = Table("", "", title=origin.name, show_header=False, title_justify="left")
+    table = Table("", "", title=escape(origin.name), show_header=False, title_justify="left")
     table.columns[1].overflow = "fold"
     table.add_row(
         "architecture", f"{loaded.architecture}, {loaded.num_features} features, {parameters / 1e6:.1f} M parameters"
@@ -41,8 +50,12 @@ def info(encoder: str) -> None:
 def check(encoder: str) -> None:
     """Verify that an encoder folder is whole and embeds as it did when it was written.
 
+    Exits with status 1 and names every problem where it does not.
+
+    Example: goodviews hub check runs/mine/encoder
+
     Args:
-        encoder: the folder.
+        encoder: The encoder folder.
     """
     from .artifact import check as find_problems
 
@@ -50,16 +63,18 @@ def check(encoder: str) -> None:
     if problems:
         raise ArtifactError(f"{encoder} is not sound: " + " ".join(problems) + " Do not use it; copy it again.")
     Console(highlight=False).print(
-        f"[green]{encoder} is sound:[/] every tensor is there and the test image embeds as recorded."
+        f"[green]{escape(encoder)} is sound:[/] every tensor is there, and the test image embeds as recorded."
     )
 
 
 def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
-    """Add measured results to an encoder folder and make its card anew.
+    """Add measured results to an encoder folder and write its card again.
+
+    Example: goodviews hub attach runs/mine/encoder runs/knn runs/linear
 
     Args:
-        encoder: The folder.
-        runs: RUN folders of `goodviews transfer`, or report.json files, of exactly these weights.
+        encoder: The encoder folder.
+        runs: RUN folders of `goodviews transfer`, or report.json files, measured with exactly these weights.
         overwrite: Replace an attached result of the same measurement.
     """
     from .attach import attach_reports
@@ -74,17 +89,33 @@ def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
 
 
 def doctor() -> None:
-    """Say what is installed, whether it works, which tasks can run, and the command that mends each lack.
+    """Say what is installed, whether it works, which tasks can run, and how to fix the rest.
 
-    Exits with status 1 when something that every task needs is missing or broken.
+    Exits with status 1 where something that every task needs is missing or broken.
+
+    Example: goodviews doctor
     """
-    from rich.text import Text
-
-    from .doctor.examine import examine, not_ready, ways_to_mend
+    from .doctor.examine import examine, fixes, what_tasks_lack
 
     console = Console(highlight=False)
-    with console.status("Asking the packages, each in a process of its own"):
+    with console.status("Trying the packages, each in a process of its own"):
         findings = examine()
+    console.print(_table_of(findings))
+    console.print("\n[bold]Which tasks can run[/]")
+    for tasks, lacks in what_tasks_lack(findings).items():
+        word, colour = ("no", "yellow") if lacks else ("ok", "green")
+        console.print(Text.assemble((f"{word:3}", colour), tasks, f" (lacks {', '.join(lacks)})" if lacks else ""))
+    commands = fixes(findings)
+    if commands:
+        console.print("\n[bold]How to fix it[/]")
+    for subjects, command in commands.items():
+        console.print(Text(f"{subjects}:\n  {command}"), soft_wrap=True)
+    core = [finding.subject for finding in findings if finding.breaks_the_core]
+    if core:
+        raise GoodviewsError(f"Nothing can run before this is fixed: {', '.join(core)}.")
+
+
+def _table_of(findings: "Sequence[Finding]") -> Table:
     marks = {"fine": ("ok", "green"), "note": ("note", "yellow"), "missing": ("no", "red"), "broken": ("broken", "red")}
     table = Table("", "what", "found", "needed for", box=None, pad_edge=False)
     for finding in findings:
@@ -92,18 +123,4 @@ def doctor() -> None:
         if finding.state == "missing" and not finding.breaks_the_core:
             colour = "yellow"
         table.add_row(Text(word, colour), *map(Text, (finding.subject, finding.found, finding.needed_for)))
-    console.print(table)
-    console.print("\n[bold]Which tasks can run[/]")
-    for tasks, lacks in not_ready(findings).items():
-        word, colour = ("no", "yellow") if lacks else ("ok", "green")
-        console.print(Text.assemble((f"{word:3}", colour), tasks, f" (lacks {', '.join(lacks)})" if lacks else ""))
-    mends = ways_to_mend(findings)
-    if mends:
-        console.print("\n[bold]What mends it[/]")
-    for subjects, mend in mends.items():
-        console.print(Text(f"{subjects}:\n  {mend}"), soft_wrap=True)
-    core = [finding for finding in findings if finding.breaks_the_core]
-    if core:
-        raise GoodviewsError(
-            f"Nothing can run before this is mended: {', '.join(finding.subject for finding in core)}."
-        )
+    return table

@@ -1,1 +1,1 @@
-"""`goodviews doctor`: what is installed, whether it works, and what mends each lack."""
+"""`goodviews doctor`: what is installed, whether it works, and how to fix the rest."""

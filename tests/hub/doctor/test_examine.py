@@ -2,14 +2,15 @@ import shutil
 import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
 from goodviews.hub.cli import main
-from goodviews.hub.doctor import examine as doctor
-from goodviews.hub.doctor.examine import Finding, examine, not_ready, ways_to_mend
-from goodviews.hub.doctor.probes import Answer, ask
+from goodviews.hub.doctor import examine as examination
+from goodviews.hub.doctor import hardware, packages
+from goodviews.hub.doctor.examine import examine, fixes, what_tasks_lack
+from goodviews.hub.doctor.finding import Finding
+from goodviews.hub.doctor.probes import Answer
 
 VERSIONS = {
     "torch": "2.15.0+cu126",
@@ -37,10 +38,11 @@ CORE.facts["torch"] = {"cuda": "12.6", "gpus": [], "bf16": False}
 def machine(monkeypatch):
     """A machine described by dictionaries; change them, then examine it."""
     versions, requires, answers = dict(VERSIONS), dict(REQUIRES), {"core": CORE}
-    monkeypatch.setattr(doctor, "_version", versions.get)
+    monkeypatch.setattr(packages, "installed_version", versions.get)
+    monkeypatch.setattr(examination, "installed_version", versions.get)
     monkeypatch.setattr(metadata, "requires", requires.get)
-    monkeypatch.setattr(doctor, "ask", lambda names: {name: answers.get(name, Answer()) for name in names})
-    monkeypatch.setattr(doctor, "gpus_of_the_driver", lambda: None)
+    monkeypatch.setattr(examination, "ask", lambda names: {name: answers.get(name, Answer()) for name in names})
+    monkeypatch.setattr(hardware, "gpus_of_the_driver", lambda: None)
     return versions, requires, answers
 
 
@@ -51,10 +53,10 @@ def finding(subject: str) -> Finding:
 def test_a_whole_machine_lacks_only_what_is_optional(machine):
     lacks = [found for found in examine() if found.state in {"missing", "broken"}]
     assert [found.subject for found in lacks] == ["faiss-cpu", "detectron2"]
-    assert lacks[0].mend == 'pip install "faiss-cpu>=1.9"'
+    assert lacks[0].fix == 'pip install "faiss-cpu>=1.9"'
     assert not any(found.breaks_the_core for found in lacks)
     assert not any(found.subject == "pytest" for found in examine())
-    ready = not_ready(examine())
+    ready = what_tasks_lack(examine())
     assert ready["pretraining, classification, VOC detection"] == []
     assert ready["image index and search"] == ["faiss-cpu"]
 
@@ -62,9 +64,9 @@ def test_a_whole_machine_lacks_only_what_is_optional(machine):
 def test_missing_and_old_packages_are_named_with_the_command(machine):
     machine[0]["timm"] = "0.9.0"
     del machine[0]["torch"]
-    assert (finding("torch").state, finding("torch").mend) == ("missing", 'pip install "torch>=2.6"')
+    assert (finding("torch").state, finding("torch").fix) == ("missing", 'pip install "torch>=2.6"')
     assert finding("timm").found == "0.9.0, but >=1.0.12 is needed"
-    ready = not_ready(examine())
+    ready = what_tasks_lack(examine())
     assert ready["pretraining, classification, VOC detection"] == ["torch", "timm"]
     assert ready["image index and search"] == ["what everything needs", "faiss-cpu"]
     assert not any(found.subject == "torchvision for torch" for found in examine())
@@ -74,7 +76,7 @@ def test_packages_that_are_only_missing_share_a_command(machine):
     machine[0]["timm"] = "0.9.0"
     for name in ("torch", "faster-coco-eval"):
         del machine[0][name]
-    ways = ways_to_mend(examine())
+    ways = fixes(examine())
     assert ways["torch, faiss-cpu, faster-coco-eval"] == (
         'pip install "torch>=2.6" "faiss-cpu>=1.9" "faster-coco-eval>=1.8"'
     )
@@ -87,7 +89,7 @@ def test_torchvision_of_another_torch_is_found_without_importing_either(machine)
     machine[1]["torchvision"] = ["torch==2.14.1"]
     found = finding("torchvision for torch")
     assert found.breaks_the_core
-    assert found.mend == 'pip install --upgrade "torch==2.15.0" torchvision'
+    assert found.fix == 'pip install --upgrade "torch==2.15.0" torchvision'
 
 
 def test_the_first_package_that_did_not_answer_is_to_blame(machine):
@@ -98,7 +100,7 @@ def test_the_first_package_that_did_not_answer_is_to_blame(machine):
 
 
 @pytest.mark.parametrize(
-    ("torch", "driver", "hidden", "state", "mend"),
+    ("torch", "driver", "hidden", "state", "fix"),
     [
         ({"cuda": None, "gpus": [], "bf16": False}, None, None, "fine", None),
         ({"cuda": "12.6", "gpus": ["H200"], "bf16": True}, "H200, 570", None, "fine", None),
@@ -108,67 +110,49 @@ def test_the_first_package_that_did_not_answer_is_to_blame(machine):
     ],
     ids=["none", "works", "torch for the CPU", "old driver", "hidden"],
 )
-def test_a_gpu_that_is_not_used_is_explained(torch, driver, hidden, state, mend, machine, monkeypatch):
+def test_a_gpu_that_is_not_used_is_explained(torch, driver, hidden, state, fix, machine, monkeypatch):
     machine[2]["core"] = Answer({**CORE.facts, "torch": torch})
-    monkeypatch.setattr(doctor, "gpus_of_the_driver", lambda: driver)
+    monkeypatch.setattr(hardware, "gpus_of_the_driver", lambda: driver)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if hidden is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     found = finding("GPU")
     assert found.state == state
-    assert (found.mend or "").startswith(mend or "")
+    assert (found.fix or "").startswith(fix or "")
     assert not found.breaks_the_core
 
 
 def test_detectron2_is_asked_for_its_build_and_its_trap(machine, monkeypatch):
     machine[0]["detectron2"] = "0.6"
     machine[2]["detectron2"] = Answer({"detectron2": {"cuda": None}})
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     assert finding("detectron2").state == "fine"
-    assert finding("setuptools").mend == 'pip install "setuptools<81"'
-    monkeypatch.setattr(doctor, "find_spec", lambda name: object())
+    assert finding("setuptools").fix == 'pip install "setuptools<81"'
+    monkeypatch.setattr(packages, "find_spec", lambda name: object())
     assert not any(found.subject == "setuptools" for found in examine())
     machine[2]["core"] = Answer({**CORE.facts, "torch": {"cuda": "12.6", "gpus": ["H200"], "bf16": True}})
     assert finding("detectron2").state == "broken"
-    assert "FORCE_CUDA=1 pip install --force-reinstall --no-deps" in str(finding("detectron2").mend)
+    assert "FORCE_CUDA=1 pip install --force-reinstall --no-deps" in str(finding("detectron2").fix)
     machine[2]["detectron2"] = Answer({}, "ImportError: undefined symbol")
     assert finding("detectron2").found == "0.6: ImportError: undefined symbol"
     machine[2]["detectron2"] = Answer({}, "ModuleNotFoundError: No module named 'fvcore'")
-    assert finding("detectron2").mend == "pip install fvcore"
+    assert finding("detectron2").fix == "pip install fvcore"
 
 
 def test_what_coco_tasks_need_is_told_by_the_extra_that_brings_it(machine):
-    assert not_ready(examine())["COCO detection and masks"] == []
+    assert what_tasks_lack(examine())["COCO detection and masks"] == []
     machine[2]["faster-coco-eval"] = Answer({}, "ImportError: no")
     assert finding("faster-coco-eval").state == "broken"
-    assert not_ready(examine())["COCO detection and masks"] == ["faster-coco-eval"]
+    assert what_tasks_lack(examine())["COCO detection and masks"] == ["faster-coco-eval"]
     del machine[0]["faster-coco-eval"]
-    assert finding("faster-coco-eval").mend == 'pip install "faster-coco-eval>=1.8"'
-    assert not_ready(examine())["pretraining, classification, VOC detection"] == []
+    assert finding("faster-coco-eval").fix == 'pip install "faster-coco-eval>=1.8"'
+    assert what_tasks_lack(examine())["pretraining, classification, VOC detection"] == []
 
 
 def test_little_room_is_a_note(machine, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: type("Usage", (), {"free": 1e9, "total": 64e6}))
     assert finding("disk (here)").state == "note"
     assert finding("shared memory").found == "64 MB, loader workers need more"
-
-
-def fake(folder: Path, package: str, code: str) -> None:
-    (folder / package).mkdir()
-    (folder / package / "__init__.py").write_text(code)
-
-
-def test_packages_that_crash_or_hang_only_harm_their_own_process(tmp_path, monkeypatch):
-    fake(tmp_path, "numpy", "ndarray = 1")
-    fake(tmp_path, "PIL", "raise ImportError('libjpeg is gone')")
-    fake(tmp_path, "faiss", "import os; os.abort()")
-    fake(tmp_path, "onnxruntime", "import time; time.sleep(60)")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("goodviews.hub.doctor.probes.TIMEOUT_S", 3)
-    answers = ask(["core", "faiss-cpu", "onnxruntime"])
-    assert answers["core"] == Answer({"numpy": {}}, "ImportError: libjpeg is gone")
-    assert answers["faiss-cpu"].failure == "importing it crashes the process (SIGABRT)"
-    assert answers["onnxruntime"].failure == "no answer in 3 s"
 
 
 def test_the_command_fails_only_for_the_core(machine, capsys):
@@ -182,17 +166,17 @@ def test_the_command_fails_only_for_the_core(machine, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["doctor"])
     assert stopped.value.code == 1
-    assert "Nothing can run before this is mended: pillow." in capsys.readouterr().err
+    assert "Nothing can run before this is fixed: pillow." in capsys.readouterr().err
 
 
 def test_the_doctor_imports_nothing_that_it_examines():
     code = """
 import sys
-from goodviews.hub.doctor import examine as doctor
+from goodviews.hub.doctor import examine
 from goodviews.hub.doctor.probes import Answer
-doctor.ask = lambda names: {name: Answer({"detectron2": {"cuda": None}}) for name in names}
-doctor.examine()
+examine.ask = lambda names: {name: Answer({"detectron2": {"cuda": None}}) for name in names}
+examine.examine()
 print(sorted({"torch", "numpy", "faiss", "onnxruntime", "timm", "PIL"} & set(sys.modules)))
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert told.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "[]"
