@@ -43,6 +43,7 @@ COMMANDS = {
     "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),
     "hub import": ("goodviews.hub.importers.commands:import_", "Make an encoder folder of somebody's checkpoint."),
     "hub convert": ("goodviews.hub.importers.commands:convert", "Write an encoder as a file that others read."),
+    "hub serve": ("goodviews.hub.server.commands:serve", "Serve a private hub for a team's encoders."),
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
 GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 
 def fill_template(
@@ -14,13 +14,17 @@ def fill_template(
 
     Args:
         package: where the file lies: "goodviews.hub.demo".
-        name: of the file: "page.html.j2". Values are escaped where it ends in .html.j2.
+        name: of the file: "page.html.j2"; it may extend others of the package. Values are escaped where it ends in
+            .html.j2.
         values: every variable of the template; jinja2's UndefinedError names one that is missing.
         filters: functions that the template calls by name: {{ value | NAME }}.
     """
     environment = Environment(
-        undefined=StrictUndefined, autoescape=name.endswith(".html.j2"), trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(lambda wanted: files(package).joinpath(wanted).read_text(encoding="utf-8")),
+        undefined=StrictUndefined,
+        autoescape=name.endswith(".html.j2"),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(filters or {})
-    source = files(package).joinpath(name).read_text(encoding="utf-8")
-    return environment.from_string(source).render(values)
+    return environment.get_template(name).render(values)

@@ -22,10 +22,10 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "onnx": {"export.onnx_file"},
     "onnxruntime": {"export.runtime"},
     "huggingface_hub": {"hub.remote"},
-    "starlette": {"export.app"},
+    "starlette": {"hub.web", "hub.server"},
     "ray": {"export.cluster"},
     "tensorboard": {"pretrain.training.tensorboard"},
-    "uvicorn": {"export.app"},
+    "uvicorn": {"hub.web"},
 }
 BY_STRING = {  # a module that reaches another component by its name -> which names
     "hub.cli": {"pretrain", "transfer", "export"},  # the table COMMANDS
