@@ -1,1 +1,1 @@
-"""`goodviews demo`: the whole chain on bundled photos, and the page it ends in."""
+"""`goodviews demo`: its chain of commands on bundled photos, and the page that it ends in."""

@@ -1,7 +1,7 @@
 """`goodviews demo`: the whole chain on photos that ship with the project, each step the command that a user would type.
 
-The steps run one after the other, in this process, through the front door, and are noted in OUT/demo.json as they
-end. The page OUT/report.html is written last, from the files that the steps left.
+The steps run one after the other, in this process, through the front door; OUT/demo.json records each as it ends. The
+page OUT/report.html is written last, from the files that the steps left.
 """
 
 import os
@@ -20,13 +20,17 @@ from rich.console import Console
 
 from ..atomic import refuse_existing, write_json
 from ..errors import OutputExists
-from .queries import QUERIES
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 RECIPE = "infomin_demo"
 RANDOM = "random:resnet18-32px"  # the network of RECIPE, untrained: what every score is compared with
 DETECTION = "voc-detection-smoke"
-SEEN = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
+VIEWED = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
+QUERIES = {  # the photos that are searched for, by the name of the picture; none of them is in the index
+    "raccoon": "val/raccoon/raccoon-69.jpg",
+    "blood": "val/blood/blood-00356.jpg",
+    "kitchen": "val/indoors/coco-30213.jpg",
+}
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,21 @@ class Step:
 
 
 def demo(*, out: Path = Path("goodviews-demo"), overwrite: bool = False) -> None:
-    """Run the whole chain on bundled photos and write OUT/report.html: minutes on two cores, no network.
+    """Run the whole chain on bundled photos: minutes on two cores, no network; ends in OUT/report.html.
+
+    Example: goodviews demo
 
     Args:
-        out: folder to make; everything the commands write lies in it.
-        overwrite: replace an earlier demo.
+        out: The folder to make, for everything that the commands write.
+        overwrite: Replace an earlier demo; a folder that is something else is never replaced.
     """
-    from .page import write_report
+    from .page import write_page
 
-    # Read when torch is first imported: threads that wait for each other sleep, instead of keeping a busy core busy.
+    # torch reads this when it is first imported: threads that wait for each other then leave the core to others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     console = Console(highlight=False)
-    _clear(out, overwrite)
-    begin = time.monotonic()
+    _make_room(out, overwrite)
+    start = time.monotonic()
     log: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": 0.0, "steps": []}
     write_json(out / "demo.json", log)
     lay_out_photos(out)
@@ -64,9 +70,9 @@ def demo(*, out: Path = Path("goodviews-demo"), overwrite: bool = False) -> None
         console.print(f"\n[bold cyan]{number}/{len(chain)}  {step.title}[/]")
         console.print(f"$ {step.command}", style="bold", markup=False, soft_wrap=True)
         log["steps"].append({"title": step.title, "command": step.command, "seconds": _run(step)})
-        log["seconds"] = round(time.monotonic() - begin, 1)
+        log["seconds"] = round(time.monotonic() - start, 1)
         write_json(out / "demo.json", log)
-    page = write_report(out)
+    page = write_page(out, list(QUERIES))
     console.print(f"\n[bold green]Done in {log['seconds']:.0f} s.[/] Open this page in a browser:")
     console.print(str(page), style="bold", markup=False, soft_wrap=True)
 
@@ -76,7 +82,7 @@ def steps(out: Path) -> list[Step]:
     photos, encoder = out / "photos", out / "pretrain" / "encoder"
     runs = [out / "transfer" / f"{task}-{kind}" for task in ("knn", "linear") for kind in ("pretrained", "random")]
     chain: list[tuple[str, list[str | Path]]] = [
-        ("See what the network will see", ["views", RECIPE, "--image", photos / SEEN, "--out", out / "views.png"]),
+        ("See what the network will see", ["views", RECIPE, "--image", photos / VIEWED, "--out", out / "views.png"]),
         ("Learn from photos without labels", ["pretrain", RECIPE, "--data", photos, "--out", out / "pretrain"]),
         ("Check the encoder that was written", ["hub", "check", encoder]),
     ]
@@ -123,28 +129,29 @@ def lay_out_photos(out: Path) -> None:
         shutil.copyfile(photo, year / "JPEGImages" / photo.name)
 
 
-def _clear(out: Path, overwrite: bool) -> None:
-    """Make room for a demo; with `overwrite` an earlier demo goes, and never a folder that is something else."""
-    if overwrite and out.exists() and not (out / "demo.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExists(out, "It is no earlier demo, so it is not replaced; give another name.")
+def _make_room(out: Path, overwrite: bool) -> None:
+    """With `overwrite`, remove an earlier demo, and never a folder that is something else."""
+    is_empty_folder = out.is_dir() and not any(out.iterdir())
+    if overwrite and out.exists() and not (out / "demo.json").is_file() and not is_empty_folder:
+        raise OutputExists(out, "It is not an earlier demo, so it is not replaced; give another name.")
     refuse_existing(out, overwrite)
     if out.exists():
         shutil.rmtree(out)
 
 
 def _run(step: Step) -> float:
-    """Run one command as the front door does; gives its wall time in seconds."""
+    """Run one command as the front door does; returns its wall time in seconds."""
     from ..cli import run
 
-    begin = time.monotonic()
+    start = time.monotonic()
     with _command_line(step):
         run(step.argv)
-    return round(time.monotonic() - begin, 1)
+    return round(time.monotonic() - start, 1)
 
 
 @contextmanager
 def _command_line(step: Step) -> Iterator[None]:
-    """Reports note the command line that made them: while a step runs, that is the step's own."""
+    """Reports record the command line that made them: while a step runs, it is the step's own."""
     before, sys.argv = sys.argv, ["goodviews", *step.argv]
     try:
         yield

@@ -1,6 +1,6 @@
-"""The demo's page: report.html, one file that holds its own pictures, made from what the demo's commands left on disk.
+"""The demo's page: report.html, one file with its pictures inside, made from the files that the demo's commands wrote.
 
-Every number on it is read from a run's JSON; this module only chooses, formats and draws.
+Every number on it is read from a run's JSON; this module only selects, formats and draws.
 """
 
 import base64
@@ -23,7 +23,6 @@ from ..images import read_image
 from ..report import Report, load_report
 from ..templates import fill_template
 from .charts import LineChart, line_chart, running_mean
-from .queries import QUERIES
 
 SMOOTHED_OVER = 25  # steps
 CURVES = {"contrast": "whole photo", "jigsaw": "shuffled patches"}  # losses in metrics.jsonl: what is matched
@@ -31,7 +30,7 @@ CURVES = {"contrast": "whole photo", "jigsaw": "shuffled patches"}  # losses in 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image inside the page; `alt` says what it shows to who cannot see it."""
+    """An image inside the page; `alt` says what it shows to a reader who cannot see it."""
 
     uri: str
     alt: str
@@ -41,7 +40,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Learning:
-    """The pretraining run: its loss from the step after `filled` on, what guessing costs, and kNN scores on the way."""
+    """The pretraining run: its loss after the step `filled`, the loss of guessing, and kNN scores during training."""
 
     recipe: dict[str, Any]
     steps: int
@@ -70,17 +69,22 @@ class Scores:
         return a[0] <= b[1] and b[0] <= a[1]
 
 
-def write_report(out: Path) -> Path:
+def write_page(out: Path, searches: Sequence[str]) -> Path:
     """Write `out`/report.html from a finished demo.
+
+    Args:
+        out: the demo's folder.
+        searches: names of the pictures in `out`/search, in the order in which the page shows them.
 
     Raises:
         DataError: a file that the page shows is missing or damaged.
     """
-    text = fill_template("goodviews.hub.demo", "page.html.j2", page(out), filters={"interval": _interval})
+    values = page(out, searches)
+    text = fill_template("goodviews.hub.demo", "page.html.j2", values, filters={"interval": _interval})
     return write_text(out / "report.html", text)
 
 
-def page(out: Path) -> dict[str, Any]:
+def page(out: Path, searches: Sequence[str]) -> dict[str, Any]:
     """What the template shows; its keys are the template's variables."""
     train, test = train_and_test(out / "photos")
     scores = {task: _scores(out, task) for task in ("knn", "linear")}
@@ -104,7 +108,7 @@ def page(out: Path) -> dict[str, Any]:
         ),
         "export": _read_json(out / "onnx" / "export.json"),
         "sizes": _sizes(out),
-        "neighbours": _neighbours(out / "search"),
+        "neighbours": [_neighbours(out / "search", name) for name in searches],
         "credits": _credits(out / "photos" / "ATTRIBUTION.csv"),
     }
 
@@ -130,16 +134,16 @@ def _learning(run: Path) -> Learning:
 
 
 def _remark(losses: Sequence[float], chance: float) -> str:
-    """What the curve of the whole photo says, and what it does not; losses and `chance` in nats."""
+    """What the loss curve of the whole photo shows, and what it does not; losses and `chance` in nats."""
     gain = chance - losses[-1]
     matched = f"{gain:.2f} nats better than by guessing" if gain > 0.05 else "hardly better than by guessing"
-    said = f"At the end a whole photo is matched {matched}."
+    remark = f"At the end a whole photo is matched {matched}."
     if losses[-1] - min(losses) > 0.1:
-        said += (
+        remark += (
             " The dip before is hardly skill: at a high learning rate the network moves so fast that older entries of"
             " the list are easily told from a new one."
         )
-    return said
+    return remark
 
 
 def _scores(out: Path, task: str) -> Scores:
@@ -174,18 +178,18 @@ def _counts(train: ImageFolder, test: ImageFolder) -> list[tuple[str, int, int]]
 
 
 def _sizes(out: Path) -> dict[str, float]:
-    """Megabytes of what a user would deploy."""
-    kept = {
+    """Megabytes of the files that a user would deploy."""
+    paths = {
         "model.safetensors": out / "pretrain" / "encoder" / "model.safetensors",
         "model.onnx": out / "onnx" / "model.onnx",
         "model_pixels.onnx": out / "onnx" / "model_pixels.onnx",
     }
-    return {name: path.stat().st_size / 1e6 for name, path in kept.items()}
+    return {name: path.stat().st_size / 1e6 for name, path in paths.items()}
 
 
-def _neighbours(folder: Path) -> list[Picture]:
-    about = "The photo searched for ({}) and its nearest neighbours, most similar first"
-    return [_picture(folder / f"{name}.png", about.format(name)) for name in QUERIES]
+def _neighbours(folder: Path, name: str) -> Picture:
+    about = f"The photo searched for ({name}) and its nearest neighbours, most similar first"
+    return _picture(folder / f"{name}.png", about)
 
 
 def _credits(table: Path) -> list[dict[str, str]]:
