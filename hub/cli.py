@@ -41,6 +41,10 @@ COMMANDS = {
     "doctor": ("goodviews.hub.commands:doctor", "What is installed, which tasks can run, and what mends the rest."),
     "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),
     "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),
+    "hub list": (
+        "goodviews.hub.catalogue.commands:list_",
+        "List encoders that others published and that load by name.",
+    ),
     "hub import": ("goodviews.hub.importers.commands:import_", "Make an encoder folder of somebody's checkpoint."),
     "hub convert": ("goodviews.hub.importers.commands:convert", "Write an encoder as a file that others read."),
     "hub serve": ("goodviews.hub.server.commands:serve", "Serve a private hub for a team's encoders."),

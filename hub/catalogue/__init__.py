@@ -1,0 +1,1 @@
+"""Encoders that others published: what their own pages say of them, and how they are fetched."""
