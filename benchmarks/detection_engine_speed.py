@@ -24,7 +24,7 @@ from goodviews.transfer.detection.coco import coco_fpn_1x
 from goodviews.transfer.detection.photo_batches import batches
 from goodviews.transfer.detection.photo_order import PhotoOrder
 from goodviews.transfer.detection.settings import DetectionSettings
-from goodviews.transfer.detection.voc import voc_07_12_c4_24k
+from goodviews.transfer.detection.voc import voc_detection
 from goodviews.transfer.detectron2_engine.engine import Detectron2Engine, Samples, resolved
 from goodviews.transfer.detectron2_engine.engine import build_detector as on_detectron2
 from goodviews.transfer.torchvision_engine.network import build_detector as on_torchvision
@@ -64,7 +64,7 @@ def main() -> None:
 
 def settings_of(options: argparse.Namespace) -> DetectionSettings:
     """The published detector on smaller photos with fewer regions."""
-    published = (voc_07_12_c4_24k if options.trunk == "c4" else coco_fpn_1x)().measure
+    published = (voc_detection if options.trunk == "c4" else coco_fpn_1x)().measure
     assert isinstance(published, DetectionSettings)
     return replace(
         published,

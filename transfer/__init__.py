@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING
 from ..hub.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from .classification.frozen import knn as knn
-    from .classification.frozen import linear as linear
-    from .commands import TASKS as TASKS
+    from .classification.knn import knn as knn
+    from .classification.linear import linear as linear
     from .datasets.voc import read_voc as read_voc
     from .detection.load_detector import load_detector as load_detector
     from .evaluation.voc import voc_scores as voc_scores
     from .task import Measurement as Measurement
     from .task import Setup as Setup
     from .task import Task as Task
+    from .tasks import TASKS as TASKS
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "classification.frozen": ("knn", "linear"),
-            "commands": ("TASKS",),
+            "classification.knn": ("knn",),
+            "classification.linear": ("linear",),
             "datasets.voc": ("read_voc",),
             "detection.load_detector": ("load_detector",),
             "evaluation.voc": ("voc_scores",),
             "task": ("Measurement", "Setup", "Task"),
+            "tasks": ("TASKS",),
         },
     )

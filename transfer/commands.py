@@ -5,32 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from ..hub.errors import DataError, UsageError
-from .classification.cached_probe import linear_cached
-from .classification.few_shot import few_shot_1, few_shot_5, few_shot_20
-from .classification.fine_tune import finetune, finetune_1pct, finetune_10pct
-from .classification.frozen import knn, linear
-from .classification.retrieval import retrieval
-from .classification.sgd_probe import linear_clsa, linear_moco, linear_pycontrast, linear_simclr
-from .classification.voc07_clsa import voc07_clsa
-from .classification.voc07_map import voc07_map, voc07_map_logistic
-from .detection.coco import (
-    coco_c4_1x,
-    coco_c4_2x,
-    coco_fpn_1x,
-    coco_fpn_2x,
-    coco_fpn_6x,
-    coco_fpn_std_1x,
-    coco_fpn_std_2x,
-    coco_fpn_std_6x,
-    with_short_budgets,
-)
-from .detection.voc import voc_07_12_c4_24k, voc_detection_smoke, voc_detection_tenth
-from .task import Task
+from .task import Setup, Task
+from .tasks import SHORT_BUDGETS, TASKS, find_task, whole_task
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -40,45 +23,7 @@ if TYPE_CHECKING:
     from ..hub.frozen import ExportedEncoder
     from ..hub.report import Report
 
-TASKS: dict[str, Callable[[], Task]] = {
-    "knn": knn,
-    "linear": linear,
-    "linear-cached": linear_cached,
-    "linear-pycontrast": linear_pycontrast,
-    "linear-moco": linear_moco,
-    "linear-clsa": linear_clsa,
-    "linear-simclr": linear_simclr,
-    "few-shot-5way-1shot": few_shot_1,
-    "few-shot-5way-5shot": few_shot_5,
-    "few-shot-5way-20shot": few_shot_20,
-    "retrieval": retrieval,
-    "finetune": finetune,
-    "finetune-1pct": finetune_1pct,
-    "finetune-10pct": finetune_10pct,
-    "voc07-map": voc07_map,
-    "voc07-map-logistic": voc07_map_logistic,
-    "voc07-clsa": voc07_clsa,
-    "voc-detection": voc_07_12_c4_24k,
-    "voc-detection-tenth": voc_detection_tenth,
-    "voc-detection-smoke": voc_detection_smoke,
-    **with_short_budgets(
-        {
-            "coco-c4-1x": coco_c4_1x,
-            "coco-c4-2x": coco_c4_2x,
-            "coco-fpn-1x": coco_fpn_1x,
-            "coco-fpn-2x": coco_fpn_2x,
-            "coco-fpn-6x": coco_fpn_6x,
-            "coco-fpn-std-1x": coco_fpn_std_1x,
-            "coco-fpn-std-2x": coco_fpn_std_2x,
-            "coco-fpn-std-6x": coco_fpn_std_6x,
-        }
-    ),
-}
-ALSO_CALLED = {  # by the protocol that they shorten
-    "voc07+12-c4-24k-tenth": "voc-detection-tenth",
-    "voc07+12-c4-24k-smoke": "voc-detection-smoke",
-}
-SHORTER = ("-tenth", "-smoke")  # ends of the names of a task on a short budget
+_USUAL = Setup()
 
 
 def transfer(
@@ -88,18 +33,14 @@ def transfer(
     data: Path | None = None,
     out: Path | None = None,
     check: bool = False,
-    seed: int = 0,
-    batch_size: int | None = None,
-    workers: int = 0,
     device: str | None = None,
-    cache: Path | None = None,
-    engine: Literal["auto", "detectron2", "torchvision"] = "auto",
-    processes: int = 1,
-    evaluate_every: int = 0,
+    setup: Annotated[Setup, Parameter(name="*")] = _USUAL,
     set: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Measure how an encoder transfers: fine-tune what the task says, score it, write OUT/report.json.
+
+    Example: goodviews transfer knn --encoder runs/mine/encoder --data DIR --out runs/knn
 
     Args:
         task: What to measure; `goodviews tasks` lists the names.
@@ -109,17 +50,7 @@ def transfer(
             looks where DETECTRON2_DATASETS points if none is given.
         out: The folder to make.
         check: Train nothing; say what the data hold and everything that is wrong with them. Needs no --encoder, --out.
-        seed: Of everything random in the task.
-        batch_size: Images in a batch; by default the task's own.
-        workers: Processes that decode images.
         device: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
-        cache: Folder that keeps frozen features, which knn and linear then compute once, and the state of a long
-            fine-tuning, which continues from there when it was stopped.
-        engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
-            torchvision elsewhere. The report names it, and comparisons keep them apart.
-        processes: That train a detector together, each on a GPU of its own; detectron2 only.
-        evaluate_every: Score a detector in training after every so many iterations too, into metrics.jsonl; 0: never.
-            detectron2 only.
         set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1; the report's name then tells
             them, and it is compared with no report of the task itself.
         overwrite: Replace OUT if it exists.
@@ -127,10 +58,8 @@ def transfer(
     from rich.console import Console
 
     from ..hub.atomic import refuse_existing
-    from .task import Setup
 
     chosen = find_task(task).changed(set)
-    _check_numbers(batch_size, workers, processes, evaluate_every)
     data = data or _usual_data(task, chosen)
     if check:
         _check_data(chosen, data)
@@ -139,7 +68,7 @@ def transfer(
         lacking = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
         raise UsageError(f"{lacking} must be given: the encoder to measure, and the folder to make.")
     refuse_existing(out, overwrite)
-    setup = Setup(seed, batch_size, workers, cache, True, engine, processes, evaluate_every)
+    setup = replace(setup, progress=True)
     report = chosen.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
     console = Console()
     console.print(_metrics_table(report))
@@ -183,7 +112,7 @@ def tasks() -> None:
 
     tables: dict[str, RichTable] = {}
     for name, make in TASKS.items():
-        if _is_shorter(name):
+        if whole_task(name) != name:
             continue
         task = make()
         if task.layout not in tables:
@@ -192,15 +121,11 @@ def tasks() -> None:
             tables[task.layout].columns[0].no_wrap = True
         protocol = f" (protocol {task.name})" if task.name != name else ""
         measured = escape(f"Fine-tunes {task.fine_tuned}; {task.metric}{protocol}")
-        shorter = "\n".join(name + end for end in SHORTER if name + end in TASKS)
+        shorter = "\n".join(name + end for end in SHORT_BUDGETS if name + end in TASKS)
         names = f"{name}\n[dim]{shorter}[/]" if shorter else name
         tables[task.layout].add_row(names, f"{escape(_summary(make))}\n[dim]{measured}[/]")
     for table in tables.values():
         Console().print(table)
-
-
-def _is_shorter(name: str) -> bool:
-    return any(name.removesuffix(end) in TASKS for end in SHORTER if name.endswith(end))
 
 
 def _summary(make: Callable[[], Task]) -> str:
@@ -251,31 +176,6 @@ def compare(
     for file in attached:
         console.print(f"Attached: {file}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, markup=False, soft_wrap=True)
-
-
-def find_task(name: str) -> Task:
-    """The task that `TASKS` has under a name, or whose protocol has it.
-
-    Raises:
-        UsageError: there is none.
-    """
-    name = ALSO_CALLED.get(name, name)
-    if name in TASKS:
-        return TASKS[name]()
-    task = next((task for make in TASKS.values() if (task := make()).name == name), None)
-    if task is None:
-        near = ", ".join(get_close_matches(name, TASKS, n=4, cutoff=0.4))
-        raise UsageError(f"There is no task {name}; {f'there is {near}; ' if near else ''}`goodviews tasks` lists all.")
-    return task
-
-
-def _check_numbers(batch_size: int | None, workers: int, processes: int, evaluate_every: int) -> None:
-    for name, number in (("--batch-size", batch_size), ("--processes", processes)):
-        if number is not None and number < 1:
-            raise UsageError(f"{name} is {number}; it must be 1 or more.")
-    for name, number in (("--workers", workers), ("--evaluate-every", evaluate_every)):
-        if number < 0:
-            raise UsageError(f"{name} is {number}; it must be 0 or more.")
 
 
 def _load(encoder: str, device: str | None) -> Encoder | ExportedEncoder:

@@ -1,17 +1,18 @@
 """A task: what is fine-tuned, what is measured, and by which protocol.
 
-A task is a function returning a `Task`, and every such function is named in `commands.TASKS`. What families of tasks
-share is here; what differs lies in `Task.measure`, a frozen dataclass of settings that can be called:
+A task is a function returning a `Task`; `tasks.TASKS` lists them all. What families of tasks share is here; what
+differs lies in `Task.measure`, a frozen dataclass of settings that can be called:
 
     @dataclass(frozen=True)
-    class Retrieval:                       # the settings: together they fix the number
-        neighbours: int = 10
+    class ClassRetrieval:                  # the settings: together they fix the number
+        at: tuple[int, ...] = (1, 10)
 
         def __call__(self, encoder, data, folder, setup) -> Measurement:
-            from .scoring import …  # heavy imports wait until the task runs
+            from .features import ...      # heavy imports wait until the task runs
 
+    @name_after_function
     def retrieval() -> Task:
-        return Task(name="retrieval", …, measure=Retrieval())
+        return Task(metric="mean average precision over queries, %", ..., measure=ClassRetrieval())
 
 Importing a module that defines tasks therefore imports no torch, and `goodviews tasks` answers at once.
 """
@@ -21,8 +22,11 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from cyclopts import Parameter
 
 from ..hub.atomic import new_folder
 from ..hub.errors import UsageError
@@ -38,20 +42,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the user chooses for one run; the device is where the encoder is.
+    """The options of a run, from the command line to the measurement; it runs on the encoder's device.
 
     Only `seed` can move the number, `batch_size` where the task trains a network (then it goes into
     `Measurement.changed`), and `engine` and `processes` where a detector is trained (the report names both).
+
+    Args:
+        seed: Of everything random in the task.
+        batch_size: Images in a batch; by default the task's own.
+        workers: Processes that decode images; 0 decodes in the main process.
+        cache: Folder that keeps frozen features, which knn and linear then compute once, and the state of a long
+            fine-tuning, which continues from there when it was stopped.
+        engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
+            torchvision elsewhere. The report names it, and comparisons keep them apart.
+        processes: Processes that train a detector together, each on a GPU of its own; detectron2 only.
+        evaluate_every: Iterations after which a detector in training is scored too, into metrics.jsonl; 0: never.
+            detectron2 only.
+        progress: Show a bar.
+
+    Raises:
+        UsageError: a number is too small.
     """
 
     seed: int = 0
-    batch_size: int | None = None  # images in a batch; None: the task's own
+    batch_size: int | None = None
     workers: int = 0
-    cache: Path | None = None  # folder for frozen features and the state of long runs; None: nothing is kept
-    progress: bool = False  # show a bar
-    engine: Literal["auto", "detectron2", "torchvision"] = "auto"  # that trains detectors
-    processes: int = 1  # that train a detector together, each on a GPU of its own; detectron2 alone
-    evaluate_every: int = 0  # iterations after which a detector in training is scored too; detectron2 alone. 0: never
+    cache: Path | None = None
+    engine: Literal["auto", "detectron2", "torchvision"] = "auto"
+    processes: int = 1
+    evaluate_every: int = 0
+    progress: Annotated[bool, Parameter(parse=False)] = False  # no option: the command always shows it
+
+    def __post_init__(self) -> None:
+        least = {"batch_size": 1, "workers": 0, "processes": 1, "evaluate_every": 0}
+        for name, smallest in least.items():
+            number = getattr(self, name)
+            if number is not None and number < smallest:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is {number}; it must be {smallest} or more.")
 
 
 @dataclass(frozen=True)
@@ -76,11 +104,11 @@ class Measure(typing.Protocol):
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A named protocol. Two reports may share a column only if their `protocol` is equal."""
 
-    name: str  # the protocol with its budget, as in Report.task: "knn", "voc07+12-c4-24k"
+    name: str = ""  # of the protocol with its budget, as in reports: "knn", "voc07+12-c4-24k"; see name_after_function
     fine_tuned: str  # in a few words: "nothing", "a linear layer", "the whole detector"
     metric: str  # the primary metric in words: "top-1 accuracy, %"
     primary: str  # its key in Report.metrics
@@ -156,6 +184,22 @@ class Task:
             )
             save_report(report, folder / "report.json")
         return report
+
+
+def name_after_function(make: Callable[[], Task]) -> Callable[[], Task]:
+    """Names the task that a function makes, `few_shot_5way_1shot` -> "few-shot-5way-1shot", unless it has a name."""
+
+    @wraps(make)
+    def make_with_name() -> Task:
+        task = make()
+        return task if task.name else replace(task, name=command_name(make))
+
+    return make_with_name
+
+
+def command_name(make: Callable[[], Task]) -> str:
+    """What the command line calls the task of a function."""
+    return make.__name__.replace("_", "-")
 
 
 def require_above_zero(settings: Any, *names: str) -> None:

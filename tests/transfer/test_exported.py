@@ -5,7 +5,9 @@ import pytest
 from goodviews.hub.errors import ArtifactError, UsageError
 from goodviews.hub.frozen import ExportedEncoder, is_exported
 from goodviews.transfer import commands
-from goodviews.transfer.classification.frozen import knn, linear
+from goodviews.transfer.classification.knn import knn
+from goodviews.transfer.classification.linear import linear
+from goodviews.transfer.tasks import TASKS, find_task
 
 pytest.importorskip("onnxruntime")
 
@@ -34,11 +36,11 @@ def test_a_probe_of_unit_vectors_is_another_protocol(encoder, exported, colours,
 
 
 def test_every_task_takes_an_exported_encoder_or_says_why_not(exported, tmp_path):
-    frozen = {name for name, make in commands.TASKS.items() if make().takes_exported}
+    frozen = {name for name, make in TASKS.items() if make().takes_exported}
     assert {"knn", "linear", "linear-cached", "few-shot-5way-5shot", "retrieval", "voc07-map"} <= frozen
-    for name in commands.TASKS.keys() - frozen:
+    for name in TASKS.keys() - frozen:
         with pytest.raises(UsageError, match="give the encoder folder it was exported from"):
-            commands.find_task(name).run(ExportedEncoder(exported), tmp_path, tmp_path / "run")
+            find_task(name).run(ExportedEncoder(exported), tmp_path, tmp_path / "run")
 
 
 def test_the_command_takes_an_exported_folder(exported, colours, tmp_path):

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..task import Measurement, Setup, Task, require_above_zero
-from .frozen import LAYOUT, WILSON, measured
+from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule
 from .sgd_probe import Initial, new_layer
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 _TO_ZERO = Cosine()
 
 
+@name_after_function
 def linear_cached() -> Task:
     """100 epochs of SGD on frozen features, the rate chosen on a held-out part of train."""
     return Task(
-        name="linear-cached",
         fine_tuned="a linear layer",
         metric="top-1 accuracy, %",
         primary="top1",
@@ -80,7 +80,7 @@ class CachedProbe:
         with torch.no_grad():
             scores = layer(frozen.test.vectors)
         details = {"chosen_lr": chosen, "held_out_top1_of_lr": {f"{rate:g}": top1 for rate, top1 in tried.items()}}
-        return measured(encoder, frozen, scores, folder, changed=as_exported(encoder), details=details)
+        return measurement(encoder, frozen, scores, folder, changed=as_exported(encoder), details=details)
 
 
 def sweep(probe: CachedProbe, vectors: Tensor, labels: Tensor, classes: int, *, seed: int) -> dict[float, float]:

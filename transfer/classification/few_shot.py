@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..task import Measurement, Setup, Task
-from .frozen import LAYOUT, UNIT_FEATURES
+from ..task import Measurement, Setup, Task, name_after_function
+from .measurement import LAYOUT, UNIT_FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,19 +26,22 @@ if TYPE_CHECKING:
     from .features import FrozenData
 
 
-def few_shot_1() -> Task:
+@name_after_function
+def few_shot_5way_1shot() -> Task:
     """Five classes, one example of each."""
-    return _task("few-shot-5way-1shot", FewShot(shots=1))
+    return _task(FewShot(shots=1))
 
 
-def few_shot_5() -> Task:
+@name_after_function
+def few_shot_5way_5shot() -> Task:
     """Five classes, five examples of each."""
-    return _task("few-shot-5way-5shot", FewShot(shots=5))
+    return _task(FewShot(shots=5))
 
 
-def few_shot_20() -> Task:
+@name_after_function
+def few_shot_5way_20shot() -> Task:
     """Five classes, twenty examples of each."""
-    return _task("few-shot-5way-20shot", FewShot(shots=20))
+    return _task(FewShot(shots=20))
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,8 @@ def _check(task: FewShot, frozen: FrozenData, usable: int) -> None:
         )
 
 
-def _task(name: str, measure: FewShot) -> Task:
+def _task(measure: FewShot) -> Task:
     return Task(
-        name=name,
         fine_tuned="nothing",
         metric="top-1 accuracy over episodes, %",
         primary="top1",

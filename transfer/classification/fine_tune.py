@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..task import Measurement, Setup, Task, require_above_zero
-from .frozen import LAYOUT, WILSON, measured
+from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule, Steps
 from .sgd_probe import Initial, new_layer, scale_to_batch
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _SWAV = Steps((12, 16), 0.2)
 
 
+@name_after_function
 def finetune() -> Task:
     """All labels, 30 epochs."""
     settings = FineTune(
@@ -50,20 +51,20 @@ def finetune() -> Task:
         initial="zeros",
     )
     source = "SimCLR's rate and optimiser at batch 256; epochs ours"
-    return _task("finetune", "the whole network", settings, source=source)
+    return _task("the whole network", settings, source=source)
 
 
+@name_after_function
 def finetune_1pct() -> Task:
     """1 % of the labels, as SwAV."""
-    return _task(
-        "finetune-1pct", "the whole network, on 1 % of the labels", FineTune(share=0.01, lr=0.02, layer_lr=5.0)
-    )
+    return _task("the whole network, on 1 % of the labels", FineTune(share=0.01, lr=0.02, layer_lr=5.0))
 
 
+@name_after_function
 def finetune_10pct() -> Task:
     """10 % of the labels, as SwAV."""
     settings = FineTune(share=0.1, lr=0.01, layer_lr=0.2)
-    return _task("finetune-10pct", "the whole network, on 10 % of the labels", settings)
+    return _task("the whole network, on 10 % of the labels", settings)
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class FineTune:
         tested = TestData(features, train.classes, describe(data, part.images, test, skipped), skipped)
         scores = layer(features.vectors).detach()
         changed["labelled"] = part.id
-        return measured(encoder, tested, scores, folder, changed=changed, description={"labelled": part.chosen})
+        return measurement(encoder, tested, scores, folder, changed=changed, description={"labelled": part.chosen})
 
 
 def _fine_tuned(
@@ -202,9 +203,8 @@ def _train(
     }
 
 
-def _task(name: str, fine_tuned: str, measure: FineTune, *, source: str = "SwAV's semi-supervised protocol") -> Task:
+def _task(fine_tuned: str, measure: FineTune, *, source: str = "SwAV's semi-supervised protocol") -> Task:
     return Task(
-        name=name,
         fine_tuned=fine_tuned,
         metric="top-1 accuracy, %",
         primary="top1",

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..task import Measurement, Setup, Task
-from .frozen import LAYOUT, UNIT_FEATURES
+from ..task import Measurement, Setup, Task, name_after_function
+from .measurement import LAYOUT, UNIT_FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .features import Features
 
 
+@name_after_function
 def retrieval() -> Task:
     """Mean average precision over test images as queries, train images as gallery."""
     return Task(
-        name="retrieval",
         fine_tuned="nothing",
         metric="mean average precision over queries, %",
         primary="mAP",

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..task import Measurement, Setup, Task, require_above_zero
-from .frozen import LAYOUT, WILSON, measured
+from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule, Steps
 
 if TYPE_CHECKING:
@@ -36,24 +36,28 @@ if TYPE_CHECKING:
 Initial = Literal["default", "normal", "zeros"]
 
 
+@name_after_function
 def linear_pycontrast() -> Task:
     """PyContrast's probe, of InfoMin too: rate 30, a fifth after 30, 40 and 50 epochs of 60. The last epoch counts,
     since which one its tables show is not said."""
-    return _task("linear-pycontrast", SgdProbe())
+    return _task(SgdProbe())
 
 
+@name_after_function
 def linear_moco() -> Task:
     """MoCo's probe: rate 30, a tenth after 60 and 80 epochs of 100; the best epoch counts."""
     probe = SgdProbe(epochs=100, schedule=Steps((60, 80), 0.1), initial="normal", crop_scale=(0.08, 1.0))
-    return _task("linear-moco", replace(probe, reported="best epoch on test"))
+    return _task(replace(probe, reported="best epoch on test"))
 
 
+@name_after_function
 def linear_clsa() -> Task:
     """CLSA's probe: rate 10, a cosine to 0.01 over 100 epochs; the best epoch counts."""
     probe = SgdProbe(lr=10.0, epochs=100, schedule=Cosine(floor=0.01), initial="normal", crop_scale=(0.08, 1.0))
-    return _task("linear-clsa", replace(probe, reported="best epoch on test"))
+    return _task(replace(probe, reported="best epoch on test"))
 
 
+@name_after_function
 def linear_simclr() -> Task:
     """SimCLR's probe: Nesterov, rate 0.1 for each 256 images of a batch of 4096, 90 epochs.
 
@@ -69,7 +73,7 @@ def linear_simclr() -> Task:
         initial="zeros",
         crop_scale=(0.08, 1.0),
     )
-    return _task("linear-simclr", probe)
+    return _task(probe)
 
 
 _PYCONTRAST = Steps((30, 40, 50), 0.2)
@@ -116,7 +120,7 @@ class SgdProbe:
         scores = fitted.best_scores if is_best else fitted.last_scores
         more = {"top1_last_epoch": fitted.rows[-1]["top1"], "top1_best_epoch": fitted.best.value}
         details = {"reported_epoch": fitted.best.epoch + 1 if is_best else settings.epochs}
-        return measured(encoder, tested, scores, folder, metrics=more, changed=changed, details=details)
+        return measurement(encoder, tested, scores, folder, metrics=more, changed=changed, details=details)
 
 
 def scale_to_batch(settings: Any, batch_size: int | None) -> dict[str, Any]:
@@ -230,9 +234,8 @@ def _scores(layer: nn.Linear, test: Features) -> Tensor:
     return layer(test.vectors).detach()
 
 
-def _task(name: str, measure: SgdProbe) -> Task:
+def _task(measure: SgdProbe) -> Task:
     return Task(
-        name=name,
         fine_tuned="a linear layer",
         metric="top-1 accuracy, %",
         primary="top1",

@@ -21,7 +21,7 @@ import numpy as np
 
 from ...hub.scoring.average_precision import class_precision, label_precisions
 from ..data_check import voc_labels_check
-from ..task import Measurement, Setup, Task, require_above_zero
+from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .schedules import Schedule, Waves
 from .sgd_probe import new_layer, scale_to_batch
 from .voc07_labels import LAYOUT, LabelledPhotos, VocLabels, read_labels
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 _WAVES = Waves(12)
 
 
+@name_after_function
 def voc07_clsa() -> Task:
     """CLSA's settings: 100 epochs at 300 px, five crops in the test."""
     return Task(
-        name="voc07-clsa",
         fine_tuned="a linear layer, and the statistics of batch norm",
         metric="average precision per image (not the VOC mAP), %",
         primary="per_image_AP",

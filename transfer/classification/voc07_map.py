@@ -23,8 +23,8 @@ import numpy as np
 
 from ...hub.scoring.average_precision import class_precision
 from ..data_check import voc_labels_check
-from ..task import Measurement, Setup, Task, require_above_zero
-from .frozen import UNIT_FEATURES
+from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .measurement import UNIT_FEATURES
 from .voc07_labels import LAYOUT, LabelledPhotos, read_labels
 
 if TYPE_CHECKING:
@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from ...hub.frozen import FrozenEncoder
 
 
+@name_after_function
 def voc07_map() -> Task:
     """A linear SVM for each class, its C by cross-validation."""
-    return _task("voc07-map", VocMap())
+    return _task(VocMap())
 
 
+@name_after_function
 def voc07_map_logistic() -> Task:
     """A logistic regression for each class, its C by cross-validation."""
-    return _task("voc07-map-logistic", VocMap(loss="logistic", positive_weight=1.0))
+    return _task(VocMap(loss="logistic", positive_weight=1.0))
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,8 @@ class VocMap:
         return vectors.new_tensor([rising[place] for place in precisions.argmax(axis=0)])
 
 
-def _task(name: str, measure: VocMap) -> Task:
+def _task(measure: VocMap) -> Task:
     return Task(
-        name=name,
         fine_tuned="a linear layer",
         metric="mean average precision over classes, %",
         primary="mAP",

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..data_check import coco_check
 from ..datasets.coco_layout import LAYOUT
-from ..task import Measurement, Setup, Task
+from ..task import Measurement, Setup, Task, name_after_function
 from .benchmark import DATASETS_VARIABLE, Benchmark, Scored, measure
 from .settings import DetectionSettings, scale_schedule
 
@@ -51,45 +51,53 @@ ITERATIONS = {  # and the two steps
 }
 
 
+@name_after_function
 def coco_c4_1x() -> Task:
     """Mask R-CNN on C4 with an extra batch norm, 90,000 iterations: InfoMin's shorter setting."""
-    return _task("coco-c4-1x", c4("1x"))
+    return _task(c4("1x"))
 
 
+@name_after_function
 def coco_c4_2x() -> Task:
     """Mask R-CNN on C4 with an extra batch norm, 180,000 iterations: InfoMin's, and MoCo's and CLSA's for COCO."""
-    return _task("coco-c4-2x", c4("2x"))
+    return _task(c4("2x"))
 
 
+@name_after_function
 def coco_fpn_1x() -> Task:
     """InfoMin's Mask R-CNN on the pyramid: 4 convolutions and a linear layer, norm in all heads; 90,000 iterations."""
-    return _task("coco-fpn-1x", fpn("1x"))
+    return _task(fpn("1x"))
 
 
+@name_after_function
 def coco_fpn_2x() -> Task:
     """InfoMin's Mask R-CNN on the pyramid, 180,000 iterations."""
-    return _task("coco-fpn-2x", fpn("2x"))
+    return _task(fpn("2x"))
 
 
+@name_after_function
 def coco_fpn_6x() -> Task:
     """InfoMin's Mask R-CNN on the pyramid, 540,000 iterations, steps at 480,000 and 520,000: here random
     initialisation passes supervised pretraining."""
-    return _task("coco-fpn-6x", fpn("6x"))
+    return _task(fpn("6x"))
 
 
+@name_after_function
 def coco_fpn_std_1x() -> Task:
     """MoCo's Mask R-CNN on the pyramid: two linear layers, no norm in the heads; 90,000 iterations."""
-    return _task("coco-fpn-std-1x", fpn_std("1x"))
+    return _task(fpn_std("1x"))
 
 
+@name_after_function
 def coco_fpn_std_2x() -> Task:
     """MoCo's Mask R-CNN on the pyramid, 180,000 iterations."""
-    return _task("coco-fpn-std-2x", fpn_std("2x"))
+    return _task(fpn_std("2x"))
 
 
+@name_after_function
 def coco_fpn_std_6x() -> Task:
     """MoCo's Mask R-CNN on the pyramid, 540,000 iterations, steps at 480,000 and 520,000."""
-    return _task("coco-fpn-std-6x", fpn_std("6x"))
+    return _task(fpn_std("6x"))
 
 
 @dataclass(frozen=True)
@@ -162,22 +170,18 @@ def smoke(task: Task) -> Task:
     return replace(task, name=f"{task.name}-smoke", measure=small)
 
 
-def with_short_budgets(tasks: dict[str, Callable[[], Task]]) -> dict[str, Callable[[], Task]]:
-    """The tasks, each followed by itself on two short budgets: NAME-tenth and NAME-smoke."""
-    found: dict[str, Callable[[], Task]] = {}
-    for name, make in tasks.items():
-        found[name] = make
-        for shorten in (tenth, smoke):
-            found[f"{name}-{shorten.__name__}"] = _shortened(make, shorten)
-    return found
+def with_short_budgets(*tasks: Callable[[], Task]) -> tuple[Callable[[], Task], ...]:
+    """The tasks, each followed by itself on two short budgets: NAME_tenth and NAME_smoke."""
+    return tuple(each for make in tasks for each in (make, _shortened(make, tenth), _shortened(make, smoke)))
 
 
 def _shortened(make: Callable[[], Task], shorten: Callable[[Task], Task]) -> Callable[[], Task]:
-    def made() -> Task:
+    def short() -> Task:
         return shorten(make())
 
-    made.__doc__ = f"{shorten.__doc__} Compares with no published number."
-    return made
+    short.__name__ = f"{make.__name__}_{shorten.__name__}"
+    short.__doc__ = f"{shorten.__doc__} Compares with no published number."
+    return short
 
 
 def _settings(task: Task) -> CocoDetection:
@@ -237,9 +241,8 @@ BENCHMARK = Benchmark(
 )
 
 
-def _task(name: str, settings: CocoDetection) -> Task:
+def _task(settings: CocoDetection) -> Task:
     return Task(
-        name=name,
         fine_tuned="the whole detector",
         metric="box AP, COCO, %",
         primary="AP",

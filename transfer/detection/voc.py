@@ -14,12 +14,12 @@ is the better start; their numbers compare with no published one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data_check import voc_check
-from ..task import Measurement, Setup, Task
+from ..task import Measurement, Setup, Task, name_after_function
 from .benchmark import DATASETS_VARIABLE, Benchmark, Scored, measure
 from .settings import DetectionSettings, scale_schedule
 
@@ -37,11 +37,13 @@ PUBLISHED_DATA = {
 }
 
 
-def voc_07_12_c4_24k() -> Task:
+@name_after_function
+def voc_detection() -> Task:
     """The published protocol: 24,000 iterations of 16 photos with their short side at 480 to 800."""
-    return _task("voc07+12-c4-24k", VocDetection())
+    return replace(_task(VocDetection()), name="voc07+12-c4-24k")
 
 
+@name_after_function
 def voc_detection_tenth() -> Task:
     """A tenth of the iterations at half the size: about a fortieth of the work, for comparing encoders on one GPU."""
     settings = VocDetection(
@@ -51,9 +53,10 @@ def voc_detection_tenth() -> Task:
         test_short_side_px=400,
         long_side_px=667,
     )
-    return _task("voc-detection-tenth", settings)
+    return _task(settings)
 
 
+@name_after_function
 def voc_detection_smoke() -> Task:
     """A minute on one CPU core with a ResNet-18: shows that the parts fit.
 
@@ -72,7 +75,7 @@ def voc_detection_smoke() -> Task:
         roi_samples=16,
         roi_px=4,
     )
-    return _task("voc-detection-smoke", settings)
+    return _task(settings)
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,8 @@ BENCHMARK = Benchmark(
 )
 
 
-def _task(name: str, settings: VocDetection) -> Task:
+def _task(settings: VocDetection) -> Task:
     return Task(
-        name=name,
         fine_tuned="the whole detector",
         metric="AP50, VOC 2007, %",
         primary="AP50",

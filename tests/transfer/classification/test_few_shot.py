@@ -6,7 +6,7 @@ import torch
 from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.images import SkippedImages
 from goodviews.transfer.classification.features import Features, FrozenData
-from goodviews.transfer.classification.few_shot import FewShot, _episodes, few_shot_1, few_shot_5
+from goodviews.transfer.classification.few_shot import FewShot, _episodes, few_shot_5way_1shot, few_shot_5way_5shot
 from goodviews.transfer.task import Setup
 
 
@@ -32,7 +32,7 @@ def test_noise_scores_chance_on_average():
 
 
 def test_interval_is_that_of_the_mean_over_episodes(encoder, colours, tmp_path):
-    task = few_shot_5().changed(["ways=3", "queries=3", "episodes=40"])
+    task = few_shot_5way_5shot().changed(["ways=3", "queries=3", "episodes=40"])
     report = task.run(encoder, colours, tmp_path / "run")
     half = 1.96 * report.details["deviation_of_an_episode"] / math.sqrt(40)
     assert report.metrics["top1"] > 80
@@ -41,7 +41,7 @@ def test_interval_is_that_of_the_mean_over_episodes(encoder, colours, tmp_path):
 
 
 def test_seed_draws_other_episodes_and_equal_seeds_equal_ones(encoder, colours, tmp_path):
-    task = few_shot_1().changed(["ways=3", "queries=2", "episodes=10"])
+    task = few_shot_5way_1shot().changed(["ways=3", "queries=2", "episodes=10"])
     setups = {"a": 0, "b": 0, "c": 1}
     runs = {
         name: task.run(encoder, colours, tmp_path / name, setup=Setup(seed=seed, cache=tmp_path / "cache"))
@@ -55,7 +55,7 @@ def test_seed_draws_other_episodes_and_equal_seeds_equal_ones(encoder, colours, 
 
 def test_too_few_classes_and_settings_below_one_are_refused(encoder, colours, tmp_path):
     with pytest.raises(DataError, match="colours has 0 classes with 5 readable train and 15 test images"):
-        few_shot_5().run(encoder, colours, tmp_path / "run")
+        few_shot_5way_5shot().run(encoder, colours, tmp_path / "run")
     with pytest.raises(UsageError, match="shots and queries of 1 or more"):
-        few_shot_5().changed(["shots=0"]).run(encoder, colours, tmp_path / "run")
+        few_shot_5way_5shot().changed(["shots=0"]).run(encoder, colours, tmp_path / "run")
     assert not (tmp_path / "run").exists()

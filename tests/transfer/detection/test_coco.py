@@ -11,9 +11,9 @@ import torch
 from goodviews.hub.comparison.published import find_published
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
 from goodviews.hub.errors import DataError, MissingExtra
-from goodviews.transfer.commands import TASKS, find_task
 from goodviews.transfer.detection.coco import CocoDetection, c4, fpn, fpn_std
 from goodviews.transfer.task import Setup
+from goodviews.transfer.tasks import TASKS, find_task
 
 NAMES = [name for name in TASKS if name.startswith("coco-") and not name.endswith(("-tenth", "-smoke"))]
 FULL_DATA = {"classes": 80, "train_images": 118287, "test_images": 5000}

@@ -11,10 +11,10 @@ import pytest
 
 from goodviews.hub.errors import UsageError
 from goodviews.hub.preprocessing import Preprocessing
-from goodviews.transfer.commands import TASKS
 from goodviews.transfer.detection.settings import DetectionSettings
 from goodviews.transfer.detectron2_engine.settings import configuration
 from goodviews.transfer.detectron2_engine.tensor_names import ResNetShape
+from goodviews.transfer.tasks import TASKS
 
 ENCODER = {
     "MODEL.PIXEL_MEAN": [123.675, 116.28, 103.53],

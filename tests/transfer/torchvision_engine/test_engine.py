@@ -23,7 +23,7 @@ from goodviews.transfer.detection import training_loop
 from goodviews.transfer.detection.load_detector import load_detector
 from goodviews.transfer.detection.photo_batches import batches, resized, trainable
 from goodviews.transfer.detection.settings import DetectionSettings, scale_to_batch
-from goodviews.transfer.detection.voc import VocDetection, voc_07_12_c4_24k, voc_detection_smoke
+from goodviews.transfer.detection.voc import VocDetection, voc_detection, voc_detection_smoke
 from goodviews.transfer.evaluation.voc import as_written
 from goodviews.transfer.task import Setup, Task
 from goodviews.transfer.torchvision_engine import training as engine
@@ -312,8 +312,8 @@ def test_squares_are_learned(small: Encoder, devkit: Path, tmp_path):
 
 
 def test_a_report_says_how_it_differs_from_the_published_protocol(small: Encoder, devkit: Path, tmp_path):
-    assert voc_07_12_c4_24k().name == "voc07+12-c4-24k"
-    assert voc_07_12_c4_24k().measure == VocDetection()
+    assert voc_detection().name == "voc07+12-c4-24k"
+    assert voc_detection().measure == VocDetection()
     report = tiny_task().run(small, devkit, tmp_path / "run", setup=Setup(batch_size=1))
     assert report.engine.startswith("torchvision ")
     assert (report.protocol.settings["batch_size"], report.protocol.settings["iterations"]) == (1, 8)

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+
+from goodviews.hub.errors import UsageError
+from goodviews.transfer.task import Task
+from goodviews.transfer.tasks import TASKS, find_task
+
+
+def test_a_task_is_called_as_its_protocol_which_names_no_other():
+    names = {called: make().name for called, make in TASKS.items()}
+    assert len(set(names.values())) == len(names)
+    assert {called: name for called, name in names.items() if called != name} == {"voc-detection": "voc07+12-c4-24k"}
+
+
+@pytest.mark.parametrize("end", ["", "-tenth", "-smoke"])
+def test_a_task_is_found_by_the_name_of_its_protocol_too(end):
+    assert find_task(f"voc07+12-c4-24k{end}") == find_task(f"voc-detection{end}")
+    assert find_task(f"coco-fpn-1x{end}").name == f"coco-fpn-1x{end}"
+
+
+def test_an_unknown_name_gets_the_nearest_ones():
+    with pytest.raises(UsageError, match="There is no task linear-mocco; there is linear-moco, "):
+        find_task("linear-mocco")
+    with pytest.raises(UsageError, match="There is no task knn-smoke; "):
+        find_task("knn-smoke")
+
+
+def test_a_change_is_told_in_the_name_and_alters_the_protocol():
+    plain, changed = find_task("knn"), find_task("knn").changed(["k=5"])
+    assert changed.name == "knn [k=5]"
+    assert (plain.protocol.settings["k"], changed.protocol.settings["k"]) == (20, 5)
+
+
+def test_every_task_tells_what_it_fine_tunes_and_reads():
+    for make in TASKS.values():
+        task = make()
+        assert isinstance(task, Task)
+        assert task.fine_tuned
+        assert task.layout.startswith("DIR/")
+        assert make.__doc__
+
+
+def test_tasks_are_listed_without_torch():
+    code = "import sys; from goodviews.transfer.commands import tasks; tasks(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "False"
