@@ -17,9 +17,9 @@ from .errors import GoodviewsError, OutputExists
 
 @contextmanager
 def new_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder beside `out` that takes its name when the block ends well and vanishes when it does not.
+    """A temporary folder beside `out`: renamed to `out` when the block ends well, deleted when it raises.
 
-    With `overwrite` the old folder is kept until the new one is complete.
+    With `overwrite` the old folder stays until the new one is complete.
 
     Raises:
         OutputExists: `out` exists and `overwrite` is off.
@@ -39,7 +39,7 @@ def new_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:
-    """Raise OutputExists when `out` is there and must not be replaced; an empty folder may always be filled."""
+    """Raise OutputExists if `out` exists and must not be replaced; an empty folder may always be filled."""
     is_empty_folder = out.is_dir() and not any(out.iterdir())
     if not overwrite and not is_empty_folder and (out.exists() or out.is_symlink()):
         raise OutputExists(out)
@@ -80,16 +80,16 @@ def write_csv(path: Path, header: Iterable[object], rows: Iterable[Iterable[obje
     return write_text(path, text.getvalue())
 
 
-_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG}
 
 
 @contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into a sentence; what was there before is untouched."""
+    """Turn the operating system's refusal to write into one sentence; what was there before stays."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_REFUSES and not isinstance(error, NotADirectoryError):
+        if error.errno not in _DISK_ERRORS and not isinstance(error, NotADirectoryError):
             raise
         raise GoodviewsError(
             f"Could not write {path}: {error.strerror}. Nothing there was changed; free space or give another place."
@@ -97,7 +97,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
 
 
 def _replace_folder(partial: Path, out: Path) -> None:
-    """Move `partial` to `out`; an old `out` steps aside first and is deleted only once the new one stands."""
+    """Move `partial` to `out`; an old `out` is moved aside first, and deleted once the new one is in place."""
     if not out.exists():
         partial.rename(out)
         return

@@ -1,4 +1,4 @@
-"""Measured results join the encoder they were measured with: FOLDER/reports/*.json, and the card made from them."""
+"""Attaching reports to the encoder that they measured: FOLDER/reports/*.json, and the card made from them."""
 
 import hashlib
 import json
@@ -16,18 +16,18 @@ from .report import Report, load_report, save_report
 
 
 def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: bool = False) -> list[Path]:
-    """Add reports to an encoder folder and make its card anew; all of them or, when one is refused, none.
+    """Add reports to an encoder folder and write its card again; all of them or, if one is refused, none.
 
     Args:
         folder: an encoder folder.
-        reports: results of exactly the weights in it. One that is attached already changes nothing.
+        reports: measured with exactly the weights in it. One that is attached already changes nothing.
         overwrite: replace an attached result of the same measurement (task, protocol, data, engine, seed).
 
     Returns:
         The files in FOLDER/reports, one for each report.
 
     Raises:
-        ArtifactError: the folder is no encoder, or a report is of other weights.
+        ArtifactError: the folder holds no encoder, or a report is of other weights.
         OutputExists: another result of the same measurement is attached and `overwrite` is off.
     """
     folder = Path(folder)
@@ -53,11 +53,11 @@ def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: 
 
 
 def reports_of(folder: Path | str, reports: Sequence[Report]) -> list[Report]:
-    """Those of the reports that are of the weights in an encoder folder.
+    """Those of the reports that were measured with the weights in an encoder folder.
 
     Raises:
-        ArtifactError: the folder is no encoder.
-        DataError: none is.
+        ArtifactError: the folder holds no encoder.
+        DataError: there is none.
     """
     weights = read_config(Path(folder))["goodviews"]["weights_sha256"]
     found = [report for report in reports if report.encoder.weights_sha256 == weights]
@@ -68,10 +68,10 @@ def reports_of(folder: Path | str, reports: Sequence[Report]) -> list[Report]:
 
 
 def attached_reports(folder: Path) -> dict[str, Report]:
-    """The reports of an encoder folder by file name, in order.
+    """The reports of an encoder folder by file name, sorted.
 
     Raises:
-        DataError: a file there is no report.
+        DataError: a .json file there is not a report.
     """
     return {file.name: load_report(file) for file in sorted((folder / "reports").glob("*.json"))}
 
@@ -94,7 +94,7 @@ def _refuse_others(folder: Path, recorded: str, reports: Sequence[Report]) -> No
 
 
 def _as_read(report: Report) -> object:
-    """A report as its file would give it back: tuples become lists."""
+    """A report as it would be read from its file: tuples become lists."""
     return json.loads(json.dumps(asdict(report)))
 
 

@@ -12,12 +12,12 @@ def card(config: dict[str, Any], reports: Sequence[Report] = ()) -> str:
 
     Args:
         config: config.json of the folder.
-        reports: measured results to tabulate; with none the card says that nothing was measured.
+        reports: measured results for its table; without any the card says that nothing was measured.
     """
     values = {"config": config, "ours": config["goodviews"], "cfg": config["pretrained_cfg"], "reports": reports}
     return fill_template("goodviews.hub", "card.md.j2", values, filters={"cell": _cell})
 
 
 def _cell(value: object) -> str:
-    """Text that stays inside its cell of a Markdown table."""
+    """Text that cannot leave its cell of a Markdown table."""
     return " ".join(str(value).split()).replace("|", r"\|")

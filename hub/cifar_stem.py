@@ -1,10 +1,10 @@
-"""ResNets with the stem for photos of 32 px: one 3 x 3 convolution of stride 1, and no pooling after it.
+"""ResNets with a stem for photos of 32 px: one 3 x 3 convolution of stride 1, without the pooling after it.
 
-The stages then see maps of 32, 16, 8 and 4 px, where the usual stem would leave them 8, 4, 2 and 1. He et al., "Deep
-Residual Learning", arXiv:1512.03385, section 4.2, begin their CIFAR networks so; Chen et al., "A Simple Framework for
+The stages then work on maps of 32, 16, 8 and 4 px; after the usual stem they would be 8, 4, 2 and 1 px. He et al.,
+"Deep Residual Learning", arXiv:1512.03385, section 4.2, use this stem for CIFAR; Chen et al., "A Simple Framework for
 Contrastive Learning", arXiv:2002.05709, appendix B.9, change ResNet-50 in the same way.
 
-No argument of timm's ResNets says this, so the two networks are registered with timm under names of their own; who
+timm's ResNets have no argument for it, so the two networks are registered with timm under names of their own. Whoever
 reads such a folder with timm or transformers imports this module first.
 """
 
@@ -14,7 +14,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import nn
 
-MODULE = "cifar_stem"  # as timm calls it
+MODULE = "cifar_stem"  # the name of this file, by which timm lists its models
 _SMALLER = 4  # the usual stem divides the side by 4
 
 _cfg = {
@@ -30,7 +30,7 @@ default_cfgs = generate_default_cfgs({"resnet18_cifar.untrained": _cfg, "resnet5
 
 
 class CifarResNet(ResNet):
-    """timm's ResNet; the arguments are its own, but for those of a stem.
+    """timm's ResNet with its arguments, except those of the stem.
 
     Args:
         stem_padding: of the first convolution; solo-learn's networks pad by 2 and see maps of 34 px first.
@@ -61,5 +61,5 @@ def resnet50_cifar(pretrained: bool = False, **arguments: Any) -> nn.Module:
 
 
 def _build(name: str, block: Any, layers: tuple[int, ...], pretrained: bool, arguments: dict[str, Any]) -> nn.Module:
-    made: nn.Module = build_model_with_cfg(CifarResNet, name, pretrained, block=block, layers=layers, **arguments)
-    return made
+    network: nn.Module = build_model_with_cfg(CifarResNet, name, pretrained, block=block, layers=layers, **arguments)
+    return network

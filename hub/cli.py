@@ -1,7 +1,7 @@
-"""The front door `goodviews`: knows every command by name only and imports its component when it is called.
+"""The front door `goodviews`: the table of all commands. A command's component is imported when the command is called.
 
-A command is an annotated function with a docstring (parameters before `*` are arguments, those after are options);
-cyclopts turns it into a parser. Expected failures end as one sentence on standard error and exit status 1.
+A command is an annotated function with a docstring; cyclopts makes the parser from it: parameters before `*` are
+arguments, those after are options. Expected failures end in one sentence on standard error and exit status 1.
 """
 
 import errno
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except GoodviewsError as error:
         _fail(str(error), status=1)
     except CycloptsError:
-        sys.exit(2)  # cyclopts has said what is wrong
+        sys.exit(2)  # cyclopts has printed what is wrong
     except KeyboardInterrupt:
         _fail("Stopped.", status=130)
     except OSError as error:
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> None:
 
     Raises:
         GoodviewsError: the command could not do what it was asked.
-        CycloptsError: the words are not a command (the message is on standard error already).
+        CycloptsError: the words are not a command; the message is on standard error already.
     """
     _app(argv)(list(argv), exit_on_error=False, result_action="return_value")
 

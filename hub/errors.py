@@ -1,4 +1,4 @@
-"""Every error a user can cause, each carrying one sentence: what was found, where, and what to do."""
+"""The errors that a user can cause, each with one sentence: what was found, where, and what to do."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ class GoodviewsError(Exception):
 
 
 class ArtifactError(GoodviewsError):
-    """An encoder folder, an exported file or an index is missing, damaged or somebody else's."""
+    """An encoder folder, an exported file or an index is missing, damaged or made by something else."""
 
 
 class DataError(GoodviewsError):
@@ -20,7 +20,7 @@ class UsageError(GoodviewsError):
 
 
 class OutputExists(GoodviewsError):
-    """The output is there already and was not to be replaced."""
+    """The output exists already, and --overwrite was not given."""
 
     def __init__(self, path: Path, hint: str = "Give another name, or --overwrite to replace it."):
         super().__init__(f"{path} exists already. {hint}")

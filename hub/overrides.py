@@ -1,4 +1,4 @@
-"""Fields of frozen dataclasses changed by the command line's words: --set optimizer.lr=0.06."""
+"""`--set optimizer.lr=0.06`: a field of a frozen dataclass, changed from the command line."""
 
 import json
 from dataclasses import fields, is_dataclass, replace
@@ -11,7 +11,7 @@ Settings = TypeVar("Settings")
 
 
 def with_change(settings: Settings, change: str, *, whole: str) -> Settings:
-    """A copy of a dataclass with one field changed, however deep it lies; the text is read by the field's type.
+    """A copy of a dataclass with one field changed, at any depth; the value is read by the field's type.
 
     Args:
         change: "FIELD=VALUE", "PART.FIELD=VALUE", "LIST.0.FIELD=VALUE".
@@ -23,7 +23,8 @@ def with_change(settings: Settings, change: str, *, whole: str) -> Settings:
     path, equals, text = change.partition("=")
     if not equals:
         raise UsageError(f"--set {change} has no value; write --set FIELD=VALUE, e.g. --set optimizer.lr=0.06.")
-    return _changed(settings, path.split("."), text, where=path, whole=whole)
+    changed: Settings = _changed(settings, path.split("."), text, where=path, whole=whole)
+    return changed
 
 
 def _changed(value: Any, path: list[str], text: str, *, where: str, whole: str) -> Any:
@@ -55,19 +56,20 @@ def _holds_parts(value: Any) -> bool:
 
 
 def _read(text: str, wanted: Any, *, where: str) -> Any:
-    """Text as a value of the annotated type; text is JSON where it can be, else taken as it stands."""
+    """Text as a value of the annotated type: as JSON if it is JSON of that type, else the text itself."""
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except json.JSONDecodeError:
-        found = text
-    for candidate in (found, text):
-        fitted, value = _fit(candidate, wanted)
-        if fitted:
+        parsed = text
+    for candidate in (parsed, text):
+        fits, value = _fit(candidate, wanted)
+        if fits:
             return value
     raise UsageError(f"--set {where}={text}: the value must be {_in_words(wanted)}.")
 
 
 def _fit(value: Any, wanted: Any) -> tuple[bool, Any]:
+    """Whether a value is of the annotated type, and the value in that type."""
     origin, args = get_origin(wanted), get_args(wanted)
     if origin is Literal:
         return value in args, value
@@ -88,6 +90,7 @@ def _fit(value: Any, wanted: Any) -> tuple[bool, Any]:
 
 
 def _in_words(wanted: Any) -> str:
+    """The annotated type as a message names it."""
     origin, args = get_origin(wanted), get_args(wanted)
     if origin is Literal:
         return "one of " + ", ".join(str(option) for option in args)

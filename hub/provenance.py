@@ -1,9 +1,10 @@
-"""What a measured number must carry: the code, the machine and the libraries that made it."""
+"""What is recorded beside a measured number: the code, the machine and the libraries that made it."""
 
 import platform
 import re
 import shlex
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -23,27 +24,25 @@ def version() -> str:
 
 
 def commit() -> str | None:
-    """The commit the installed package was built from, "-dirty" added when the tree had changes; None if unknown."""
-    found = re.search(r"\+g([0-9a-f]{7,40})(\.d\d+)?", version())
-    if found is None:
+    """The commit that the installed package was built from, with "-dirty" if files had changed; None if unknown."""
+    match = re.search(r"\+g([0-9a-f]{7,40})(\.d\d+)?", version())
+    if match is None:
         return None
-    return found[1] + ("-dirty" if found[2] else "")
+    return match[1] + ("-dirty" if match[2] else "")
 
 
 @cache
 def libraries() -> dict[str, str]:
-    """Installed versions of the libraries that can change a number."""
-    found = {"python": platform.python_version()}
+    """Installed versions of Python and of the libraries that can change a number."""
+    versions = {"python": platform.python_version()}
     for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def hardware() -> str:
-    """The processor or GPU in words, e.g. "2 x Intel(R) Xeon(R) Platinum 8488C" or "1 x NVIDIA H100"."""
+    """The GPUs, or else the processor, e.g. "2 x Intel(R) Xeon(R) Platinum 8488C" or "1 x NVIDIA H100"."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
@@ -51,7 +50,7 @@ def hardware() -> str:
 
 
 def command() -> str:
-    """The command line that runs now; folders are kept by name only, since reports get published."""
+    """The command line of this process. Of absolute paths only the last part: reports are published."""
     script = Path(sys.argv[0])
     name = ["python", "-m", f"goodviews.{script.parent.name}"] if script.name == "__main__.py" else [script.name]
     return shlex.join([*name, *(_shorten(word) for word in sys.argv[1:])])

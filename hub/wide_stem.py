@@ -1,8 +1,8 @@
 """ResNets whose stem is as wide as their stages: the "x2", "x4" and "w5" networks of SimCLR, SwAV and VICReg.
 
 timm can widen a ResNet's stages (`channels`) but not its stem, which stays at 64 channels. The published networks widen
-both. They are registered with timm under names of their own; who reads such a folder with timm or transformers imports
-this module first.
+both. They are registered with timm under names of their own; whoever reads such a folder with timm or transformers
+imports this module first.
 
 Source of the shapes: facebookresearch/swav, src/resnet50.py; facebookresearch/vicreg, resnet.py;
 tonylins/simclr-converter, resnet_wider.py. The first two pad the photo by 1 and convolve with a padding of 2, which is
@@ -15,7 +15,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import nn
 
-MODULE = "wide_stem"  # as timm calls it
+MODULE = "wide_stem"  # the name of this file, by which timm lists its models
 _TWICE = (128, 256, 512, 1024)  # the default: twice the channels of every published ResNet
 
 _cfg = {
