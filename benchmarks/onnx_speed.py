@@ -16,9 +16,8 @@ from statistics import median
 import numpy as np
 import torch
 
-from goodviews.export import OnnxEncoder
 from goodviews.export.onnx_file import export
-from goodviews.hub import Encoder, from_pretrained
+from goodviews.hub import Encoder, OnnxEncoder, from_pretrained
 from goodviews.hub.provenance import hardware, libraries
 
 EAGER, LAST, ONNX = "PyTorch eager", "PyTorch eager, channels_last", "ONNX Runtime"

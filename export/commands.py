@@ -10,7 +10,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..hub.images import SkippedImages
-    from .backends import EncodesPhotos
+    from ..hub.photo_encoder import PhotoEncoder
     from .index import ImageIndex
     from .onnx_file import Difference
 
@@ -21,10 +21,12 @@ def export(encoder: str, *, out: Path, images: Path | None = None, overwrite: bo
     The folder gets model.onnx (photo in, unit vector out: resize, crop and normalisation inside), model_pixels.onnx
     (normalised pixels in) and export.json. A file that differs from PyTorch is not written.
 
+    Example: goodviews export runs/infomin/encoder --out exported
+
     Args:
-        encoder: Encoder folder or name, e.g. runs/infomin/encoder.
+        encoder: Encoder folder or name, such as runs/infomin/encoder or timm:resnet50.a1_in1k.
         out: Folder to make.
-        images: Compare on these photos (up to 100 of them) instead of the built-in ones.
+        images: Folder of photos to compare on, at most 100 of them; by default a built-in set.
         overwrite: Replace OUT if it exists.
     """
     from ..hub.atomic import refuse_existing
@@ -39,24 +41,28 @@ def export(encoder: str, *, out: Path, images: Path | None = None, overwrite: bo
     photos = users_photos(images, skipped) if images is not None else None
     with console.status("Exporting and comparing with PyTorch"):
         exported = write(from_pretrained(encoder), out, photos=photos, overwrite=overwrite)
-    _say_skipped(console, skipped)
-    _say_difference(console, out / "model.onnx", exported.image)
-    _say_difference(console, out / "model_pixels.onnx", exported.pixels)
+    _print_skipped(console, skipped)
+    _print_difference(console, out / "model.onnx", exported.image)
+    _print_difference(console, out / "model_pixels.onnx", exported.pixels)
 
 
 def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, overwrite: bool = False) -> None:
     """Make an image index from a folder of photos.
 
+    Photos that cannot be read are left out and listed in OUT/skipped.txt.
+
+    Example: goodviews index build --encoder exported --images photos --out index
+
     Args:
         encoder: Encoder folder or name (runs on PyTorch), or an exported folder or .onnx file (runs on ONNX Runtime).
         images: Folder of photos, searched recursively.
         out: Folder to make.
-        batch_size: Photos a forward pass.
+        batch_size: Photos in a forward pass.
         overwrite: Replace OUT if it exists.
     """
     from ..hub.atomic import refuse_existing
     from ..hub.images import find_images
-    from .backends import open_encoder
+    from ..hub.photo_encoder import open_encoder
     from .index_photos import build
 
     console = Console()
@@ -65,19 +71,27 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
     index, skipped = build(
         open_encoder(encoder), images, out, batch_size=batch_size, progress=console.is_terminal, overwrite=overwrite
     )
-    _say_skipped(console, skipped)
-    dimension, name = index.about.encoder.dimension, index.about.encoder.name
-    _say(console, f"{out}: {len(index)} images, {dimension} dimensions, encoded by {name} ({index.about.backend})")
+    _print_skipped(console, skipped)
+    about = index.about
+    _print(
+        console,
+        f"{out}: {len(index)} images, {about.dimension} dimensions, encoded by {about.encoder.name} ({about.backend})",
+    )
 
 
 def index_add(index: Path, *, images: Path, encoder: str | None = None, batch_size: int = 64) -> None:
-    """Add photos to an index; those already there stay as they are unless their file changed.
+    """Add photos to an index.
+
+    Photos that are there already stay as they are, unless their file changed: then they get a new vector under their
+    old id.
+
+    Example: goodviews index add index --images more-photos
 
     Args:
         index: Index folder.
-        images: Folder of photos, or one photo.
-        encoder: The index's encoder where it lies now, in either form; by default where it was.
-        batch_size: Photos a forward pass.
+        images: Folder of photos, searched recursively, or one photo.
+        encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
+        batch_size: Photos in a forward pass.
     """
     from .index import load
     from .index_photos import add
@@ -85,15 +99,19 @@ def index_add(index: Path, *, images: Path, encoder: str | None = None, batch_si
     console = Console()
     opened = load(index)
     added = add(opened, _encoder_of(opened, encoder), images, batch_size=batch_size, progress=console.is_terminal)
-    _say_skipped(console, added.skipped)
-    _say(
+    _print_skipped(console, added.skipped)
+    _print(
         console,
         f"{index}: {added.new} added, {added.changed} changed, {added.unchanged} there already; {len(opened)} images",
     )
 
 
 def index_remove(index: Path, images: list[str]) -> None:
-    """Take photos out of an index; their ids are not used again.
+    """Remove photos from an index.
+
+    Their ids are not used again. When one of them is not in the index, none is removed.
+
+    Example: goodviews index remove index 17 cats/tom.jpg
 
     Args:
         index: Index folder.
@@ -104,11 +122,13 @@ def index_remove(index: Path, images: list[str]) -> None:
 
     opened = load(index)
     removed = remove(opened, images)
-    _say(Console(), f"{index}: {len(removed)} removed; {len(opened)} images")
+    _print(Console(), f"{index}: {len(removed)} removed; {len(opened)} images")
 
 
 def index_info(index: Path) -> None:
     """Say what an index holds and which encoder made it.
+
+    Example: goodviews index info index
 
     Args:
         index: Index folder.
@@ -118,11 +138,13 @@ def index_info(index: Path) -> None:
     opened = load(index)
     about, encoder = opened.about, opened.about.encoder
     pre, console = encoder.preprocessing, Console()
-    _say(console, f"images   {len(opened)} in {about.root}")
-    _say(console, f"encoder  {encoder.name} ({encoder.architecture}), from {about.source}")
-    _say(console, f"weights  sha256 {encoder.weights_sha256}")
-    _say(console, f"vectors  {encoder.dimension} dimensions, exact cosine search, built with {about.backend}")
-    _say(console, f"photos   {pre.input_px} px centre crop at {pre.crop_pct}, {pre.interpolation}")
+    assert pre is not None, "an index without it is refused"
+    source = f"from {about.source}" if about.source else "made in memory"
+    _print(console, f"images   {len(opened)} in {about.root}")
+    _print(console, f"encoder  {encoder.name} ({encoder.architecture}), {source}")
+    _print(console, f"weights  sha256 {encoder.weights_sha256}")
+    _print(console, f"vectors  {about.dimension} dimensions, exact cosine search, built with {about.backend}")
+    _print(console, f"photos   {pre.input_px} px centre crop at {pre.crop_pct}, {pre.interpolation}")
 
 
 def search(
@@ -136,12 +158,16 @@ def search(
 ) -> None:
     """Find the photos most like one photo.
 
+    Prints their ids, cosine similarities (1 for the same direction) and paths, the most similar first.
+
+    Example: goodviews search index cat.jpg -k 5 --out neighbours.png
+
     Args:
         index: Index folder.
         image: The photo to look up; it need not be in the index.
         k: Number of neighbours.
-        out: Draw query and neighbours into this .png or .jpg.
-        encoder: The index's encoder where it lies now, in either form; by default where it was.
+        out: Picture to draw of the photo and its neighbours, .png or .jpg; by default none.
+        encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
         overwrite: Replace the picture if it exists.
     """
     from ..hub.images import read_image
@@ -153,47 +179,50 @@ def search(
     if out is not None:
         check_picture_name(out, overwrite)
     opened = load(index)
-    opened.refuse_unmet(k, opened.about.encoder)
-    read_image(image)  # an unreadable photo is known before the encoder is loaded
-    matches = look_up(opened, _encoder_of(opened, encoder), image, k)
+    opened.refuse_k(k)
+    photo = read_image(image)  # an unreadable photo is known before the encoder is loaded
+    matches = look_up(opened, _encoder_of(opened, encoder), photo, k)
     table = Table("id", "similarity", "image")
     for match in matches:
         table.add_row(str(match.item.id), f"{match.similarity:.4f}", escape(match.item.path))
     console.print(table)
     if out is not None:
-        draw_neighbours(image, [(opened.locate(m.item), m.similarity) for m in matches], out, overwrite=overwrite)
-        _say(console, f"picture: {out}")
+        found = [(opened.locate(match.item), match.similarity) for match in matches]
+        draw_neighbours(photo, found, out, name=image.name, overwrite=overwrite)
+        _print(console, f"picture: {out}")
 
 
-def _encoder_of(index: "ImageIndex", override: str | None) -> "EncodesPhotos":
+def _encoder_of(index: "ImageIndex", override: str | None) -> "PhotoEncoder":
     from ..hub.errors import ArtifactError
-    from .backends import open_encoder
+    from ..hub.photo_encoder import open_encoder
 
+    if override is not None:
+        return open_encoder(override)
+    if index.about.source is None:
+        raise ArtifactError(f"The encoder of {index.folder} was made in memory; give the folder it is in: --encoder.")
     try:
-        return open_encoder(override or index.about.source)
+        return open_encoder(index.about.source)
     except ArtifactError as error:
-        if override is not None:
-            raise
         raise ArtifactError(
-            f"The encoder of {index.folder} cannot be opened: {error} Or say where it is: --encoder."
+            f"The encoder of {index.folder} cannot be opened: {error} Or give the folder it is in now: --encoder."
         ) from None
 
 
-def _say_skipped(console: Console, skipped: "SkippedImages") -> None:
+def _print_skipped(console: Console, skipped: "SkippedImages") -> None:
     if skipped:
-        _say(console, skipped.summary())
+        _print(console, skipped.summary())
         for path, reason in skipped:
-            _say(console, f"  {reason if path in reason else f'{path}: {reason}'}")
+            _print(console, f"  {reason if path in reason else f'{path}: {reason}'}")
 
 
-def _say_difference(console: Console, path: Path, difference: "Difference") -> None:
+def _print_difference(console: Console, path: Path, difference: "Difference") -> None:
     size_mb = path.stat().st_size / 1e6
-    _say(
+    _print(
         console,
         f"{path}: {size_mb:.1f} MB, cosine distance to PyTorch at most "
         f"{difference.largest:.1e} on {difference.photos} photos (different photos are {difference.spread:.1e} apart)",
     )
 
 
-def _say(console: Console, text: str) -> None:
+def _print(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)

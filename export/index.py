@@ -23,7 +23,7 @@ import numpy as np
 
 from ..hub.atomic import new_folder, write_bytes
 from ..hub.errors import ArtifactError, DataError, GoodviewsError, MissingExtra, UsageError
-from .identity import EncoderIdentity
+from ..hub.identity import EncoderId
 from .index_files import About, Item, read_about, read_items, write_about, write_items
 
 
@@ -59,7 +59,7 @@ class ImageIndex:
         """Where the image lies."""
         return self.about.root / item.path
 
-    def search(self, queries: np.ndarray, k: int, *, encoder: EncoderIdentity) -> list[list[Match]]:
+    def search(self, queries: np.ndarray, k: int, *, encoder: EncoderId) -> list[list[Match]]:
         """The k nearest images of each query, nearest first.
 
         Args:
@@ -71,7 +71,8 @@ class ImageIndex:
             IndexMismatch: another encoder than the index's.
             UsageError: k is below 1 or above the number of images.
         """
-        self.refuse_unmet(k, encoder)
+        self.refuse_k(k)
+        self.refuse_other(encoder)
         queries = self._checked(queries)
         with _faiss() as faiss:
             # faiss uses BLAS only from this many numbers on; its default makes 2-62 queries up to 11 times as slow
@@ -82,9 +83,8 @@ class ImageIndex:
             for row in zip(ids, similarities)
         ]
 
-    def refuse_unmet(self, k: int, encoder: EncoderIdentity) -> None:
-        """Raise what `search` would raise, before time is spent on embedding the queries."""
-        self.refuse_other(encoder)
+    def refuse_k(self, k: int) -> None:
+        """Raise UsageError unless the index can give k neighbours."""
         if k < 1:
             raise UsageError(f"k is {k}; ask for 1 neighbour or more.")
         if k > len(self):
@@ -92,7 +92,7 @@ class ImageIndex:
                 f"{self.folder} holds {len(self)} images, fewer than the {k} asked for; give a smaller -k."
             )
 
-    def insert(self, items: Sequence[Item], vectors: np.ndarray, *, encoder: EncoderIdentity) -> None:
+    def insert(self, items: Sequence[Item], vectors: np.ndarray, *, encoder: EncoderId) -> None:
         """Put images in, in memory, replacing those whose id is there; `write` or `save` makes it last.
 
         Args:
@@ -133,7 +133,7 @@ class ImageIndex:
         write_items(self.folder, self.items, self.next_id)
         self._write_vectors(self.folder)
 
-    def refuse_other(self, encoder: EncoderIdentity) -> None:
+    def refuse_other(self, encoder: EncoderId) -> None:
         """Raise IndexMismatch unless `encoder` is the one that made this index, on whatever backend."""
         differences = self.about.encoder.differences(encoder)
         if differences:
@@ -159,7 +159,7 @@ class ImageIndex:
             write_bytes(folder / "index.faiss", faiss.serialize_index(self._vectors).tobytes())
 
     def _checked(self, vectors: np.ndarray) -> np.ndarray:
-        dimension = self.about.encoder.dimension
+        dimension = self.about.dimension
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise IndexMismatch(
                 f"{self.folder} holds vectors of {dimension} numbers; these have the shape {vectors.shape}."
@@ -173,7 +173,7 @@ class ImageIndex:
 def empty(about: About) -> ImageIndex:
     """An index without images, not yet written."""
     with _faiss() as faiss:
-        vectors = faiss.index_factory(about.encoder.dimension, "IDMap2,Flat", faiss.METRIC_INNER_PRODUCT)
+        vectors = faiss.index_factory(about.dimension, "IDMap2,Flat", faiss.METRIC_INNER_PRODUCT)
     return ImageIndex(Path("(unsaved)"), about, [], vectors, next_id=0)
 
 
@@ -187,7 +187,7 @@ def load(folder: Path | str) -> ImageIndex:
     folder = Path(folder)
     about = read_about(folder)
     items, next_id = read_items(folder)
-    vectors = _read_vectors(folder / "index.faiss", about.encoder.dimension)
+    vectors = _read_vectors(folder / "index.faiss", about.dimension)
     with _faiss() as faiss:
         stored = set(faiss.vector_to_array(vectors.id_map).tolist())
         wanted = {item.id for item in items}

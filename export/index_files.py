@@ -8,7 +8,7 @@ from typing import Any
 
 from ..hub.atomic import write_json
 from ..hub.errors import ArtifactError
-from .identity import EncoderIdentity
+from ..hub.identity import EncoderId
 
 FORMAT = 1
 KIND = "goodviews image index"
@@ -18,13 +18,22 @@ KIND = "goodviews image index"
 class About:
     """What index.json holds: whose vectors these are, and where the images lie.
 
-    `source` opens the encoder again; `backend` is what it ran on when the index was built.
+    Attributes:
+        source: opens the encoder again; None where it was made in memory.
+        backend: what it ran on when the index was built.
+        root: the folder that the images' paths start from.
     """
 
-    encoder: EncoderIdentity
-    source: str
+    encoder: EncoderId
+    source: str | None
     backend: str
     root: Path
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        assert self.encoder.dimension is not None, "an encoder's id has it, and from_json refuses a file without it"
+        return self.encoder.dimension
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Item:
 def write_about(folder: Path, about: About) -> None:
     """index.json; the search is exact, which a reader of the file may want to know."""
     exact = {"index": "IDMap2,Flat", "metric": "inner product of unit vectors", "recall": 1.0}
-    values = asdict(about) | {"root": str(about.root)}
+    values = asdict(about) | {"encoder": about.encoder.to_json(), "root": str(about.root)}
     write_json(folder / "index.json", {"kind": KIND, "format": FORMAT, **values, **exact})
 
 
@@ -72,9 +81,10 @@ def read_about(folder: Path) -> About:
         raise ArtifactError(
             f"{path} has format {content.get('format')}; this goodviews reads format {FORMAT}. Build it again."
         )
-    encoder = EncoderIdentity.from_json(content.get("encoder"), path)
+    encoder = EncoderId.from_json(content.get("encoder"), path)
     try:
-        return About(encoder, str(content["source"]), str(content["backend"]), Path(content["root"]))
+        source = content["source"]
+        return About(encoder, source and str(source), str(content["backend"]), Path(content["root"]))
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{path} lacks {error}; build the index again.") from None
 

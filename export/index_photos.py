@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..hub.atomic import refuse_existing
 from ..hub.errors import DataError
+from ..hub.identity import EncoderId
 from ..hub.images import ImageLike, SkippedImages, find_images
-from .backends import EncodesPhotos
+from ..hub.photo_encoder import PhotoEncoder
 from .index import ImageIndex, Match, empty
 from .index_files import About, Item
 
@@ -26,7 +27,7 @@ class Added:
 
 
 def build(
-    encoder: EncodesPhotos,
+    encoder: PhotoEncoder,
     images: Path,
     out: Path,
     *,
@@ -44,8 +45,8 @@ def build(
     """
     refuse_existing(out, overwrite)
     paths = find_images(images)
-    index = empty(About(encoder.identity, encoder.source, encoder.backend, images.resolve()))
-    skipped = _embed(index, encoder, paths, batch_size, progress)
+    index = empty(About(encoder.id, encoder.source, encoder.backend, images.resolve()))
+    skipped = _embed(index, encoder, index.about.encoder, paths, batch_size, progress)
     if not len(index):
         raise DataError(f"None of the {len(paths)} images in {images} can be read; the first: {skipped.items[0][1]}")
     index.save(out, overwrite=overwrite)
@@ -55,7 +56,7 @@ def build(
 
 
 def add(
-    index: ImageIndex, encoder: EncodesPhotos, images: Path, *, batch_size: int = 64, progress: bool = False
+    index: ImageIndex, encoder: PhotoEncoder, images: Path, *, batch_size: int = 64, progress: bool = False
 ) -> Added:
     """Put the images of a folder (or one image) in; those already there are left alone unless their file changed.
 
@@ -63,14 +64,15 @@ def add(
         IndexMismatch: another encoder than the index's.
         DataError: the folder has no image.
     """
-    index.refuse_other(encoder.identity)
+    identity = encoder.id
+    index.refuse_other(identity)
     if not images.exists():
         raise DataError(f"{images} does not exist; give a folder of images or an image.")
     paths = find_images(images) if images.is_dir() else [images]
     known = {item.path: item.metadata for item in index.items}
     wanted = [path for path in paths if known.get(_name(path, index)) != _metadata(path)]
     before = len(index)
-    skipped = _embed(index, encoder, wanted, batch_size, progress)
+    skipped = _embed(index, encoder, identity, wanted, batch_size, progress)
     if len(wanted) > len(skipped):
         index.write()
     if skipped:
@@ -99,7 +101,7 @@ def remove(index: ImageIndex, names: Sequence[str]) -> list[Item]:
     return found
 
 
-def search(index: ImageIndex, encoder: EncodesPhotos, image: ImageLike, k: int) -> list[Match]:
+def search(index: ImageIndex, encoder: PhotoEncoder, image: ImageLike, k: int) -> list[Match]:
     """The k images most like one photo, the most similar first.
 
     Raises:
@@ -107,12 +109,17 @@ def search(index: ImageIndex, encoder: EncodesPhotos, image: ImageLike, k: int) 
         IndexMismatch: another encoder than the index's.
         UsageError: k is below 1 or above the number of images.
     """
-    index.refuse_unmet(k, encoder.identity)
-    return index.search(encoder.encode([image]), k, encoder=encoder.identity)[0]
+    index.refuse_k(k)
+    return index.search(encoder.encode([image]), k, encoder=encoder.id)[0]
 
 
 def _embed(
-    index: ImageIndex, encoder: EncodesPhotos, paths: Sequence[Path], batch_size: int, progress: bool
+    index: ImageIndex,
+    encoder: PhotoEncoder,
+    identity: EncoderId,
+    paths: Sequence[Path],
+    batch_size: int,
+    progress: bool,
 ) -> SkippedImages:
     """Insert what can be read: under its old id where the index knows the path, else under the next free one."""
     skipped = SkippedImages()
@@ -125,7 +132,7 @@ def _embed(
         name = _name(path, index)
         items.append(Item(old[name] if name in old else next(free), name, _metadata(path)))
     if items:
-        index.insert(items, vectors, encoder=encoder.identity)
+        index.insert(items, vectors, encoder=identity)
     return skipped
 
 

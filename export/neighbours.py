@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..hub.atomic import refuse_existing, write_bytes
 from ..hub.errors import DataError, UsageError
-from ..hub.images import read_image
+from ..hub.images import ImageLike, as_photo, read_image
 
 TILE_PX = 240
 GAP_PX = 16
@@ -28,7 +28,12 @@ class Tile:
 
 
 def draw_neighbours(
-    query: Path, neighbours: Sequence[tuple[Path, float]], out: Path, *, overwrite: bool = False
+    query: ImageLike,
+    neighbours: Sequence[tuple[Path, float]],
+    out: Path,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write the picture; its format follows the name of `out`.
 
@@ -36,9 +41,11 @@ def draw_neighbours(
         query: the photo that was looked up.
         neighbours: path and cosine similarity, the most similar first.
         out: .png or .jpg to write.
+        name: of the query, to stand under it; by default its file's.
         overwrite: replace a file that exists.
 
     Raises:
+        DataError: the query cannot be read.
         OutputExists: `out` exists and `overwrite` is off.
         UsageError: `out` is neither .png nor .jpg.
     """
@@ -48,9 +55,8 @@ def draw_neighbours(
         for rank, (path, similarity) in enumerate(neighbours, 1)
     ]
     buffer = BytesIO()
-    lay_out(Tile(_read(query), "query", query.name), tiles).save(
-        buffer, "JPEG" if suffix != ".png" else "PNG", quality=92
-    )
+    asked = Tile(as_photo(query), "query", name or (Path(query).name if isinstance(query, str | Path) else ""))
+    lay_out(asked, tiles).save(buffer, "JPEG" if suffix != ".png" else "PNG", quality=92)
     return write_bytes(out, buffer.getvalue())
 
 

@@ -23,10 +23,9 @@ from torch import Tensor, nn
 from ..hub.atomic import new_folder, refuse_existing, write_bytes, write_json
 from ..hub.encoder import Encoder
 from ..hub.errors import DataError, GoodviewsError, MissingExtra
+from ..hub.identity import EncoderId
+from ..hub.onnx_encoder import FORMAT, IMAGE_FILE, METADATA_KEY, PIXELS_FILE, OnnxEncoder
 from ..hub.provenance import version
-from .backends import identify
-from .identity import EncoderIdentity
-from .runtime import FORMAT, IMAGE_FILE, METADATA_KEY, PIXELS_FILE, OnnxEncoder
 from .trial_photos import trial_photos
 
 LIMITS = {"pixels": 1e-4, "image": 1e-2}  # cosine distance to PyTorch; about 1e-7 is usual for both
@@ -58,7 +57,7 @@ class Exported:
     """An export folder and how far its files are from PyTorch."""
 
     folder: Path
-    identity: EncoderIdentity
+    identity: EncoderId
     image: Difference
     pixels: Difference
 
@@ -86,11 +85,12 @@ def export(
             f"Comparing with PyTorch needs at least 2 photos, here are {len(photos)}; give more with --images."
         )
     encoder = copy.deepcopy(encoder).cpu().float().eval()
-    identity = identify(encoder)
+    encoder.recorded = None  # float32 may be other weights than the folder's
+    identity = encoder.id
     expected = encoder.encode(photos, batch_size=8)
     with new_folder(out, overwrite) as partial:
-        image = _write(ImageToVector(encoder), partial / IMAGE_FILE, "image", identity, photos, expected)
-        pixels = _write(PixelsToVector(encoder), partial / PIXELS_FILE, "pixels", identity, photos, expected)
+        image = _write(encoder, partial / IMAGE_FILE, "image", identity, photos, expected)
+        pixels = _write(encoder, partial / PIXELS_FILE, "pixels", identity, photos, expected)
         write_json(partial / "export.json", _describe(identity, image, pixels))
     return Exported(Path(out), identity, image, pixels)
 
@@ -142,15 +142,16 @@ def _half_to_even(difference: int) -> int:
 
 
 def _write(
-    module: nn.Module,
+    encoder: Encoder,
     path: Path,
     kind: Input,
-    identity: EncoderIdentity,
+    identity: EncoderId,
     photos: Sequence[Image.Image],
     expected: np.ndarray,
 ) -> Difference:
     """Trace, strip, save, run, compare; then note the measured difference in the file itself."""
-    model = _trace(module.eval(), kind, identity.preprocessing.input_px)
+    module = ImageToVector(encoder) if kind == "image" else PixelsToVector(encoder)
+    model = _trace(module.eval(), kind, encoder.preprocessing.input_px)
     _strip(model)
     note = {"format": FORMAT, "input": kind, "goodviews": version(), "encoder": identity.to_json()}
     _save(model, path, note)
@@ -223,10 +224,12 @@ def _compare(found: np.ndarray, expected: np.ndarray, limit: float) -> Differenc
 
 
 def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (b / np.linalg.norm(b, axis=1, keepdims=True)).T
+    units_a, units_b = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (a, b))
+    cosines: np.ndarray = units_a @ units_b.T
+    return cosines
 
 
-def _describe(identity: EncoderIdentity, image: Difference, pixels: Difference) -> dict[str, Any]:
+def _describe(identity: EncoderId, image: Difference, pixels: Difference) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "goodviews": version(),

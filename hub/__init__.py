@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from .errors import MissingExtra as MissingExtra
     from .errors import OutputExists as OutputExists
     from .errors import UsageError as UsageError
+    from .identity import EncoderId as EncoderId
     from .images import SkippedImages as SkippedImages
     from .images import find_images as find_images
     from .images import read_image as read_image
+    from .onnx_encoder import OnnxEncoder as OnnxEncoder
+    from .photo_encoder import PhotoEncoder as PhotoEncoder
+    from .photo_encoder import open_encoder as open_encoder
     from .preprocessing import Preprocessing as Preprocessing
     from .pretrained import from_pretrained as from_pretrained
     from .report import Report as Report
@@ -34,7 +38,10 @@ else:
             "artifact": ("check", "load", "save"),
             "encoder": ("Encoder", "Origin"),
             "errors": ("ArtifactError", "DataError", "GoodviewsError", "MissingExtra", "OutputExists", "UsageError"),
+            "identity": ("EncoderId",),
             "images": ("SkippedImages", "find_images", "read_image"),
+            "onnx_encoder": ("OnnxEncoder",),
+            "photo_encoder": ("PhotoEncoder", "open_encoder"),
             "preprocessing": ("Preprocessing",),
             "pretrained": ("from_pretrained",),
             "report": ("Report", "load_report", "save_report"),

@@ -3,25 +3,21 @@ transformers."""
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
-from torch import Tensor
 
 from .atomic import new_folder, write_bytes, write_json, write_text
 from .card import card
-from .encoder import Encoder, Origin, rebuild_backbone
+from .encoder import Encoder, Origin, Recorded, rebuild_backbone
 from .errors import ArtifactError
-from .fingerprint import TOLERANCE, fingerprint, fingerprint_difference
+from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
+from .identity import sha256
 from .preprocessing import Preprocessing
 from .report import load_report
+from .weights import load_strictly, read_weights, weights_bytes
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -40,7 +36,7 @@ def save(encoder: Encoder, folder: Path | str, *, overwrite: bool = False) -> Pa
         GoodviewsError: the disk refuses.
     """
     folder = Path(folder)
-    weights = _weights_bytes(encoder)
+    weights = weights_bytes(encoder.backbone)
     with new_folder(folder, overwrite) as partial:
         write_bytes(partial / WEIGHTS, weights)
         config = _config(encoder, weights_sha256=hashlib.sha256(weights).hexdigest())
@@ -66,7 +62,7 @@ def load(folder: Path | str) -> Encoder:
     backbone = rebuild_backbone(
         config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool", "avg")
     )
-    load_strictly(backbone, _read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
+    load_strictly(backbone, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
     preprocessing = Preprocessing(
         input_px=int(cfg["input_size"][-1]),
         crop_pct=float(cfg["crop_pct"]),
@@ -76,7 +72,8 @@ def load(folder: Path | str) -> Encoder:
     )
     ours = config["goodviews"]
     known = {field.name for field in fields(Origin)}
-    return Encoder(backbone, preprocessing, Origin(**{key: value for key, value in ours.items() if key in known}))
+    origin = Origin(**{key: value for key, value in ours.items() if key in known})
+    return Encoder(backbone, preprocessing, origin, recorded=Recorded(ours["weights_sha256"], ours["fingerprint"]))
 
 
 def check(folder: Path | str) -> list[str]:
@@ -93,7 +90,7 @@ def check(folder: Path | str) -> list[str]:
         problems.append(
             f"{WEIGHTS} has sha256 {found[:12]}, config.json says {ours['weights_sha256'][:12]}: the file was changed."
         )
-    distance = fingerprint_difference(load(folder), ours["fingerprint"])
+    distance = fingerprint_distance(fingerprint(load(folder)), ours["fingerprint"])
     if not distance <= TOLERANCE:
         problems.append(
             f"The test image embeds {distance:.3g} away from the fingerprint in config.json (at most {TOLERANCE})."
@@ -141,49 +138,6 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     if lacking:
         raise ArtifactError(f"{path} lacks {', '.join(sorted(lacking))}; the folder is damaged.")
     return config
-
-
-def load_strictly(module: torch.nn.Module, weights: Mapping[str, Tensor], *, source: Path | str) -> None:
-    """`load_state_dict` with every difference refused in one sentence.
-
-    Raises:
-        ArtifactError: a tensor is missing, unknown or of another shape.
-    """
-    own = module.state_dict()
-    missing = [name for name in own if name not in weights]
-    unknown = [name for name in weights if name not in own]
-    reshaped = [name for name in own if name in weights and own[name].shape != weights[name].shape]
-    for names, what in ((missing, "lacks"), (unknown, "has the unknown"), (reshaped, "has another shape of")):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ArtifactError(f"{source} {what} tensor {names[0]}{more}; it is not the weights of this architecture.")
-    module.load_state_dict(weights, strict=True)
-
-
-def weights_sha256(encoder: Encoder) -> str:
-    """SHA-256 of the model.safetensors that `save` would write: equal weights, equal digest, on any device."""
-    return hashlib.sha256(_weights_bytes(encoder)).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _weights_bytes(encoder: Encoder) -> bytes:
-    """One metadata key: with two or more, safetensors files of equal tensors differ from run to run."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.backbone.state_dict().items()}
-    return to_bytes(weights, metadata={"format": "pt"})
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; the folder is incomplete, copy it again.") from None
-    except SafetensorError as error:
-        raise ArtifactError(f"{path} is not a complete safetensors file ({error}); copy it again.") from None
 
 
 def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .artifact import WEIGHTS, read_config, sha256
+from .artifact import WEIGHTS, read_config
 from .atomic import new_folder, write_text
 from .card import card
 from .errors import ArtifactError, DataError, OutputExists
+from .identity import sha256
 from .report import Report, load_report, save_report
 
 

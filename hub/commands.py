@@ -24,7 +24,6 @@ def info(encoder: str) -> None:
     Args:
         encoder: An encoder folder, torchvision:NAME, timm:NAME or random:ARCHITECTURE.
     """
-    from .artifact import weights_sha256
     from .pretrained import from_pretrained
 
     loaded = from_pretrained(encoder)
@@ -43,7 +42,7 @@ def info(encoder: str) -> None:
             table.add_row(name, str(value))
     if origin.recipe:
         table.add_row("recipe", str(origin.recipe.get("name")))
-    table.add_row("weights", f"sha256 {weights_sha256(loaded)}")
+    table.add_row("weights", f"sha256 {loaded.report_id().weights_sha256}")
     Console(highlight=False).print(table)
 
 

@@ -1,28 +1,31 @@
 """The encoder: a backbone, the preprocessing it was trained for, and where it comes from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from rich.progress import track
-from timm.data import create_transform
+from timm.data.transforms_factory import create_transform
 from timm.models import is_model_in_modules
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from . import cifar_stem, wide_stem
 from .errors import DataError, UsageError
-from .images import ImageLike, SkippedImages, as_photo
+from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
+from .identity import EncoderId
+from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
 from .preprocessing import Preprocessing
+from .progress import track
+from .weights import weights_sha256
 
 _STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
+
+Prepared = Tensor | tuple[int, str, str]  # an image as the network takes it, or position, name and problem
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,14 @@ class Origin:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What an encoder's folder says of its weights."""
+
+    weights_sha256: str
+    fingerprint: str
+
+
 class Encoder(nn.Module):
     """A timm backbone without a classifier, and all it takes to use it on a photo.
 
@@ -47,14 +58,22 @@ class Encoder(nn.Module):
         backbone: a timm model made with num_classes=0.
         preprocessing: what its input must look like.
         origin: where its weights come from.
+        recorded: what the folder it was read from says of them.
+
+    Attributes:
+        source: what `open_encoder` opens it by again; None for one that was made in memory.
 
     Raises:
         UsageError: the backbone is not a timm model or still has a classifier.
     """
 
+    backend = "torch"
+    is_exported = False
     backbone: Any  # timm's nn.Module, which types do not describe: pretrained_cfg, num_features, forward_intermediates
 
-    def __init__(self, backbone: nn.Module, preprocessing: Preprocessing, origin: Origin):
+    def __init__(
+        self, backbone: nn.Module, preprocessing: Preprocessing, origin: Origin, *, recorded: Recorded | None = None
+    ):
         super().__init__()
         if not hasattr(backbone, "pretrained_cfg") or not hasattr(backbone, "num_features"):
             raise UsageError(f"An encoder's backbone must be a timm model; this is {type(backbone).__name__}.")
@@ -65,6 +84,8 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.preprocessing = preprocessing
         self.origin = origin
+        self.recorded = recorded
+        self.source: str | None = None
         self.eval()
 
     @property
@@ -91,9 +112,31 @@ class Encoder(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
+    @property
+    def id(self) -> EncoderId:
+        """Whose vectors it gives, its fingerprint computed now.
+
+        Weights with the fingerprint that their folder records have the digest it records: a search hashes nothing.
+        """
+        found = fingerprint(self)
+        known = self.recorded
+        is_as_recorded = known is not None and fingerprint_distance(known.fingerprint, found) <= TOLERANCE
+        weights = known.weights_sha256 if known is not None and is_as_recorded else weights_sha256(self.backbone)
+        return replace(
+            self._id_with(weights), dimension=self.num_features, preprocessing=self.preprocessing, fingerprint=found
+        )
+
+    def report_id(self) -> EncoderId:
+        """Which weights a report is about; hashed now."""
+        return self._id_with(weights_sha256(self.backbone))
+
+    def _id_with(self, weights: str) -> EncoderId:
+        return EncoderId(self.name, self.architecture, weights, (self.origin.recipe or {}).get("name"))
+
     def forward(self, batch: Tensor) -> Tensor:
         """(N, 3, H, W) normalised with `preprocessing` -> (N, F) pooled features, as the papers probe them."""
-        return self.backbone(batch)
+        features: Tensor = self.backbone(batch)
+        return features
 
     def embed(self, batch: Tensor) -> Tensor:
         """(N, 3, H, W) normalised with `preprocessing` -> (N, F) float32, unit rows."""
@@ -126,7 +169,8 @@ class Encoder(nn.Module):
         Raises:
             DataError: the image cannot be read or is not an image.
         """
-        return self.transform(as_photo(image))
+        pixels: Tensor = self.transform(as_photo(image))
+        return pixels
 
     @torch.inference_mode()
     def encode(
@@ -155,11 +199,9 @@ class Encoder(nn.Module):
 
         Raises:
             DataError: an image cannot be read and `skipped` is None.
+            UsageError: `images` is no list, `batch_size` is below 1, or `workers` below 0.
         """
-        if isinstance(images, str | Path | Image.Image):
-            raise UsageError("encode takes a list of images; put the single one into a list.")
-        if batch_size < 1:
-            raise UsageError(f"batch_size is {batch_size}; it must be 1 or more.")
+        check_request(images, batch_size, workers)
         was_training = self.training
         self.eval()
         rows = [np.empty((0, self.num_features), np.float32)]
@@ -180,7 +222,7 @@ class Encoder(nn.Module):
         skipped: SkippedImages | None,
     ) -> Iterator[Tensor]:
         loader = DataLoader(_Photos(images, self), batch_size, num_workers=workers, collate_fn=list)
-        for batch in track(loader, "Encoding", disable=not progress):
+        for batch in track(loader, "Encoding", is_shown=progress):
             for position, name, problem in (item for item in batch if not isinstance(item, Tensor)):
                 if skipped is None:
                     raise DataError(problem)
@@ -190,7 +232,7 @@ class Encoder(nn.Module):
                 yield torch.stack(inputs)
 
 
-class _Photos(Dataset):
+class _Photos(Dataset[Prepared]):
     """Preprocessed images by position; an unreadable one is (position, name, problem)."""
 
     def __init__(self, images: Sequence[ImageLike], encoder: Encoder):
@@ -199,13 +241,13 @@ class _Photos(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, position: int) -> Tensor | tuple[int, str, str]:
+    def __getitem__(self, position: int) -> Prepared:
         image = self.images[position]
         try:
-            return self.transform(as_photo(image))
+            pixels: Tensor = self.transform(as_photo(image))
         except DataError as error:
-            name = str(image) if isinstance(image, str | Path) else f"image {position}"
-            return position, name, str(error)
+            return position, name_of(image, position), str(error)
+        return pixels
 
 
 def build_backbone(
@@ -235,13 +277,17 @@ def build_backbone(
             raise UsageError(f"{architecture} has one width only; ResNets such as resnet50 can be widened.")
         changed["channels"] = [int(width * channels) for channels in _STAGE_CHANNELS]
     still: dict[str, Any] = {"zero_init_last": zero_init_last} if is_resnet else {}
-    backbone: Any = timm.create_model(architecture, num_classes=0, **changed, **still)
-    backbone.model_args = changed
-    return backbone
+    return _with_arguments(timm.create_model(architecture, num_classes=0, **changed, **still), changed)
 
 
 def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str = "avg") -> nn.Module:
     """The network that an encoder's `architecture` and `model_args` name, with weights that mean nothing yet."""
-    backbone: Any = timm.create_model(architecture, num_classes=0, global_pool=global_pool, **model_args)
+    backbone = timm.create_model(architecture, num_classes=0, global_pool=global_pool, **model_args)
+    return _with_arguments(backbone, model_args)
+
+
+def _with_arguments(backbone: Any, model_args: dict[str, Any]) -> nn.Module:
+    """The backbone, and on it what `Encoder.model_args` reads."""
     backbone.model_args = model_args
+    assert isinstance(backbone, nn.Module)
     return backbone

@@ -5,35 +5,38 @@ rounding does not, within TOLERANCE. Torch-free, so that an exported file can be
 """
 
 import base64
-import binascii
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+if TYPE_CHECKING:
+    from .photo_encoder import PhotoEncoder
+
 TOLERANCE = 1e-3  # on unit vectors; fp32 on different processors stays below 1e-5, a wrong batch norm is above 1e-2
 
 
-class Embeds(Protocol):
-    """Anything that turns images into unit vectors: an Encoder, an exported one."""
-
-    def encode(self, images: Sequence[Any]) -> np.ndarray: ...
-
-
-def fingerprint(encoder: Embeds) -> str:
+def fingerprint(encoder: "PhotoEncoder") -> str:
     """The unit embedding of `synthetic_photo`: base64 of F little-endian float32."""
-    return base64.b64encode(_embedding(encoder).astype("<f4").tobytes()).decode()
+    return base64.b64encode(encoder.encode([synthetic_photo()])[0].astype("<f4").tobytes()).decode()
 
 
-def fingerprint_difference(encoder: Embeds, expected: str) -> float:
-    """Euclidean distance of the encoder's fingerprint from a stored one: 0 equal, 2 opposite, inf not comparable."""
-    found = _embedding(encoder)
+def fingerprint_distance(one: str, other: str) -> float:
+    """Euclidean distance of two fingerprints: 0 equal, 2 opposite, inf where they cannot be compared."""
     try:
-        stored = np.frombuffer(base64.b64decode(expected, validate=True), "<f4")
-    except (binascii.Error, ValueError):
+        first, second = fingerprint_vector(one), fingerprint_vector(other)
+    except ValueError:
         return float("inf")
-    return float(np.linalg.norm(found - stored)) if len(found) == len(stored) else float("inf")
+    return float(np.linalg.norm(first - second)) if len(first) == len(second) > 0 else float("inf")
+
+
+def fingerprint_vector(text: str) -> np.ndarray:
+    """(F,) float32.
+
+    Raises:
+        ValueError: the text is no fingerprint.
+    """
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f4")
 
 
 def synthetic_photo() -> Image.Image:
@@ -43,7 +46,3 @@ def synthetic_photo() -> Image.Image:
     green = (y + (x // 16) * 32) % 256
     blue = np.where((x - 160) ** 2 + (y - 128) ** 2 < 80**2, 230, (x * y) // 321 % 256)
     return Image.fromarray(np.stack([red, green, blue], axis=2).astype(np.uint8))
-
-
-def _embedding(encoder: Embeds) -> np.ndarray:
-    return encoder.encode([synthetic_photo()])[0]

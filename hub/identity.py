@@ -1,22 +1,99 @@
-"""Which encoder a report is about, whether PyTorch runs it or an exported file. Imports no torch before it is asked."""
+"""Which encoder made a vector or a measured number: one class for exported files, indexes and reports. Torch-free."""
 
-from __future__ import annotations
+import hashlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
-from typing import TYPE_CHECKING
+from .errors import ArtifactError
+from .fingerprint import TOLERANCE, fingerprint_distance, fingerprint_vector
+from .preprocessing import Preprocessing
 
-from .report import EncoderId
-
-if TYPE_CHECKING:
-    from .encoder import Encoder
-    from .frozen import ExportedEncoder
+_OF_VECTORS = ("dimension", "preprocessing", "fingerprint")
 
 
-def encoder_id(encoder: Encoder | ExportedEncoder) -> EncoderId:
-    """Identity of an encoder for a report."""
-    from .artifact import weights_sha256
-    from .frozen import ExportedEncoder
+@dataclass(frozen=True)
+class EncoderId:
+    """Who an encoder is, and what its vectors depend on.
 
-    if isinstance(encoder, ExportedEncoder):
-        return encoder.id
-    recipe = (encoder.origin.recipe or {}).get("name")
-    return EncoderId(encoder.origin.name, encoder.architecture, weights_sha256(encoder), recipe)
+    Vectors of two encoders may be compared when dimension, weights, preprocessing and fingerprint agree, whatever runs
+    them and wherever they lie. A report knows the first four fields only.
+
+    Attributes:
+        name: for people: the encoder's own, or the one it was asked for by.
+        architecture: timm's name.
+        weights_sha256: of model.safetensors; in a report on an exported file, of that file.
+        recipe: that trained it, where known.
+        dimension: numbers in a vector.
+        preprocessing: what its photos go through.
+        fingerprint: its embedding of the fixed test image, as config.json holds it.
+    """
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    recipe: str | None = None
+    dimension: int | None = None
+    preprocessing: Preprocessing | None = None
+    fingerprint: str | None = field(default=None, repr=False)
+
+    def differences(self, other: "EncoderId") -> list[str]:
+        """Why vectors of the two must not be mixed, in words; empty when they may be."""
+        if self.dimension != other.dimension:
+            return [f"{self.dimension} dimensions against {other.dimension}"]
+        found = []
+        if self.weights_sha256 != other.weights_sha256:
+            found.append(f"weights {self.weights_sha256[:12]} against {other.weights_sha256[:12]}")
+        if self.preprocessing != other.preprocessing:
+            found.append(f"{_sizes(self.preprocessing)} against {_sizes(other.preprocessing)}")
+        distance = fingerprint_distance(self.fingerprint or "", other.fingerprint or "")
+        if not distance <= TOLERANCE:
+            found.append(f"fingerprints {distance:.2g} apart")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """As exported files, indexes and reports hold it; a report's has no key for what it does not know."""
+        values = asdict(self)
+        return {name: value for name, value in values.items() if name not in _OF_VECTORS or value is not None}
+
+    @staticmethod
+    def from_json(value: Any, where: Path) -> "EncoderId":
+        """Read back what an exported file or an index holds: everything that its vectors depend on must be there.
+
+        Raises:
+            ArtifactError: `where` holds something else.
+        """
+        try:
+            identity = EncoderId(
+                value["name"],
+                value["architecture"],
+                value["weights_sha256"],
+                value.get("recipe"),
+                value["dimension"],
+                _preprocessing(value["preprocessing"]),
+                value["fingerprint"],
+            )
+            if len(fingerprint_vector(value["fingerprint"])) != identity.dimension:
+                raise ValueError("the fingerprint has another dimension")
+            return identity
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(
+                f"{where} does not say which encoder made its vectors ({error!r}); make it again."
+            ) from None
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _preprocessing(value: dict[str, Any]) -> Preprocessing:
+    values: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    return Preprocessing(**values)
+
+
+def _sizes(preprocessing: Preprocessing | None) -> str:
+    if preprocessing is None:
+        return "unknown preprocessing"
+    return f"{preprocessing.input_px} px at crop {preprocessing.crop_pct} ({preprocessing.interpolation})"

@@ -6,7 +6,7 @@ Torch-free, since the deployed encoder reads images by the same rules.
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .atomic import write_text
-from .errors import DataError
+from .errors import DataError, UsageError
 
 _EXIF_ERRORS = (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError)
 ImageLike = str | Path | Image.Image | np.ndarray
@@ -111,6 +111,25 @@ def as_photo(image: ImageLike) -> Image.Image:
             raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
         return Image.fromarray(image)
     return read_image(image)
+
+
+def check_request(images: Sequence[ImageLike], batch_size: int, workers: int) -> None:
+    """Refuse what no encoder can encode.
+
+    Raises:
+        UsageError: one image instead of a list, or a number out of range.
+    """
+    if isinstance(images, str | Path | Image.Image):
+        raise UsageError("encode takes a list of images; put the single one into a list.")
+    if batch_size < 1:
+        raise UsageError(f"batch_size is {batch_size}; it must be 1 or more.")
+    if workers < 0:
+        raise UsageError(f"workers is {workers}; it must be 0 or more.")
+
+
+def name_of(image: ImageLike, position: int) -> str:
+    """What to call an image of a list: its path, or its position."""
+    return str(image) if isinstance(image, str | Path) else f"image {position}"
 
 
 def find_images(folder: Path | str) -> list[Path]:

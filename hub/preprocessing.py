@@ -1,10 +1,18 @@
-"""What an encoder's input must look like. Torch-free, since the deployed encoder prepares photos by the same rules."""
+"""What an encoder's input must look like, and how a photo becomes it with numpy and Pillow alone.
 
+The deployed encoder prepares photos here, bit for bit as timm's evaluation transform does. Torch-free.
+"""
+
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from PIL import Image
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
@@ -19,3 +27,22 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+
+
+def prepare_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
+    """An RGB image -> (3, input_px, input_px) float32, normalised with `preprocessing`."""
+    crop_px = preprocessing.input_px
+    resized = image.resize(resized_size(image.size, preprocessing), _FILTERS[preprocessing.interpolation])
+    # round() takes halves to even, as torchvision's CenterCrop does
+    left, top = (round((side - crop_px) / 2) for side in resized.size)
+    cropped = resized.crop((left, top, left + crop_px, top + crop_px))
+    scaled = np.asarray(cropped, np.float32) / np.float32(255)
+    mean, std = np.array([preprocessing.mean, preprocessing.std], np.float32)
+    return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1), np.float32)
+
+
+def resized_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
+    """(width, height) with the shorter side floor(input_px / crop_pct), the longer one rounded down."""
+    short_px = math.floor(preprocessing.input_px / preprocessing.crop_pct)
+    width, height = size
+    return width * short_px // min(size), height * short_px // min(size)

@@ -8,13 +8,14 @@ from typing import Any
 import timm
 import torch
 import torchvision
-from timm.data import resolve_model_data_config
+from timm.data.config import resolve_model_data_config
 from torch import Tensor
 
-from .artifact import load, load_strictly
+from .artifact import load
 from .encoder import Encoder, Origin, build_backbone
 from .errors import ArtifactError, UsageError
 from .preprocessing import Preprocessing
+from .weights import load_strictly
 
 SOURCES = (
     "a folder written by goodviews (RUN/encoder), "
@@ -38,7 +39,8 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
     """
     text = str(name)
     scheme, _, rest = text.partition(":")
-    if isinstance(name, Path) or Path(text).exists():
+    is_folder = isinstance(name, Path) or Path(text).exists()
+    if is_folder:
         encoder = load(Path(text))
     elif scheme == "torchvision" and rest:
         encoder = _from_torchvision(rest)
@@ -48,6 +50,7 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
         encoder = _random(rest)
     else:
         raise ArtifactError(f"There is no encoder {text}: it is no folder here. Give {SOURCES}.")
+    encoder.source = str(Path(text).resolve()) if is_folder else text
     return encoder.to(device)
 
 
@@ -79,7 +82,7 @@ def _from_timm(name: str) -> Encoder:
         near = ", ".join(timm.list_pretrained(f"{name.split('.')[0]}*")[:5]) or "timm:resnet50.a1_in1k"
         raise UsageError(f"timm has no pretrained weights {name}; it has {near}.")
     backbone = _download(f"timm:{name}", lambda: timm.create_model(name, pretrained=True, num_classes=0))
-    cfg = resolve_model_data_config(backbone)
+    cfg: dict[str, Any] = resolve_model_data_config(backbone)  # type: ignore[no-untyped-call, unused-ignore]
     preprocessing = Preprocessing(
         cfg["input_size"][-1], cfg["crop_pct"], cfg["interpolation"], tuple(cfg["mean"]), tuple(cfg["std"])
     )

@@ -17,19 +17,10 @@ from typing import Any
 from . import old_reports
 from .atomic import write_json
 from .errors import DataError
+from .identity import EncoderId
 from .provenance import command, commit, hardware, libraries, version
 
 FORMAT = 2
-
-
-@dataclass(frozen=True)
-class EncoderId:
-    """Which encoder was measured: `name` is for people, `weights_sha256` (of model.safetensors) for certainty."""
-
-    name: str
-    architecture: str
-    weights_sha256: str
-    recipe: str | None = None
 
 
 @dataclass
@@ -67,7 +58,7 @@ class Report:
 
     Attributes:
         protocol: how it was measured.
-        encoder: what was measured.
+        encoder: what was measured, as its `report_id` says.
         dataset: name, digest and counts; equal for results that may be compared.
         metrics: numbers by name, in percent unless the name says otherwise.
         primary: the metric that tables sort by.
@@ -121,7 +112,7 @@ def gather_evidence() -> Iterator[Evidence]:
 
 def save_report(report: Report, path: Path) -> Path:
     """Write a report as JSON, whole or not at all."""
-    return write_json(path, {"format": FORMAT, **asdict(report)})
+    return write_json(path, {"format": FORMAT, **asdict(report), "encoder": report.encoder.to_json()})
 
 
 def find_reports(place: Path) -> list[Path]:

@@ -10,13 +10,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
+from goodviews.export.onnx_file import Exported, export
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
-from goodviews.hub.report import EncoderId, Evidence, Protocol, Report
+from goodviews.hub.identity import EncoderId
+from goodviews.hub.report import Evidence, Protocol, Report
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 
@@ -46,6 +51,43 @@ def encoder() -> Encoder:
     torch.manual_seed(0)
     backbone = build_backbone("resnet18")
     return Encoder(backbone, Preprocessing(input_px=32, crop_pct=1.0), Origin("random:resnet18@0"))
+
+
+@pytest.fixture(scope="session")
+def gallery() -> list[Path]:
+    """Real photos of several sizes and shapes, those that goodviews ships."""
+    return sorted((Path(str(files("goodviews.hub"))) / "photos" / "val" / "raccoon").glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def spread_encoder(gallery: list[Path]) -> Encoder:
+    """A ResNet-18 for 64 px that keeps photos apart, with an odd difference between resize and crop."""
+    return spread(gallery, seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_encoder(gallery: list[Path]) -> Encoder:
+    """As `spread_encoder`, other weights."""
+    return spread(gallery, seed=1)
+
+
+@pytest.fixture(scope="session")
+def exported(spread_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """`spread_encoder` as ONNX, made once."""
+    return export(spread_encoder, tmp_path_factory.mktemp("exported") / "onnx")
+
+
+def spread(photos: list[Path], *, seed: int) -> Encoder:
+    """Random weights, batch statistics of real photos: untouched, a random network gives all photos one vector."""
+    torch.manual_seed(seed)
+    encoder = Encoder(build_backbone("resnet18"), Preprocessing(input_px=64, crop_pct=0.9), Origin(f"spread-{seed}"))
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the average over all batches seen
+    encoder.train()
+    with torch.inference_mode():
+        encoder(torch.stack([encoder.preprocess(path) for path in photos]))
+    return encoder.eval()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "datasets": {"hub.sources.hugging_face"},
     "faiss": {"export.index"},
     "onnx": {"export.onnx_file"},
-    "onnxruntime": {"export.runtime"},
+    "onnxruntime": {"hub.onnx_encoder"},
     "huggingface_hub": {"hub.remote"},
     "starlette": {"hub.web", "hub.server"},
     "ray": {"export.cluster"},
@@ -29,7 +29,6 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
 }
 BY_STRING = {  # a module that reaches another component by its name -> which names
     "hub.cli": {"pretrain", "transfer", "export"},  # the table COMMANDS
-    "hub.frozen": {"export"},
 }
 
 
@@ -279,9 +278,9 @@ def test_nothing_generic_is_claimed_at_the_top_level_of_the_environment():
     assert {name for name in claimed if not name.startswith(("goodviews", "__editable__"))} == set()
 
 
-@pytest.mark.parametrize("module", ["goodviews.hub", "goodviews.hub.cli", "goodviews.export.runtime"])
+@pytest.mark.parametrize("module", ["hub", "hub.cli", "hub.onnx_encoder", "hub.photo_encoder", "export"])
 def test_light_modules_import_without_torch(module: str):
-    assert loaded_by(f"import {module}") & {"torch", "timm", "torchvision"} == set()
+    assert loaded_by(f"import goodviews.{module}") & {"torch", "timm", "torchvision"} == set()
 
 
 def test_from_pretrained_costs_no_more_than_torch_and_timm():

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub.errors import DataError
-from goodviews.hub.report import EncoderId, Evidence, Protocol, Report, save_report
+from goodviews.hub.identity import EncoderId
+from goodviews.hub.report import Evidence, Protocol, Report, save_report
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "results" / "write.py"
 

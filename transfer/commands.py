@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from ..hub.comparison.tables import Table
-    from ..hub.encoder import Encoder
-    from ..hub.frozen import ExportedEncoder
+    from ..hub.photo_encoder import PhotoEncoder
     from ..hub.report import Report
 
 _USUAL = Setup()
@@ -178,22 +177,20 @@ def compare(
     console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _load(encoder: str, device: str | None) -> Encoder | ExportedEncoder:
+def _load(encoder: str, device: str | None) -> PhotoEncoder:
     import torch
 
-    from ..hub.frozen import ExportedEncoder, is_exported
-    from ..hub.pretrained import from_pretrained
+    from ..hub.onnx_encoder import is_exported
+    from ..hub.photo_encoder import open_encoder
 
     if is_exported(encoder):
-        if device not in (None, "cpu"):
-            raise UsageError(f"An exported encoder runs on the processor; leave --device {device} out.")
-        return ExportedEncoder(encoder)
+        return open_encoder(encoder, device=device or "cpu")
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError):  # torch built without CUDA asserts
         raise UsageError(f"--device {name} is not to be had here; give cpu, or leave it out.") from None
-    return from_pretrained(encoder, device=name)
+    return open_encoder(encoder, device=name)
 
 
 def _metrics_table(report: Report) -> RichTable:

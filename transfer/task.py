@@ -30,14 +30,13 @@ from cyclopts import Parameter
 
 from ..hub.atomic import new_folder
 from ..hub.errors import UsageError
-from ..hub.frozen import ExportedEncoder
-from ..hub.identity import encoder_id
 from ..hub.overrides import with_change
 from ..hub.report import Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck, images_check
 
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
+    from ..hub.photo_encoder import PhotoEncoder
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class Task:
 
     def run(
         self,
-        encoder: Encoder | ExportedEncoder,
+        encoder: PhotoEncoder,
         data: Path,
         out: Path,
         *,
@@ -156,7 +155,7 @@ class Task:
             DataError: `data` is not laid out as `layout` says. Nothing is written then.
             UsageError: `encoder` is an exported one and the task needs its weights.
         """
-        if isinstance(encoder, ExportedEncoder) and not self.takes_exported:
+        if encoder.is_exported and not self.takes_exported:
             raise UsageError(
                 f"{self.name} runs the network itself, which the exported encoder {encoder.name} does not allow; "
                 "give the encoder folder it was exported from."
@@ -167,7 +166,7 @@ class Task:
                 measured = self.measure(cast(Any, encoder), data, folder, setup)
             report = Report(
                 protocol=replace(self.protocol, settings={**self.protocol.settings, **measured.changed}),
-                encoder=encoder_id(encoder),
+                encoder=encoder.report_id(),
                 dataset=measured.dataset,
                 metrics=measured.metrics,
                 primary=self.primary,

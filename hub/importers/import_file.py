@@ -11,11 +11,13 @@ import timm
 import torch
 from torch import Tensor
 
-from ..artifact import load_strictly, save, sha256
+from ..artifact import save
 from ..atomic import new_folder, refuse_existing, write_json
 from ..encoder import Encoder, Origin, rebuild_backbone
 from ..errors import ArtifactError, UsageError
+from ..identity import sha256
 from ..preprocessing import Preprocessing
+from ..weights import load_strictly
 from .architecture import Architecture, read_architecture
 from .read_file import read_file
 from .sanity import check_values

@@ -9,13 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
+import goodviews.export
 from goodviews.export import onnx_file
-from goodviews.export.backends import identify
 from goodviews.export.onnx_file import LIMITS, Exported, ExportFailed, ImageToVector, export
-from goodviews.export.runtime import OnnxEncoder
 from goodviews.export.trial_photos import SIZES, trial_photos, users_photos
-from goodviews.hub import DataError, Encoder, OutputExists, Preprocessing, SkippedImages, UsageError
+from goodviews.hub import DataError, Encoder, OnnxEncoder, OutputExists, Preprocessing, SkippedImages
 from goodviews.hub.images import read_image
+
+
+def test_every_public_name_leads_somewhere():
+    for name in goodviews.export.__all__:
+        assert callable(getattr(goodviews.export, name))
+    with pytest.raises(AttributeError):
+        goodviews.export.nothing  # noqa: B018
 
 
 def cosine_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -65,10 +71,10 @@ def test_files_and_folder_say_whose_they_are_and_how_far_from_pytorch(exported: 
     described = json.loads((exported.folder / "export.json").read_text())
     for name in ("model.onnx", "model_pixels.onnx"):
         opened = OnnxEncoder(exported.folder / name)
-        assert opened.identity == identify(encoder)
+        assert opened.id == encoder.id
         assert opened.measured == described["files"][name]["difference_from_pytorch"]
         assert 0 <= opened.measured["largest"] < opened.measured["limit"]
-    assert described["encoder"]["weights_sha256"] == identify(encoder).weights_sha256
+    assert described["encoder"]["weights_sha256"] == encoder.id.weights_sha256
 
 
 def test_files_name_no_place_of_this_machine(exported: Exported):
@@ -135,8 +141,3 @@ def test_users_photos_leave_out_the_unreadable_and_refuse_a_folder_of_them(tmp_p
     (tmp_path / "good.jpg").write_bytes(gallery[0].read_bytes())
     assert len(users_photos(tmp_path, SkippedImages())) == 1
     assert len(skipped) == 1
-
-
-def test_a_single_path_is_no_list_of_images(exported: Exported, gallery: list[Path]):
-    with pytest.raises(UsageError, match="list of images"):
-        OnnxEncoder(exported.folder).encode(gallery[0])  # type: ignore[arg-type]

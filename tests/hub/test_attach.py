@@ -8,7 +8,6 @@ import pytest
 from goodviews.hub import ArtifactError, DataError, OutputExists, check, from_pretrained, save
 from goodviews.hub.attach import attach_reports
 from goodviews.hub.cli import main
-from goodviews.hub.identity import encoder_id
 from goodviews.hub.report import Evidence, Protocol, Report, save_report
 
 
@@ -26,7 +25,7 @@ def folder(written, tmp_path) -> Path:
 def report() -> Report:
     return Report(
         protocol=Protocol("knn", 1, {"k": 20, "also_k": (1, 5)}),
-        encoder=encoder_id(from_pretrained("random:resnet18-32px@0")),
+        encoder=from_pretrained("random:resnet18-32px@0").report_id(),
         dataset={"name": "flowers|5", "digest": "d1"},
         metrics={"top1": 47.254, "top1_low": 40.0, "top1_high": 54.0},
         primary="top1",

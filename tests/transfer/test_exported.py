@@ -3,7 +3,7 @@
 import pytest
 
 from goodviews.hub.errors import ArtifactError, UsageError
-from goodviews.hub.frozen import ExportedEncoder, is_exported
+from goodviews.hub.onnx_encoder import OnnxEncoder, is_exported
 from goodviews.transfer import commands
 from goodviews.transfer.classification.knn import knn
 from goodviews.transfer.classification.linear import linear
@@ -20,7 +20,7 @@ def exported(encoder, tmp_path_factory):
 
 
 def test_exported_and_original_agree(encoder, exported, colours, tmp_path):
-    ours = knn().run(ExportedEncoder(exported), colours, tmp_path / "onnx")
+    ours = knn().run(OnnxEncoder(exported), colours, tmp_path / "onnx")
     theirs = knn().run(encoder, colours, tmp_path / "torch")
     assert ours.metrics == theirs.metrics
     assert ours.protocol == theirs.protocol
@@ -29,7 +29,7 @@ def test_exported_and_original_agree(encoder, exported, colours, tmp_path):
 
 
 def test_a_probe_of_unit_vectors_is_another_protocol(encoder, exported, colours, tmp_path):
-    report = linear().run(ExportedEncoder(exported), colours, tmp_path / "onnx")
+    report = linear().run(OnnxEncoder(exported), colours, tmp_path / "onnx")
     assert report.protocol.settings["unit_length_features"] is True
     assert report.protocol != linear().run(encoder, colours, tmp_path / "torch").protocol
     assert report.metrics["top1"] == 100.0
@@ -40,7 +40,7 @@ def test_every_task_takes_an_exported_encoder_or_says_why_not(exported, tmp_path
     assert {"knn", "linear", "linear-cached", "few-shot-5way-5shot", "retrieval", "voc07-map"} <= frozen
     for name in TASKS.keys() - frozen:
         with pytest.raises(UsageError, match="give the encoder folder it was exported from"):
-            find_task(name).run(ExportedEncoder(exported), tmp_path, tmp_path / "run")
+            find_task(name).run(OnnxEncoder(exported), tmp_path, tmp_path / "run")
 
 
 def test_the_command_takes_an_exported_folder(exported, colours, tmp_path):
@@ -52,9 +52,9 @@ def test_the_command_takes_an_exported_folder(exported, colours, tmp_path):
 
 def test_a_damaged_file_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"nothing")
-    assert is_exported(str(tmp_path))
+    assert is_exported(tmp_path)
     with pytest.raises(ArtifactError, match="not a complete ONNX file"):
-        ExportedEncoder(tmp_path)
+        OnnxEncoder(tmp_path)
 
 
 def test_cached_features_belong_to_one_file(encoder, exported, colours, tmp_path):
@@ -62,5 +62,5 @@ def test_cached_features_belong_to_one_file(encoder, exported, colours, tmp_path
 
     setup = Setup(cache=tmp_path / "cache")
     knn().run(encoder, colours, tmp_path / "a", setup=setup)
-    knn().run(ExportedEncoder(exported), colours, tmp_path / "b", setup=setup)
+    knn().run(OnnxEncoder(exported), colours, tmp_path / "b", setup=setup)
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 4

@@ -70,9 +70,9 @@ def test_a_run_of_today_shares_a_column_with_one_in_format_1(case, encoder, requ
     data = request.getfixturevalue(case.data)
     if case.is_exported:
         export = pytest.importorskip("goodviews.export.onnx_file").export
-        from goodviews.hub.frozen import ExportedEncoder
+        from goodviews.hub import OnnxEncoder
 
-        encoder = ExportedEncoder(export(encoder, tmp_path / "onnx").folder)
+        encoder = OnnxEncoder(export(encoder, tmp_path / "onnx").folder)
     new, old = measure(case, encoder, data, tmp_path / "run"), load_report(OLD / f"{case.name}.json")
     assert json.loads((OLD / f"{case.name}.json").read_text())["format"] == 1
     same_data = replace(new, dataset=old.dataset)  # the digest of pictures hangs on the library that compressed them

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from ...hub.frozen import FrozenEncoder
+    from ...hub.photo_encoder import PhotoEncoder
 
 _TO_ZERO = Cosine()
 
@@ -60,7 +60,7 @@ class CachedProbe:
     initial: Initial = "normal"
     held_out: float = 0.2
 
-    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the chosen rate as `chosen_lr` and what each rate reached.
 
         Raises:

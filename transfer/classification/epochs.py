@@ -20,7 +20,6 @@ from torch import Tensor
 from ...hub.atomic import write_bytes, write_text
 from ...hub.encoder import Encoder
 from ...hub.errors import ArtifactError, GoodviewsError
-from ...hub.identity import encoder_id
 from ..task import Setup
 
 Row = dict[str, float]  # a line of metrics.jsonl
@@ -102,7 +101,7 @@ def state_file(name: str, encoder: Encoder, settings: Any, dataset: dict[str, An
     """Where a training of exactly this work keeps its state; None without `setup.cache`."""
     if setup.cache is None:
         return None
-    work = [asdict(encoder_id(encoder)), asdict(encoder.preprocessing), asdict(settings), dataset, setup.seed]
+    work = [encoder.report_id().to_json(), asdict(encoder.preprocessing), asdict(settings), dataset, setup.seed]
     return setup.cache / f"{name}-{hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]}.pt"
 
 

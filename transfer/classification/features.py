@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +18,8 @@ from torch import Tensor
 from ...hub.atomic import write_bytes
 from ...hub.errors import DataError
 from ...hub.folders import ImageFolder, train_and_test
-from ...hub.frozen import ExportedEncoder, FrozenEncoder
-from ...hub.identity import encoder_id
 from ...hub.images import SkippedImages
+from ...hub.photo_encoder import PhotoEncoder
 from ..data_digest import digest_of
 from ..task import Setup
 
@@ -57,7 +56,7 @@ class FrozenData(TestData):
     train: Features
 
 
-def frozen_features(encoder: FrozenEncoder, data: Path, setup: Setup) -> FrozenData:
+def frozen_features(encoder: PhotoEncoder, data: Path, setup: Setup) -> FrozenData:
     """DIR/train/<class>/* and DIR/{val,test}/<class>/* through the encoder, without augmentation.
 
     Raises:
@@ -70,9 +69,9 @@ def frozen_features(encoder: FrozenEncoder, data: Path, setup: Setup) -> FrozenD
     return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0])
 
 
-def as_exported(encoder: FrozenEncoder) -> dict[str, bool]:
+def as_exported(encoder: PhotoEncoder) -> dict[str, bool]:
     """What changes in a protocol for raw features when the encoder gives unit vectors only."""
-    return {"unit_length_features": True} if isinstance(encoder, ExportedEncoder) else {}
+    return {"unit_length_features": True} if encoder.is_exported else {}
 
 
 def write_skipped(data: TestData, folder: Path) -> None:
@@ -99,7 +98,7 @@ def describe(data: Path, train: ImageFolder, test: ImageFolder, skipped: Skipped
 
 
 def part_features(
-    encoder: FrozenEncoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages
+    encoder: PhotoEncoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages
 ) -> Features:
     """One part as features; what cannot be read is added to `skipped`, by its path in `data`.
 
@@ -121,7 +120,7 @@ def part_features(
     )
 
 
-def photo_features(encoder: FrozenEncoder, paths: Sequence[Path], setup: Setup) -> Tensor:
+def photo_features(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup) -> Tensor:
     """(N, F) pooled features of photos that must all be readable, on the encoder's device.
 
     Raises:
@@ -134,7 +133,7 @@ def photo_features(encoder: FrozenEncoder, paths: Sequence[Path], setup: Setup) 
     return torch.from_numpy(vectors).to(encoder.device)
 
 
-def _cached_vectors(encoder: FrozenEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+def _cached_vectors(encoder: PhotoEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
     """The features, from `setup.cache` if these weights have seen these files there before."""
     if setup.cache is None:
         return _encode(encoder, part, setup, unread)
@@ -152,19 +151,19 @@ def _cached_vectors(encoder: FrozenEncoder, part: ImageFolder, setup: Setup, unr
         return held["vectors"]
 
 
-def _encode(encoder: FrozenEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+def _encode(encoder: PhotoEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
     return encoder.encode(
         part.paths,
         batch_size=setup.batch_size or BATCH_SIZE,
         workers=setup.workers,
-        normalise=isinstance(encoder, ExportedEncoder),
+        normalise=encoder.is_exported,
         progress=setup.progress,
         skipped=unread,
     )
 
 
-def _key(encoder: FrozenEncoder, part: ImageFolder) -> str:
+def _key(encoder: PhotoEncoder, part: ImageFolder) -> str:
     """Names what decides the features: the weights, the preprocessing and the files, by place, size and age."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in part.paths]
-    said = json.dumps([encoder_id(cast(Any, encoder)).weights_sha256, asdict(encoder.preprocessing), files])
+    said = json.dumps([encoder.report_id().weights_sha256, asdict(encoder.preprocessing), files])
     return hashlib.sha256(said.encode()).hexdigest()[:16]

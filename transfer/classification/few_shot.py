@@ -22,7 +22,7 @@ from .measurement import LAYOUT, UNIT_FEATURES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ...hub.frozen import FrozenEncoder
+    from ...hub.photo_encoder import PhotoEncoder
     from .features import FrozenData
 
 
@@ -53,7 +53,7 @@ class FewShot:
     queries: int = 15  # of each class
     episodes: int = 600
 
-    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the seed draws the episodes.
 
         Raises:

@@ -16,7 +16,7 @@ from ..task import Measurement, Setup, Task, name_after_function, require_above_
 from .measurement import LAYOUT, UNIT_FEATURES, WILSON, measurement
 
 if TYPE_CHECKING:
-    from ...hub.frozen import FrozenEncoder
+    from ...hub.photo_encoder import PhotoEncoder
 
 
 @name_after_function
@@ -42,7 +42,7 @@ class NearestNeighbours:
     also_k: tuple[int, ...] = (1, 5, 100, 200)
     also_temperature: tuple[float, ...] = (0.02, 0.1, 0.2)
 
-    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; where train has fewer than k images, all of them vote and the protocol says so."""
         from ...hub.scoring.knn import weighted_knn
         from .features import frozen_features

@@ -16,7 +16,7 @@ from ..task import Measurement, Setup, Task, name_after_function, require_above_
 from .measurement import LAYOUT, WILSON, measurement
 
 if TYPE_CHECKING:
-    from ...hub.frozen import FrozenEncoder
+    from ...hub.photo_encoder import PhotoEncoder
 
 
 @name_after_function
@@ -50,7 +50,7 @@ class LinearProbe:
     held_out: float = 0.2
     max_steps: int = 200
 
-    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the chosen penalty as `chosen_l2`."""
         from ...hub.scoring.linear import fit_probe
         from .features import as_exported, frozen_features

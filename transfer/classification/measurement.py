@@ -10,7 +10,7 @@ from ..task import Measurement
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ...hub.frozen import FrozenEncoder
+    from ...hub.photo_encoder import PhotoEncoder
     from .features import TestData
 
 LAYOUT = "DIR/train/<class>/*.jpg and DIR/val/<class>/*.jpg (or test)"
@@ -20,7 +20,7 @@ WILSON = "95 % Wilson over test images"
 
 
 def measurement(
-    encoder: FrozenEncoder,
+    encoder: PhotoEncoder,
     data: TestData,
     scores: Tensor,
     folder: Path,

@@ -19,7 +19,7 @@ from .measurement import LAYOUT, UNIT_FEATURES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ...hub.frozen import FrozenEncoder
+    from ...hub.photo_encoder import PhotoEncoder
     from .features import Features
 
 
@@ -49,7 +49,7 @@ class ClassRetrieval:
 
     at: tuple[int, ...] = (1, 10)
 
-    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; the details hold the mean of each class."""
         import torch
 

@@ -30,7 +30,7 @@ from .voc07_labels import LAYOUT, LabelledPhotos, read_labels
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ...hub.frozen import FrozenEncoder
+    from ...hub.photo_encoder import PhotoEncoder
 
 
 @name_after_function
@@ -54,7 +54,7 @@ class VocMap:
     positive_weight: float = 2.0
     loss: Literal["squared hinge", "logistic"] = "squared hinge"
 
-    def __call__(self, encoder: FrozenEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+    def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Scores `encoder`; leaves scores.csv, and in the details the precision and C of each class.
 
         Raises:
@@ -123,7 +123,7 @@ def _task(measure: VocMap) -> Task:
     )
 
 
-def _unit_features(encoder: FrozenEncoder, part: LabelledPhotos, setup: Setup) -> Tensor:
+def _unit_features(encoder: PhotoEncoder, part: LabelledPhotos, setup: Setup) -> Tensor:
     import torch.nn.functional as F
 
     from .features import photo_features

@@ -18,7 +18,6 @@ import numpy as np
 
 from ...hub.atomic import write_text
 from ...hub.errors import UsageError
-from ...hub.identity import encoder_id
 from ..data_digest import digest_of
 from ..task import Measurement, Setup, require_above_zero
 from .settings import DetectionSettings, check_network, scale_to_batch
@@ -223,7 +222,7 @@ def _state(
     """Where a run of exactly this work keeps its state."""
     if setup.cache is None:
         return None
-    work = [asdict(encoder_id(encoder)), dataset, asdict(settings), setup.seed, engine.version()]
+    work = [encoder.report_id().to_json(), dataset, asdict(settings), setup.seed, engine.version()]
     digest = hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]
     return setup.cache / f"detection-{digest}"
 

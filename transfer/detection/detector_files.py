@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from ...hub.artifact import load_strictly
 from ...hub.atomic import write_bytes, write_json
 from ...hub.errors import ArtifactError
 from ...hub.preprocessing import Preprocessing
+from ...hub.weights import load_strictly
 from .settings import DetectionSettings, EngineName
 
 FORMAT = 1

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from goodviews.hub import check
-from goodviews.hub.artifact import sha256
 from goodviews.hub.cli import main
+from goodviews.hub.identity import sha256
 
 
 def exit_status(argv: list[str]) -> int:

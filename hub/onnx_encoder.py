@@ -1,4 +1,4 @@
-"""OnnxEncoder: an exported encoder on numpy, Pillow and ONNX Runtime; torch is never imported.
+"""OnnxEncoder: an exported encoder on numpy, Pillow and ONNX Runtime, and nothing else.
 
     encoder = OnnxEncoder("exported")
     vectors = encoder.encode(["a.jpg", "b.png"])   # (2, F) float32, unit rows
@@ -7,24 +7,29 @@ The only module that imports onnxruntime.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
 from itertools import groupby, islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from rich.progress import track
 
-from ..hub.errors import ArtifactError, DataError, MissingExtra, UsageError
-from ..hub.images import ImageLike, SkippedImages, as_photo
-from .identity import EncoderIdentity
-from .prepare import prepare_pixels
+from .errors import ArtifactError, DataError, MissingExtra, UsageError
+from .identity import EncoderId, sha256
+from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
+from .preprocessing import Preprocessing, prepare_pixels
+from .progress import track
 
 FORMAT = 1
 IMAGE_FILE = "model.onnx"
 PIXELS_FILE = "model_pixels.onnx"
 METADATA_KEY = "goodviews"
+
+Prepare = Callable[[ImageLike], np.ndarray | DataError]
 
 
 class OnnxEncoder:
@@ -35,25 +40,48 @@ class OnnxEncoder:
             and Pillow prepares the photos, as in PyTorch: images of different sizes then share a batch.
         threads: of ONNX Runtime's own pool; None leaves the number to it.
 
+    Attributes:
+        source: what opens it again.
+        id: of the encoder that was exported, as the file records it.
+        takes_images: whether the file takes photos as they are, or normalised pixels.
+        measured: how far the file's vectors are from PyTorch's, as the export found it.
+
     Raises:
         MissingExtra: onnxruntime is not installed.
         ArtifactError: there is no such file, it is damaged, or goodviews did not write it.
     """
 
     backend = "onnx"
+    device = "cpu"
+    is_exported = True
 
     def __init__(self, path: Path | str, *, threads: int | None = None):
         self.path = _file(Path(path))
-        self.source = str(Path(path).resolve())
+        self.source: str | None = str(Path(path).resolve())
         self._session = _open(self.path, threads)
         note = _read_note(self._session, self.path)
         self.takes_images: bool = note["input"] == "image"
-        self.identity = EncoderIdentity.from_json(note["encoder"], self.path)
+        self.id = EncoderId.from_json(note["encoder"], self.path)
         self.measured: dict[str, Any] = note.get("difference_from_pytorch", {})
 
     @property
+    def name(self) -> str:
+        """For people: the encoder's and the file's."""
+        return f"{self.id.name} ({self.path.name})"
+
+    @property
     def num_features(self) -> int:
-        return self.identity.dimension
+        assert self.id.dimension is not None, "from_json refuses a file without it"
+        return self.id.dimension
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        assert self.id.preprocessing is not None, "from_json refuses a file without it"
+        return self.id.preprocessing
+
+    def report_id(self) -> EncoderId:
+        """The file's own digest, hashed now: a smaller variant of the same weights is another encoder to a report."""
+        return EncoderId(self.name, self.id.architecture, sha256(self.path))
 
     def encode(
         self,
@@ -61,6 +89,8 @@ class OnnxEncoder:
         *,
         batch_size: int = 64,
         progress: bool = False,
+        workers: int = 0,
+        normalise: bool = True,
         skipped: SkippedImages | None = None,
     ) -> np.ndarray:
         """Photos to unit vectors; an image's vector does not depend on what shares its batch.
@@ -68,7 +98,9 @@ class OnnxEncoder:
         Args:
             images: paths, Pillow images or (H, W, 3) uint8 RGB arrays, in any mixture.
             batch_size: images a run of the network; fewer where neighbours differ in size and the file takes images.
-            progress: show a bar.
+            progress: show how far it is: a bar where rich is installed, else lines on standard error.
+            workers: processes that decode; 0 decodes in this one.
+            normalise: must be on: an exported encoder has no vectors of another length.
             skipped: with a list given, an unreadable image is noted there (with its position) and its row left
                 out; without one it is an error.
 
@@ -77,13 +109,14 @@ class OnnxEncoder:
 
         Raises:
             DataError: an image cannot be read and `skipped` is None.
+            UsageError: `images` is no list, `batch_size` is below 1, `workers` below 0, or `normalise` off.
         """
-        if isinstance(images, str | Path | Image.Image):
-            raise UsageError("encode takes a list of images; put the single one into a list.")
-        if batch_size < 1:
-            raise UsageError(f"batch_size is {batch_size}; it must be 1 or more.")
-        photos = _open_photos(track(images, "Encoding", disable=not progress), skipped)
-        inputs = (self._input(photo) for photo in photos)
+        check_request(images, batch_size, workers)
+        if not normalise:
+            raise UsageError(f"{self.name} gives unit vectors only; leave normalise on, or open the encoder folder.")
+        prepare = partial(_input, preprocessing=None if self.takes_images else self.preprocessing)
+        prepared = _map(prepare, track(images, "Encoding", is_shown=progress), workers)
+        inputs = _readable(prepared, images, skipped)
         rows = [np.empty((0, self.num_features), np.float32)]
         for _, alike in groupby(inputs, key=np.shape):  # the file that takes images needs one size a batch
             while batch := list(islice(alike, batch_size)):
@@ -92,10 +125,8 @@ class OnnxEncoder:
 
     def embed(self, batch: np.ndarray) -> np.ndarray:
         """Run the file as it is: (N, 3, H, W) normalised float32, or (N, H, W, 3) uint8 where it takes images."""
-        return self._session.run(None, {self._session.get_inputs()[0].name: batch})[0]
-
-    def _input(self, photo: Image.Image) -> np.ndarray:
-        return np.asarray(photo) if self.takes_images else prepare_pixels(photo, self.identity.preprocessing)
+        vectors: np.ndarray = self._session.run(None, {self._session.get_inputs()[0].name: batch})[0]
+        return vectors
 
 
 def is_exported(path: Path | str) -> bool:
@@ -124,9 +155,8 @@ def _open(path: Path, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # waiting threads leave the processor to others
+    # Threads that wait leave the processor to others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen private classes; all mean the file is no usable model
@@ -141,7 +171,7 @@ def _read_note(session: Any, path: Path) -> dict[str, Any]:
             "Export the encoder with 'goodviews export'."
         )
     try:
-        note = json.loads(text)
+        note: dict[str, Any] = json.loads(text)
         if note["format"] != FORMAT:
             raise ArtifactError(
                 f"{path} has format {note['format']}; this goodviews reads format {FORMAT}. Export it again."
@@ -153,17 +183,41 @@ def _read_note(session: Any, path: Path) -> dict[str, Any]:
     return note
 
 
-def _open_photos(images: Any, skipped: SkippedImages | None) -> Iterator[Image.Image]:
-    for position, image in enumerate(images):
-        try:
-            photo = as_photo(image)
-        except DataError as error:
-            if skipped is None:
-                raise
-            name = str(image) if isinstance(image, str | Path) else f"image {position}"
-            skipped.add(name, str(error), position)
+def _input(image: ImageLike, preprocessing: Preprocessing | None) -> np.ndarray | DataError:
+    """What the network takes of an image (with None the photo itself), or why it cannot be read."""
+    try:
+        photo = as_photo(image)
+    except DataError as error:
+        return error
+    return np.asarray(photo) if preprocessing is None else prepare_pixels(photo, preprocessing)
+
+
+def _map(prepare: Prepare, images: Iterable[ImageLike], workers: int) -> Iterator[np.ndarray | DataError]:
+    """`prepare` of each image, in order; the processes are at most twice their number of images ahead."""
+    if workers == 0:
+        yield from map(prepare, images)
+        return
+    # A process forked from one that runs ONNX Runtime may hang in its locks; a new one starts without them.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        ahead: deque[Future[np.ndarray | DataError]] = deque()
+        for image in images:
+            ahead.append(pool.submit(prepare, image))
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _readable(
+    prepared: Iterator[np.ndarray | DataError], images: Sequence[ImageLike], skipped: SkippedImages | None
+) -> Iterator[np.ndarray]:
+    for position, item in enumerate(prepared):
+        if not isinstance(item, DataError):
+            yield item
+        elif skipped is None:
+            raise item
         else:
-            yield photo
+            skipped.add(name_of(images[position], position), str(item), position)
 
 
 def _first_line(error: Exception) -> str:

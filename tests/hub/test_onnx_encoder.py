@@ -10,43 +10,37 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-import goodviews.export
-from goodviews.export import OnnxEncoder
 from goodviews.export.onnx_file import Exported
-from goodviews.export.prepare import prepare_pixels
-from goodviews.export.trial_photos import SIZES, trial_photos
-from goodviews.hub import ArtifactError, DataError, Encoder, MissingExtra, Preprocessing, SkippedImages, UsageError
+from goodviews.hub import (
+    ArtifactError,
+    DataError,
+    Encoder,
+    MissingExtra,
+    OnnxEncoder,
+    SkippedImages,
+    UsageError,
+)
 from goodviews.hub.images import read_image
 
 FILES = ("model.onnx", "model_pixels.onnx")
 
 
-def test_every_public_name_leads_somewhere():
-    for name in goodviews.export.__all__:
-        assert callable(getattr(goodviews.export, name))
-    with pytest.raises(AttributeError):
-        goodviews.export.nothing  # noqa: B018
+@pytest.fixture(scope="module")
+def encoder(spread_encoder: Encoder) -> Encoder:
+    return spread_encoder
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("crop_pct", [0.875, 0.95, 1.0])
-def test_pixels_are_prepared_bit_for_bit_as_by_timm(encoder: Encoder, interpolation, crop_pct: float):
-    preprocessing = Preprocessing(input_px=96, crop_pct=crop_pct, interpolation=interpolation)
-    reference = Encoder(encoder.backbone, preprocessing, encoder.origin)
-    for image in trial_photos()[: len(SIZES)]:
-        np.testing.assert_array_equal(prepare_pixels(image, preprocessing), reference.preprocess(image).numpy())
-
-
-def test_torch_is_neither_imported_nor_needed(exported: Exported, encoder: Encoder, gallery: list[Path]):
+def test_nothing_but_numpy_pillow_and_onnx_runtime_is_imported(
+    exported: Exported, encoder: Encoder, gallery: list[Path]
+):
     code = f"""
 import sys
-for name in ("torch", "torchvision", "timm", "onnx", "faiss"):
+for name in ("torch", "torchvision", "timm", "onnx", "faiss", "rich", "cyclopts", "jinja2", "safetensors"):
     sys.modules[name] = None  # importing it raises ModuleNotFoundError
 from goodviews.export import OnnxEncoder
-from goodviews.export.backends import open_encoder
-vectors = open_encoder({str(exported.folder)!r}).encode([{str(gallery[0])!r}])
+from goodviews.hub import open_encoder
+vectors = open_encoder({str(exported.folder)!r}).encode([{str(gallery[0])!r}], progress=True)
 OnnxEncoder({str(exported.folder)!r})
-assert not any(name.split(".")[0] in ("torch", "timm") for name, module in sys.modules.items() if module)
 print(vectors[0, :4].tolist())
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -69,6 +63,18 @@ def test_rows_are_unit_float32_in_the_order_given(exported: Exported, gallery: l
     assert forth.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(forth, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(forth, back[::-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_decoding_in_worker_processes_changes_nothing(
+    exported: Exported, gallery: list[Path], name: str, odd_files: Path
+):
+    opened = OnnxEncoder(exported.folder / name)
+    images = [*gallery[:5], odd_files / "made_empty.jpg", read_image(gallery[5])]
+    ours, theirs = SkippedImages(), SkippedImages()
+    np.testing.assert_array_equal(opened.encode(images, workers=2, skipped=ours), opened.encode(images, skipped=theirs))
+    assert (ours.items, ours.positions) == (theirs.items, theirs.positions)
+    assert ours.positions == [5]
 
 
 @pytest.fixture
@@ -154,8 +160,15 @@ def test_foreign_damaged_and_missing_files_are_refused_in_one_sentence(exported:
 def test_impossible_requests_are_refused(exported: Exported, gallery: list[Path]):
     with pytest.raises(UsageError, match="threads is 0"):
         OnnxEncoder(exported.folder, threads=0)
+    opened = OnnxEncoder(exported.folder, threads=1)
     with pytest.raises(UsageError, match="batch_size is 0"):
-        OnnxEncoder(exported.folder, threads=1).encode(gallery, batch_size=0)
+        opened.encode(gallery, batch_size=0)
+    with pytest.raises(UsageError, match="workers is -1"):
+        opened.encode(gallery, workers=-1)
+    with pytest.raises(UsageError, match="unit vectors only"):
+        opened.encode(gallery, normalise=False)
+    with pytest.raises(UsageError, match="list of images"):
+        opened.encode(gallery[0])  # type: ignore[arg-type]
 
 
 def test_a_missing_onnxruntime_is_named_with_the_way_to_get_it(exported: Exported, monkeypatch: pytest.MonkeyPatch):

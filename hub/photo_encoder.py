@@ -1,0 +1,104 @@
+"""One door to whatever turns photos into vectors: an encoder on PyTorch, or an exported one on ONNX Runtime.
+
+    encoder = open_encoder("runs/infomin/encoder")   # or "timm:resnet50.a1_in1k", …: an `Encoder`
+    encoder = open_encoder("exported")               # an `OnnxEncoder`; torch is not imported
+
+Whoever needs more than vectors (the network, its feature maps) opens an `Encoder` with `from_pretrained`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from .errors import UsageError
+from .identity import EncoderId
+from .images import ImageLike, SkippedImages
+from .onnx_encoder import OnnxEncoder, is_exported
+from .preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PhotoEncoder(Protocol):
+    """Photos in, vectors out: `Encoder` and `OnnxEncoder`."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        ...
+
+    @property
+    def source(self) -> str | None:
+        """What `open_encoder` opens it by again; None for one that was made in memory."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """What runs it: "torch" or "onnx"."""
+        ...
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether unit vectors are all it gives: neither pooled features nor the network."""
+        ...
+
+    @property
+    def num_features(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What its photos go through."""
+        ...
+
+    @property
+    def device(self) -> "torch.device | str":
+        """Where it computes."""
+        ...
+
+    @property
+    def id(self) -> EncoderId:
+        """Whose vectors it gives; equal, within rounding, for an encoder and its export."""
+        ...
+
+    def report_id(self) -> EncoderId:
+        """Which weights, or which exported file, a report is about; hashed now."""
+        ...
+
+    def encode(
+        self,
+        images: Sequence[ImageLike],
+        *,
+        batch_size: int = ...,
+        progress: bool = ...,
+        workers: int = ...,
+        normalise: bool = ...,
+        skipped: SkippedImages | None = ...,
+    ) -> np.ndarray:
+        """Photos -> (N, F) float32, unit rows unless `normalise` is off."""
+        ...
+
+
+def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu") -> PhotoEncoder:
+    """Open an encoder for photos, whatever runs it.
+
+    Args:
+        name: an exported folder or .onnx file, or whatever `from_pretrained` takes.
+        device: where it computes; an exported encoder takes "cpu" only.
+
+    Raises:
+        ArtifactError: there is no encoder of that name, or it is damaged.
+        MissingExtra: ONNX Runtime is needed and not installed.
+        UsageError: the name has no meaning, or an exported encoder is to compute elsewhere.
+    """
+    if not is_exported(name):
+        from .pretrained import from_pretrained
+
+        return from_pretrained(name, device=device)
+    if str(device) != "cpu":
+        raise UsageError(f"An exported encoder runs on the processor; leave --device {device} out.")
+    return OnnxEncoder(name)
