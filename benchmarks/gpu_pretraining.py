@@ -29,7 +29,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from goodviews.hub.encoder import build_backbone
+from goodviews.hub.backbone import build_backbone
 from goodviews.hub.provenance import commit, hardware
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose

@@ -10,8 +10,9 @@ from typing import Any
 import timm
 
 from .atomic import new_folder, write_bytes, write_json, write_text
+from .backbone import rebuild_backbone
 from .card import card
-from .encoder import Encoder, Origin, Recorded, rebuild_backbone
+from .encoder import Encoder, Origin, Recorded
 from .errors import ArtifactError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
 from .identity import sha256

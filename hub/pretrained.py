@@ -12,7 +12,8 @@ from timm.data.config import resolve_model_data_config
 from torch import Tensor
 
 from .artifact import load
-from .encoder import Encoder, Origin, build_backbone
+from .backbone import build_backbone
+from .encoder import Encoder, Origin
 from .errors import ArtifactError, UsageError
 from .preprocessing import Preprocessing
 from .weights import load_strictly

@@ -19,7 +19,8 @@ from PIL import Image
 from torch import nn
 
 from goodviews.export.onnx_file import Exported, export
-from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
+from goodviews.hub.backbone import build_backbone
+from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.identity import EncoderId
 from goodviews.hub.report import Evidence, Protocol, Report
 from goodviews.pretrain.recipe import Recipe

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..artifact import save
 from ..atomic import new_folder, refuse_existing, write_json
-from ..encoder import Encoder, Origin, rebuild_backbone
+from ..backbone import rebuild_backbone
+from ..encoder import Encoder, Origin
 from ..errors import ArtifactError, UsageError
 from ..identity import sha256
 from ..preprocessing import Preprocessing

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...hub.encoder import build_backbone
+from ...hub.backbone import build_backbone
 from ...hub.ydbdr import TO_YDBDR
 from .heads import HeadKind, JigsawHead, PredictingHead, build_head
 from .small_convolutions import speed_up_small_maps

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...hub.encoder import build_backbone
+from ...hub.backbone import build_backbone
 from ..models.networks import TrainedNetwork, TwoBranchNetwork
 from ..recipe import Recipe
 

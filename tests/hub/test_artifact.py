@@ -19,7 +19,7 @@ from goodviews.hub import (
     load,
     save,
 )
-from goodviews.hub.encoder import build_backbone
+from goodviews.hub.backbone import build_backbone
 from goodviews.hub.errors import UsageError
 from goodviews.hub.identity import sha256
 

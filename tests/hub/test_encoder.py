@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from goodviews.hub import DataError, Encoder, Origin, Preprocessing, SkippedImages, UsageError, from_pretrained
-from goodviews.hub.encoder import build_backbone
+from goodviews.hub.backbone import build_backbone
 
 
 @pytest.fixture(scope="module")

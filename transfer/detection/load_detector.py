@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from ...hub.encoder import rebuild_backbone
+from ...hub.backbone import rebuild_backbone
 from ...hub.images import read_image
 from ...hub.preprocessing import Preprocessing
 from ..torchvision_engine.masks import paste_masks

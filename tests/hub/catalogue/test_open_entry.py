@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from goodviews.hub import ArtifactError, check, load
+from goodviews.hub.backbone import build_backbone
 from goodviews.hub.catalogue import entries
 from goodviews.hub.catalogue.open_entry import open_catalogue_entry
-from goodviews.hub.encoder import build_backbone
 from goodviews.hub.errors import UsageError
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from goodviews.hub.encoder import build_backbone
+from goodviews.hub.backbone import build_backbone
 
 
 @pytest.fixture(scope="session")

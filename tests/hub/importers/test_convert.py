@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from goodviews.hub import Encoder, Origin, OutputExists, Preprocessing, UsageError, save
-from goodviews.hub.encoder import build_backbone
+from goodviews.hub.backbone import build_backbone
 from goodviews.hub.importers.convert import TARGETS, convert
 from goodviews.hub.importers.import_file import read_encoders
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from goodviews.hub.encoder import build_backbone
+from goodviews.hub.backbone import build_backbone
 from goodviews.pretrain.models.small_convolutions import SmallMapConv2d, speed_up_small_maps
 
 

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from goodviews.hub.encoder import Encoder, Origin, build_backbone
+from goodviews.hub.backbone import build_backbone
+from goodviews.hub.encoder import Encoder, Origin
 from goodviews.hub.errors import GoodviewsError
 from goodviews.hub.preprocessing import Preprocessing
 from goodviews.hub.sources.open import open_data

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from goodviews.hub.backbone import build_backbone
 from goodviews.hub.comparison.published import find_published
-from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
+from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import DataError, MissingExtra
 from goodviews.transfer.detection.coco import CocoDetection, c4, fpn, fpn_std
 from goodviews.transfer.task import Setup

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from goodviews.hub.backbone import build_backbone
 from goodviews.hub.cli import run
-from goodviews.hub.encoder import Preprocessing, build_backbone
+from goodviews.hub.encoder import Preprocessing
 from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageError
 from goodviews.transfer.datasets.labelled_photos import Rle
 from goodviews.transfer.datasets.masks import decode

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from goodviews.hub.encoder import Preprocessing, build_backbone
+from goodviews.hub.backbone import build_backbone
+from goodviews.hub.encoder import Preprocessing
 from goodviews.transfer.detection.load_detector import TorchvisionDetector
 from goodviews.transfer.detection.settings import DetectionSettings
 from goodviews.transfer.detectron2_engine.settings import configuration

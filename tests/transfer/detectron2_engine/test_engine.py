@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
+from goodviews.hub.backbone import build_backbone
+from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import GoodviewsError, UsageError
 from goodviews.transfer.datasets.labelled_photos import DetectionData, LabelledPhoto, Rle
 from goodviews.transfer.datasets.voc import read_voc

@@ -2,7 +2,7 @@ import pytest
 import timm
 import torch
 
-from goodviews.hub.encoder import build_backbone
+from goodviews.hub.backbone import build_backbone
 from goodviews.hub.errors import UsageError
 from goodviews.transfer.detectron2_engine.tensor_names import ResNetShape, detectron2_name, places, shape_of
 

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from goodviews.hub.encoder import Encoder, Origin, Preprocessing, build_backbone
+from goodviews.hub.backbone import build_backbone
+from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto, read_photo
 from goodviews.transfer.datasets.masks import decode, encode

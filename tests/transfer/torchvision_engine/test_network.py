@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from goodviews.hub.encoder import Encoder, Preprocessing, build_backbone
+from goodviews.hub.backbone import build_backbone
+from goodviews.hub.encoder import Encoder, Preprocessing
 from goodviews.hub.errors import UsageError
 from goodviews.transfer.detection.load_detector import TorchvisionDetector
 from goodviews.transfer.detection.settings import DetectionSettings

@@ -1,0 +1,55 @@
+"""The backbones: timm's networks without a classifier, and our own stems, which importing this module registers."""
+
+from typing import Any
+
+import timm
+from timm.models import is_model_in_modules
+from torch import nn
+
+from . import cifar_stem, wide_stem
+from .errors import UsageError
+
+_STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
+
+
+def build_backbone(
+    architecture: str, *, width: float = 1.0, in_chans: int = 3, zero_init_last: bool = False
+) -> nn.Module:
+    """A timm network without classifier, randomly initialised from torch's global generator.
+
+    The last batch norm of a ResNet's residual branches starts at one, as in torchvision and the published recipes;
+    with `zero_init_last` at zero, timm's own default.
+
+    Args:
+        architecture: a timm name, or resnet18_cifar or resnet50_cifar with the stem for photos of 32 px.
+        width: of the channels of a ResNet's stages; its stem keeps 64, for timm can make no other. Not published "x2"
+            networks to the letter therefore, whose stem is wider too.
+        in_chans: channels of the input.
+
+    Raises:
+        UsageError: timm does not know the name, or the network is no ResNet and was to be of another width.
+    """
+    if not timm.is_model(architecture):
+        near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
+        raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
+    changed: dict[str, Any] = {} if in_chans == 3 else {"in_chans": in_chans}
+    is_resnet = is_model_in_modules(architecture, ["resnet", cifar_stem.MODULE, wide_stem.MODULE])
+    if width != 1:
+        if not is_resnet:
+            raise UsageError(f"{architecture} has one width only; ResNets such as resnet50 can be widened.")
+        changed["channels"] = [int(width * channels) for channels in _STAGE_CHANNELS]
+    still: dict[str, Any] = {"zero_init_last": zero_init_last} if is_resnet else {}
+    return _with_arguments(timm.create_model(architecture, num_classes=0, **changed, **still), changed)
+
+
+def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str = "avg") -> nn.Module:
+    """The network that an encoder's `architecture` and `model_args` name, with weights that mean nothing yet."""
+    backbone = timm.create_model(architecture, num_classes=0, global_pool=global_pool, **model_args)
+    return _with_arguments(backbone, model_args)
+
+
+def _with_arguments(backbone: Any, model_args: dict[str, Any]) -> nn.Module:
+    """The backbone, and on it what `Encoder.model_args` reads."""
+    backbone.model_args = model_args
+    assert isinstance(backbone, nn.Module)
+    return backbone
