@@ -23,7 +23,7 @@ from pycocotools.cocoeval import COCOeval
 from goodviews.hub.provenance import hardware
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.datasets.masks import as_rle
-from goodviews.transfer.detection.settings import Detections
+from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.evaluation.coco import METRICS, as_results, coco_scores
 from goodviews.transfer.evaluation.coco_resampling import coco_resampled
 

@@ -25,8 +25,10 @@ from goodviews.transfer.detection.photo_batches import batches
 from goodviews.transfer.detection.photo_order import PhotoOrder
 from goodviews.transfer.detection.settings import DetectionSettings
 from goodviews.transfer.detection.voc import voc_detection
-from goodviews.transfer.detectron2_engine.engine import Detectron2Engine, Samples, resolved
-from goodviews.transfer.detectron2_engine.engine import build_detector as on_detectron2
+from goodviews.transfer.detectron2_engine.engine import Detectron2Engine
+from goodviews.transfer.detectron2_engine.network import build_detector as on_detectron2
+from goodviews.transfer.detectron2_engine.network import full_configuration
+from goodviews.transfer.detectron2_engine.samples import Samples
 from goodviews.transfer.torchvision_engine.network import build_detector as on_torchvision
 from goodviews.transfer.torchvision_engine.training import parameter_groups
 
@@ -94,7 +96,7 @@ def detectron2_step(options: argparse.Namespace, settings: DetectionSettings) ->
 
     encoder = from_pretrained(f"random:{options.architecture}@0").to(options.device)
     network, config = on_detectron2(encoder, 2, settings, seed=0)
-    optimizer = build_optimizer(resolved({**config, "SOLVER.BASE_LR": 1e-4}), network.train())
+    optimizer = build_optimizer(full_configuration({**config, "SOLVER.BASE_LR": 1e-4}), network.train())
     labelled = photos(options)
     samples = Samples(labelled, ("left", "right"), settings, 0)
     batch = [samples[key] for key in next(iter(PhotoOrder(labelled, settings.batch_size, 0, 0, 1)))]

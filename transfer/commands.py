@@ -91,14 +91,14 @@ def _usual_data(name: str, task: Task) -> Path:
 def _check_data(task: Task, data: Path) -> None:
     from rich.console import Console
 
-    console, found = Console(), task.check(task.measure, data)
-    console.print(f"{data}: {found.found}.", highlight=False, markup=False, soft_wrap=True)
-    for note in found.notes:
+    console, checked = Console(), task.check(task.measure, data)
+    console.print(f"{data}: {checked.summary}.", highlight=False, markup=False, soft_wrap=True)
+    for note in checked.notes:
         console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
-    for problem in found.problems:
+    for problem in checked.problems:
         console.print(f"- {problem}", highlight=False, markup=False, soft_wrap=True)
-    if found.problems:
-        count = "One thing is" if len(found.problems) == 1 else f"{len(found.problems)} things are"
+    if checked.problems:
+        count = "One thing is" if len(checked.problems) == 1 else f"{len(checked.problems)} things are"
         raise DataError(f"{count} wrong with {data}; nothing was trained.")
     console.print("Nothing is wrong with them.")
 

@@ -32,7 +32,7 @@ from ..hub.atomic import new_folder
 from ..hub.errors import UsageError
 from ..hub.overrides import with_change
 from ..hub.report import Protocol, Report, gather_evidence, save_report
-from .data_check import DataCheck, images_check
+from .data_check import DataCheck
 
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
@@ -113,7 +113,7 @@ class Task:
     primary: str  # its key in Report.metrics
     layout: str  # the data folder that it reads, in a line
     measure: Measure
-    check: Callable[[Any, Path], DataCheck] = images_check  # given the measure and a folder: what is wrong with it
+    check: Callable[[Any, Path], DataCheck]  # of the measure's data folder
     data_variable: str | None = None  # environment variable with the data folder, for who gives none
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
     version: int = 1  # raised when the same name and settings come to measure something else

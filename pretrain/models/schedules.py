@@ -1,8 +1,9 @@
 """Learning-rate schedules: functions of where in the run a step is, so nothing has to be stored to continue one."""
 
-import math
 from dataclasses import dataclass
 from typing import Protocol
+
+from ...hub.schedules import cosine, linear, steps
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,7 @@ class PyContrastCosine:
         return 10 if epochs > 500 else 5
 
     def _cosine(self, base_lr: float, epoch: int, epochs: int) -> float:
-        floor = base_lr * self.floor
-        return floor + (base_lr - floor) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        return cosine(base_lr, base_lr * self.floor, epoch, epochs)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class MocoCosine:
     """
 
     def __call__(self, base_lr: float, at: Moment) -> float:
-        return base_lr * (1 + math.cos(math.pi * at.epoch / at.epochs)) / 2
+        return cosine(base_lr, 0.0, at.epoch, at.epochs)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Steps:
     factor: float = 0.1
 
     def __call__(self, base_lr: float, at: Moment) -> float:
-        return base_lr * self.factor ** sum(at.epoch >= milestone for milestone in self.milestones)
+        return steps(base_lr, at.epoch, self.milestones, self.factor)
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ class WarmupCosine:
     def __call__(self, base_lr: float, at: Moment) -> float:
         if at.epoch < self.warmup_epochs:
             return _climb(self.warmup_from, base_lr, at, self.warmup_epochs)
-        steps = (at.epochs - self.warmup_epochs) * at.steps_per_epoch
-        done = ((at.epoch - self.warmup_epochs) * at.steps_per_epoch + at.step) / steps
-        return base_lr * (self.end + (1 - self.end) * (1 + math.cos(math.pi * done)) / 2)
+        falling = (at.epochs - self.warmup_epochs) * at.steps_per_epoch
+        done = ((at.epoch - self.warmup_epochs) * at.steps_per_epoch + at.step) / falling
+        return base_lr * cosine(1.0, self.end, done)
 
 
 def warmup_epochs(schedule: Schedule, *, batch_size: int, epochs: int) -> int:
@@ -116,4 +116,4 @@ def warmup_epochs(schedule: Schedule, *, batch_size: int, epochs: int) -> int:
 
 def _climb(start: float, target: float, at: Moment, epochs: int) -> float:
     done = (at.step + at.epoch * at.steps_per_epoch) / (epochs * at.steps_per_epoch)
-    return start + done * (target - start)
+    return linear(start, target, done)

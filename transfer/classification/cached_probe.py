@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .check_images import check_images
 from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule
 from .sgd_probe import Initial, new_layer
@@ -37,6 +38,7 @@ def linear_cached() -> Task:
         metric="top-1 accuracy, %",
         primary="top1",
         layout=LAYOUT,
+        check=check_images,
         measure=CachedProbe(),
         takes_exported=True,
         description={

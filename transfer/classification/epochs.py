@@ -1,39 +1,22 @@
-"""A training counted in epochs that can be stopped at any moment and continued from the last epoch it kept."""
+"""A training counted in epochs that can be stopped at any moment and continues from the last epoch it saved."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import logging
 import math
-import pickle
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from ...hub.atomic import write_bytes, write_text
 from ...hub.encoder import Encoder
-from ...hub.errors import ArtifactError, GoodviewsError
+from ...hub.errors import GoodviewsError
 from ..task import Setup
-
-Row = dict[str, float]  # a line of metrics.jsonl
-KEEP_EVERY_S = 300.0
+from ..training_state import SAVE_EVERY_S, Row, Stateful, TrainingState, state_path
 
 log = logging.getLogger(__name__)
-
-
-class Stateful(Protocol):
-    """A module, an optimizer, a `Best`."""
-
-    def state_dict(self) -> Any: ...
-
-    def load_state_dict(self, state: Any) -> Any: ...
 
 
 @dataclass
@@ -62,14 +45,16 @@ def train_epochs(
     parts: Mapping[str, Stateful],
     *,
     state: Path | None = None,
-    keep_every_s: float = KEEP_EVERY_S,
+    save_every_s: float = SAVE_EVERY_S,
 ) -> list[Row]:
     """Calls `one_epoch(0)`, `one_epoch(1)`, ...; with a `state` file a training that was stopped goes on from there.
 
     Args:
-        one_epoch: trains for an epoch; returns its row, which holds "loss".
-        parts: everything that an epoch changes and the next one needs.
-        state: where the parts are kept, at most every `keep_every_s` seconds.
+        one_epoch: Trains for an epoch; returns its row, which holds "loss".
+        epochs: How many there are.
+        parts: Everything that an epoch changes and the next one needs.
+        state: The file that the parts are saved to.
+        save_every_s: Seconds between two saves, at least.
 
     Returns:
         The rows of all epochs.
@@ -78,53 +63,27 @@ def train_epochs(
         GoodviewsError: a loss is no longer finite.
         ArtifactError: the state file is damaged.
     """
-    rows = _continued(state, parts)
-    kept_s = time.monotonic()
+    saved = TrainingState(state, parts, save_every_s)
+    rows = saved.restore()
+    if rows:
+        log.info("continuing after epoch %d, from %s", len(rows), state)
     for epoch in range(len(rows), epochs):
         row = {"epoch": epoch + 1, **one_epoch(epoch)}
         if not math.isfinite(row["loss"]):
             raise GoodviewsError(
                 f"The loss is {row['loss']} after {epoch + 1} epochs: training diverged; "
-                "try a smaller rate, e.g. a tenth of it with --set lr=..."
+                "try a smaller learning rate, e.g. a tenth of it with --set lr=..."
             )
         rows.append(row)
         if (epoch + 1) % max(1, epochs // 20) == 0 or epoch + 1 == epochs:
             fields = (f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
             log.info("epoch %d/%d  %s", epoch + 1, epochs, "  ".join(fields))
-        if state is not None and epoch + 1 < epochs and time.monotonic() - kept_s >= keep_every_s:
-            _keep(state, rows, parts)
-            kept_s = time.monotonic()
+        if epoch + 1 < epochs:
+            saved.save_if_due(rows)
     return rows
 
 
 def state_file(name: str, encoder: Encoder, settings: Any, dataset: dict[str, Any], setup: Setup) -> Path | None:
-    """Where a training of exactly this work keeps its state; None without `setup.cache`."""
-    if setup.cache is None:
-        return None
+    """The file for the state of a training of exactly this work; None without `setup.cache`."""
     work = [encoder.report_id().to_json(), asdict(encoder.preprocessing), asdict(settings), dataset, setup.seed]
-    return setup.cache / f"{name}-{hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]}.pt"
-
-
-def write_rows(path: Path, rows: list[Row]) -> None:
-    """metrics.jsonl: one object a line."""
-    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def _keep(path: Path, rows: list[Row], parts: Mapping[str, Stateful]) -> None:
-    content = io.BytesIO()
-    torch.save({"rows": rows, "parts": {name: part.state_dict() for name, part in parts.items()}}, content)
-    write_bytes(path, content.getvalue())
-
-
-def _continued(path: Path | None, parts: Mapping[str, Stateful]) -> list[Row]:
-    if path is None or not path.is_file():
-        return []
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state["parts"][name])
-        rows: list[Row] = state["rows"]
-    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise ArtifactError(f"{path} cannot be continued from ({error}); delete it to start the run again.") from None
-    log.info("continuing after epoch %d, from %s", len(rows), path)
-    return rows
+    return state_path(setup.cache, name, work)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task, name_after_function
+from .check_images import check_images
 from .measurement import LAYOUT, UNIT_FEATURES
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def _task(measure: FewShot) -> Task:
         metric="top-1 accuracy over episodes, %",
         primary="top1",
         layout=LAYOUT,
+        check=check_images,
         measure=measure,
         takes_exported=True,
         description={

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .check_images import check_images
 from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule, Steps
 from .sgd_probe import Initial, new_layer, scale_to_batch
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from ...hub.encoder import Encoder
     from ...hub.folders import ImageFolder
-    from .epochs import Row, Stateful
+    from ..training_state import Row, Stateful
     from .training_images import TrainingImages
 
 _SWAV = Steps((12, 16), 0.2)
@@ -98,7 +99,7 @@ class FineTune:
         from ...hub.errors import UsageError
         from ...hub.folders import train_and_test
         from ...hub.images import SkippedImages
-        from .epochs import write_rows
+        from ..training_state import write_rows
         from .features import TestData, describe, part_features
         from .labelled_part import drawn_part, listed_part
 
@@ -209,6 +210,7 @@ def _task(fine_tuned: str, measure: FineTune, *, source: str = "SwAV's semi-supe
         metric="top-1 accuracy, %",
         primary="top1",
         layout=LAYOUT,
+        check=check_images,
         measure=measure,
         description={
             "source": source,

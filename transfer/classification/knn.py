@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .check_images import check_images
 from .measurement import LAYOUT, UNIT_FEATURES, WILSON, measurement
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def knn() -> Task:
         metric="top-1 accuracy, %",
         primary="top1",
         layout=LAYOUT,
+        check=check_images,
         measure=NearestNeighbours(),
         takes_exported=True,
         description={"similarity": "cosine", "features": UNIT_FEATURES, "interval": WILSON},

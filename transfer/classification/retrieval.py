@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task, name_after_function
+from .check_images import check_images
 from .measurement import LAYOUT, UNIT_FEATURES
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def retrieval() -> Task:
         metric="mean average precision over queries, %",
         primary="mAP",
         layout=LAYOUT,
+        check=check_images,
         measure=ClassRetrieval(),
         takes_exported=True,
         description={

@@ -1,8 +1,9 @@
 """Learning rates over the epochs of a training, as the published probes set them."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
+
+from ...hub.schedules import cosine, steps
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Steps:
 
     def __call__(self, lr: float, *, epoch: int, share: float, epochs: int) -> float:
         """The rate of a step: `epoch` epochs and a `share` (0-1) of the next are done, of `epochs` in all."""
-        return lr * self.factor ** sum(epoch >= after for after in self.after)
+        return steps(lr, epoch, self.after, self.factor)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Cosine:
     def __call__(self, lr: float, *, epoch: int, share: float, epochs: int) -> float:
         """As `Steps`."""
         done = (epoch + share if self.moves == "each step" else epoch) / epochs
-        return self.floor + (lr - self.floor) * (1 + math.cos(math.pi * done)) / 2
+        return cosine(lr, self.floor, done)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Waves:
 
     def __call__(self, lr: float, *, epoch: int, share: float, epochs: int) -> float:
         """As `Steps`."""
-        return lr * (1 + math.cos(math.pi * (epoch + 1) / self.half_period)) / 2
+        return cosine(lr, 0.0, epoch + 1, self.half_period)
 
 
 Schedule = Steps | Cosine | Waves

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
+from .check_images import check_images
 from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule, Steps
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from ...hub.encoder import Encoder
     from ...hub.folders import ImageFolder
     from ...hub.images import SkippedImages
-    from .epochs import Best, Row, Stateful
+    from ..training_state import Row, Stateful
+    from .epochs import Best
     from .features import Features
     from .training_images import TrainingImages
 
@@ -102,7 +104,8 @@ class SgdProbe:
         """
         from ...hub.folders import train_and_test
         from ...hub.images import SkippedImages
-        from .epochs import state_file, write_rows
+        from ..training_state import write_rows
+        from .epochs import state_file
         from .features import TestData, describe, part_features
 
         require_above_zero(self, "lr", "batch_size", "epochs")
@@ -240,6 +243,7 @@ def _task(measure: SgdProbe) -> Task:
         metric="top-1 accuracy, %",
         primary="top1",
         layout=LAYOUT,
+        check=check_images,
         measure=measure,
         description={"features": "pooled, raw, of crops drawn anew each epoch", "interval": WILSON},
     )

@@ -7,7 +7,6 @@ nothing had happened. Unreadable images are left out, counted and listed.
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from rich.progress import track
@@ -18,6 +17,7 @@ from torchvision.transforms import InterpolationMode, v2
 from ...hub.errors import DataError
 from ...hub.images import SkippedImages, read_image
 from ...hub.preprocessing import Preprocessing
+from ..seeds import ORDER, SAMPLE, generator, torch_seed
 
 Transform = Callable[[Image.Image], Tensor]
 _Sample = tuple[int, Tensor | str]  # position; the image, or why it cannot be read
@@ -109,7 +109,7 @@ class _Order:
         return -(-self.images // self.batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.random.default_rng((self.seed, 0, self.epoch)).permutation(self.images).tolist()
+        order = generator(self.seed, ORDER, self.epoch).permutation(self.images).tolist()
         for first in range(0, self.images, self.batch_size):
             yield [(self.epoch, position) for position in order[first : first + self.batch_size]]
 
@@ -127,7 +127,7 @@ class _Images(Dataset):
         except DataError as error:
             return position, str(error)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(np.random.SeedSequence((self.seed, 1, epoch, position)).generate_state(1)[0]))
+            torch.manual_seed(torch_seed(self.seed, SAMPLE, epoch, position))
             return position, self.transform(image)
 
 

@@ -20,18 +20,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...hub.scoring.average_precision import class_precision, label_precisions
-from ..data_check import voc_labels_check
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .schedules import Schedule, Waves
 from .sgd_probe import new_layer, scale_to_batch
-from .voc07_labels import LAYOUT, LabelledPhotos, VocLabels, read_labels
+from .voc07_labels import LAYOUT, LabelledPhotos, VocLabels, check_labels, read_labels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
     from ...hub.encoder import Encoder
-    from .epochs import Row, Stateful
+    from ..training_state import Row, Stateful
     from .training_images import Transform
 
 _WAVES = Waves(12)
@@ -46,7 +45,7 @@ def voc07_clsa() -> Task:
         primary="per_image_AP",
         layout=LAYOUT,
         measure=VocClsa(),
-        check=lambda measure, data: voc_labels_check(data, train=("train", "val"), test="test"),
+        check=lambda measure, data: check_labels(data, train=("train", "val"), test="test"),
         description={
             "split": "VOC2007: trained on train, best epoch by val, tested on test",
             "difficult": "not counted as present",
@@ -87,7 +86,8 @@ class VocClsa:
         """
         import torch
 
-        from .epochs import state_file, write_rows
+        from ..training_state import write_rows
+        from .epochs import state_file
         from .scoring import write_image_scores
 
         require_above_zero(self, "lr", "batch_size", "epochs", "px")

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...hub.errors import DataError
+from ..data_check import DataCheck
 from ..data_digest import digest_of
-from ..datasets.labelled_photos import LabelledPhoto
-from ..datasets.voc import files_of, find_devkit, name_of, read_split
+from ..datasets.labelled_photos import LabelledPhoto, decoding_problems
+from ..datasets.voc import files_of, find_devkit, name_of, read_split, read_split_with_problems
 
 LAYOUT = "DIR/VOC2007: Annotations, JPEGImages, ImageSets/Main/{train,val,test}.txt"
 
@@ -52,6 +53,25 @@ def read_labels(folder: Path, *, train: Sequence[str], test: str) -> VocLabels:
     counts = {f"{name}_images": len(splits[name]) for name in names}
     named = {"name": name_of(root), "digest": digest_of(root, files_of(everyone))}
     return VocLabels(classes, splits, {**named, "classes": len(classes), **counts, "class_names": list(classes)})
+
+
+def check_labels(data: Path, *, train: Sequence[str], test: str) -> DataCheck:
+    """For `Task.check`: every problem of the splits that `read_labels` reads.
+
+    Raises:
+        DataError: the folder is not in the VOC layout.
+    """
+    splits = (*train, test)
+    parts = [read_split_with_problems(data, split) for split in splits]
+    photos = [photo for part, _ in parts for photo in part]
+    problems = [problem for _, found in parts for problem in found]
+    if not problems:
+        try:
+            read_labels(data, train=train, test=test)
+        except DataError as error:
+            problems.append(str(error))
+    summary = f"{len(photos)} photos in the splits {', '.join(splits)} of VOC2007"
+    return DataCheck(summary, (*problems, *decoding_problems(photos)))
 
 
 def _labelled(photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> LabelledPhotos:

@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ...hub.scoring.average_precision import class_precision
-from ..data_check import voc_labels_check
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .measurement import UNIT_FEATURES
-from .voc07_labels import LAYOUT, LabelledPhotos, read_labels
+from .voc07_labels import LAYOUT, LabelledPhotos, check_labels, read_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,7 +110,7 @@ def _task(measure: VocMap) -> Task:
         primary="mAP",
         layout=LAYOUT.replace("train,val", "trainval"),
         measure=measure,
-        check=lambda measure, data: voc_labels_check(data, train=("trainval",), test="test"),
+        check=lambda measure, data: check_labels(data, train=("trainval",), test="test"),
         takes_exported=True,
         description={
             "features": UNIT_FEATURES,

@@ -14,9 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from ...hub.errors import DataError
+from ..data_check import DataCheck
 from .coco_layout import Split, find_coco
 from .coco_objects import integer, is_listed, read_object, short_polygons
-from .labelled_photos import Box, DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
+from .labelled_photos import (
+    Box,
+    DetectionData,
+    LabelledObject,
+    LabelledPhoto,
+    check_photos,
+    decoding_problems,
+    size_problem,
+)
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +57,16 @@ def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) 
     for note in data.notes:
         log.warning("%s", note)
     return data
+
+
+def check_coco(folder: Path, *, needs_masks: bool) -> DataCheck:
+    """Everything that is wrong with `folder`, damaged photos too, and what the reader leaves out.
+
+    Raises:
+        DataError: `folder` holds no labels in COCO's format.
+    """
+    data, problems = read_with_problems(folder, needs_masks=needs_masks)
+    return check_photos(data, problems) if data else DataCheck("labels that cannot be used", tuple(problems))
 
 
 def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[DetectionData | None, list[str]]:

@@ -14,7 +14,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...hub.errors import DataError
-from .labelled_photos import DetectionData, LabelledObject, LabelledPhoto, decoding_problems, size_problem
+from ..data_check import DataCheck
+from .labelled_photos import (
+    DetectionData,
+    LabelledObject,
+    LabelledPhoto,
+    check_photos,
+    decoding_problems,
+    size_problem,
+)
 
 _MARKS = ("-1", "0", "1")  # that a list of one class has beside each name
 
@@ -40,6 +48,16 @@ def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
         more = f" Problems beside this: {rest}; --check lists them." if rest else ""
         raise DataError(f"{problems[0]}{more}")
     return data
+
+
+def check_voc(folder: Path) -> DataCheck:
+    """Everything that is wrong with `folder`, damaged photos too.
+
+    Raises:
+        DataError: `folder` is not in the VOC layout.
+    """
+    data, problems = read_with_problems(folder)
+    return check_photos(data, problems)
 
 
 def read_with_problems(folder: Path) -> tuple[DetectionData, list[str]]:

@@ -1,43 +1,39 @@
-"""The way of every detection task: read photos, fine-tune by an engine, find objects in test photos, score, write.
+"""The road of every detection task: read the photos, fine-tune a detector, find objects in test photos, score, write.
 
-A family of tasks (VOC, COCO) is a `Benchmark`: how its data are read and how its results are scored and written. A
-task's measure is a frozen dataclass of `DetectionSettings` whose call is `measure(...)` here.
+`DetectionBenchmark` goes this road and asks a subclass, the protocol, for what differs: how data are read, scored and
+written. `voc.py` and `coco.py` hold the two protocols.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ...hub.atomic import write_text
 from ...hub.errors import UsageError
 from ..data_digest import digest_of
-from ..task import Measurement, Setup, require_above_zero
-from .settings import DetectionSettings, check_network, scale_to_batch
+from ..task import Measurement, Setup
+from .choose_engine import choose_engine
+from .settings import DetectionSettings, check_settings, scale_to_batch
 
 if TYPE_CHECKING:
     from ...hub.encoder import Encoder
     from ..data_check import DataCheck
     from ..datasets.labelled_photos import DetectionData
     from ..evaluation.precision_recall import ByClass
-    from .settings import Detections, Engine, Row
+    from .detector import Detections, Detector, Engine
 
 DATASETS_VARIABLE = "DETECTRON2_DATASETS"  # detectron2's own name for the folder of VOC2007, VOC2012 and coco
-DETECTRON2_LACKS = (
-    "detectron2 is not installed; `goodviews doctor` says how to get it. With --engine torchvision the same task runs "
-    "without it."
-)
 
 
 @dataclass(frozen=True)
-class Scored:
+class Scores:
     """What was measured on the test photos."""
 
     metrics: dict[str, float]  # with the ends of intervals, NAME_low and NAME_high
@@ -48,154 +44,137 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """How a family of detection tasks reads its data, and how it scores and writes what was found."""
+class DetectionBenchmark(DetectionSettings, ABC):
+    """The settings of a detection task; called, it fine-tunes a detector and scores it."""
 
-    name: str  # of who made the data, as in messages
-    has_masks: bool  # whether objects are labelled with masks too
-    find_problems: Callable[[Any, Path], DataCheck]  # that data have
-    read: Callable[[Path, DetectionSettings], DetectionData]
-    score: Callable[[Sequence[Detections], DetectionData, DetectionSettings], Scored]
-    as_written: Callable[[Sequence[Detections], DetectionData], list[dict[str, Any]]]  # entries of predictions.json
-    published_data: Mapping[str, Any]  # what Report.dataset says of the published data
+    data_name: ClassVar[str]  # of the published data, as in messages
+    has_masks: ClassVar[bool]  # whether their objects are labelled with masks too
+    published_data: ClassVar[Mapping[str, Any]]  # what Report.dataset holds for them
 
-    def check(self, settings: DetectionSettings, data: Path) -> DataCheck:
+    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
+        """Trains on `data`, on the encoder's device. With `setup.cache` a run that was stopped continues from there.
+
+        Leaves in `folder` the detector (see `load_detector`), predictions.json, metrics.jsonl, resamples.csv and
+        pictures.
+
+        Raises:
+            DataError: the data or a photo is wrong.
+            UsageError: the engine is missing or cannot build a detector on the encoder, or a setting is wrong.
+        """
+        from ..training_state import state_path, write_rows
+
+        engine = choose_engine(setup, encoder, self)
+        is_scaled = setup.batch_size not in (None, self.batch_size)
+        changed = scale_to_batch(self, setup.batch_size or 0) if is_scaled else {}
+        protocol = replace(self, **changed)
+        protocol.validate()
+        photos = protocol.read(data)
+        dataset = describe(photos)
+        work = [encoder.report_id().to_json(), dataset, asdict(protocol), setup.seed, engine.version()]
+        detector, rows = engine.fine_tune(
+            encoder,
+            photos,
+            protocol,
+            seed=setup.seed,
+            state=state_path(setup.cache, "detection", work),
+            workers=setup.workers,
+            progress=setup.progress,
+        )
+        detector.save(folder)
+        write_rows(folder / "metrics.jsonl", rows)
+        scores = protocol._find_and_score(detector, photos, folder, encoder.origin.name, is_bar_shown=setup.progress)
+        return Measurement(
+            metrics=scores.metrics,
+            dataset=dataset,
+            engine=engine.version(),
+            changed={**changed, "processes": setup.processes},
+            description={"differs_from_published": protocol._differences(dataset, engine)},
+            details={**scores.details, "final_loss": rows[-1]["loss"]},
+        )
+
+    def check(self, data: Path) -> DataCheck:
         """For `Task.check`.
 
         Raises:
-            UsageError: a setting cannot be.
-            DataError: the folder is not laid out so.
+            UsageError: a setting is wrong.
+            DataError: the folder has another layout.
         """
-        check_settings(settings, self)
-        return self.find_problems(settings, data)
+        self.validate()
+        return self.check_data(data)
+
+    def validate(self) -> None:
+        """Raises UsageError where settings contradict each other or the data, or a number is not above 0."""
+        if self.masks and not self.has_masks:
+            raise UsageError(f"{self.data_name}'s annotations have boxes and no masks; the COCO tasks learn masks.")
+        check_settings(self)
+
+    @abstractmethod
+    def published(self) -> DetectionSettings:
+        """The settings of the published numbers; a report names what differs from them."""
+
+    @abstractmethod
+    def check_data(self, folder: Path) -> DataCheck:
+        """Everything that is wrong with the data."""
+
+    @abstractmethod
+    def read(self, folder: Path) -> DetectionData:
+        """The data, complete and without problems.
+
+        Raises:
+            DataError: there is a problem.
+        """
+
+    @abstractmethod
+    def score(self, detections: Sequence[Detections], data: DetectionData) -> Scores:
+        """Scores one entry for each photo of `data.test`, in that order."""
+
+    @abstractmethod
+    def predictions(self, detections: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:
+        """The entries of predictions.json, in the form of the protocol's own results files."""
+
+    def _find_and_score(
+        self, detector: Detector, data: DetectionData, folder: Path, name: str, *, is_bar_shown: bool
+    ) -> Scores:
+        from rich.progress import track
+
+        from ...hub.comparison.resamples import write_resamples
+        from ..datasets.labelled_photos import read_photo
+
+        waiting = track(data.test, "Finding objects", disable=not is_bar_shown)
+        detections = [detector.detect(read_photo(photo), photo.id) for photo in waiting]
+        scores = self.score(detections, data)
+        metrics, values = tuple(scores.resampled), tuple(scores.resampled.values())
+        write_resamples(folder / "resamples.csv", len(data.test), metrics, np.stack(values, axis=1))
+        write_text(folder / "predictions.json", json.dumps(self.predictions(detections, data)) + "\n")
+        draw_results(name, scores, detections, data, folder)
+        return scores
+
+    def _differences(self, dataset: dict[str, Any], engine: Engine) -> list[str]:
+        """What differs from the published measurement, in words: data, settings, engine."""
+        published = {**self.published_data, **asdict(self.published())}
+        ours = {**{name: dataset[name] for name in self.published_data}, **asdict(self)}
+        differing = [
+            f"{name} {ours[name]}, published {published[name]}" for name in ours if ours[name] != published[name]
+        ]
+        return [*differing, *engine.differences(self)]
 
 
-def measure(
-    settings: DetectionSettings,
-    benchmark: Benchmark,
-    encoder: Encoder,
-    data: Path,
-    folder: Path,
-    setup: Setup,
-    *,
-    published: DetectionSettings,
-) -> Measurement:
-    """Trains on `data`, where the encoder is. With `setup.cache` a run that was stopped continues from there.
-
-    Leaves the detector (see `load_detector`), predictions.json, metrics.jsonl, resamples.csv and pictures (see
-    `_draw`) in `folder`.
-
-    Args:
-        settings: of the task.
-        benchmark: of the task's family.
-        encoder: what is measured.
-        data: the data folder.
-        folder: where files are left.
-        setup: what the user chose.
-        published: the settings that published numbers are of; the report names what is not as there.
-
-    Raises:
-        DataError: the data or a photo is wrong.
-        UsageError: the engine cannot build a detector on the encoder, or is not there, or a setting cannot be.
-    """
-    from rich.progress import track
-
-    from ...hub.comparison.resamples import write_resamples
-    from ..datasets.labelled_photos import read_photo
-
-    engine = choose_engine(setup, encoder, settings)
-    changed = scale_to_batch(settings, setup.batch_size) if setup.batch_size not in (None, settings.batch_size) else {}
-    settings = replace(settings, **changed)
-    check_settings(settings, benchmark)
-    photos = benchmark.read(data, settings)
-    dataset = describe(photos)
-    detector, rows = engine.fine_tune(
-        encoder,
-        photos,
-        settings,
-        seed=setup.seed,
-        state=_state(encoder, dataset, settings, setup, engine),
-        workers=setup.workers,
-        progress=setup.progress,
-    )
-    waiting = track(photos.test, "Finding boxes", disable=not setup.progress)
-    found = [detector.detect(read_photo(photo), photo.id) for photo in waiting]
-    scored = benchmark.score(found, photos, settings)
-    names, values = tuple(scored.resampled), tuple(scored.resampled.values())
-    write_resamples(folder / "resamples.csv", len(photos.test), names, np.stack(values, axis=1))
-    detector.save(folder)
-    _write_lines(folder / "metrics.jsonl", rows)
-    write_text(folder / "predictions.json", json.dumps(benchmark.as_written(found, photos)) + "\n")
-    _draw(encoder.origin.name, scored, found, photos, folder)
-    differs = [*_differences(settings, published, dataset, benchmark), *engine.differences(settings)]
-    return Measurement(
-        metrics=scored.metrics,
-        dataset=dataset,
-        engine=engine.version(),
-        changed={**changed, "processes": setup.processes},
-        description={"differs_from_published": differs},
-        details={**scored.details, "final_loss": rows[-1]["loss"]},
-    )
-
-
-def check_settings(settings: DetectionSettings, benchmark: Benchmark) -> None:
-    """Raises UsageError where settings contradict each other or what the data have, or a number is not above 0."""
-    check_network(settings)
-    if settings.masks and not benchmark.has_masks:
-        raise UsageError(f"{benchmark.name}'s annotations have boxes and no masks; the COCO tasks learn masks.")
-    require_above_zero(settings, "iterations", "batch_size", "lr", "detections_per_photo")
-    require_above_zero(settings, "short_sides_px", "test_short_side_px", "long_side_px")
-    require_above_zero(settings, "anchors_px", "anchor_ratios", "rpn_samples", "proposals_before_nms", "proposals")
-    require_above_zero(settings, "roi_samples", "roi_px", "mask_roi_px")
-
-
-def _draw(name: str, scored: Scored, found: Sequence[Detections], data: DetectionData, folder: Path) -> None:
-    """samples.png, and curves.png and classes.png, for masks too as mask_curves.png and mask_classes.png."""
+def draw_results(
+    name: str, scores: Scores, detections: Sequence[Detections], data: DetectionData, folder: Path
+) -> None:
+    """Draws samples.png, and curves.png and classes.png; those of masks are mask_curves.png and mask_classes.png."""
     from .curves_page import draw_classes, draw_curves
     from .samples_page import draw_samples
 
     def title(metric: str) -> str:
-        return f"{name}: {metric.replace('_', ' ')} {scored.metrics[metric]:.1f} % on {len(data.test)} test photos"
+        return f"{name}: {metric.replace('_', ' ')} {scores.metrics[metric]:.1f} % on {len(data.test)} test photos"
 
-    page = draw_samples(data.test, found, data.classes, title=title(scored.primary))
+    page = draw_samples(data.test, detections, data.classes, title=title(scores.primary))
     page.save(folder / "samples.png", optimize=True)
-    for one in scored.by_class:
+    for one in scores.by_class:
         prefix = "mask_" if one.metric.startswith("mask_") else ""
         draw_curves(one, folder / f"{prefix}curves.png", title=title(one.metric))
         draw_classes(one, folder / f"{prefix}classes.png", title=title(one.metric))
-
-
-def choose_engine(setup: Setup, encoder: Encoder, settings: DetectionSettings) -> Engine:
-    """The engine that was asked for; "auto" is the published one, detectron2, where it is installed, the encoder on a
-    GPU and one that it can build this detector on.
-
-    Raises:
-        UsageError: detectron2 is asked for and not installed, or torchvision what detectron2 alone can do.
-    """
-    is_installed = find_spec("detectron2") is not None
-    if setup.engine == "detectron2" and not is_installed:
-        raise UsageError(DETECTRON2_LACKS)
-    is_wanted = is_installed and encoder.device.type == "cuda" and _detectron2_builds(encoder, settings)
-    if setup.engine == "detectron2" or (setup.engine == "auto" and is_wanted):
-        from ..detectron2_engine.engine import Detectron2Engine
-
-        return Detectron2Engine(setup.processes, setup.evaluate_every)
-    if setup.processes != 1 or setup.evaluate_every:
-        raise UsageError("--processes and --evaluate-every are for detectron2, and this run is on torchvision.")
-    from ..torchvision_engine.engine import TorchvisionEngine
-
-    return TorchvisionEngine()
-
-
-def _detectron2_builds(encoder: Encoder, settings: DetectionSettings) -> bool:
-    from ..detectron2_engine.tensor_names import shape_of
-
-    shapes = {name: tuple(tensor.shape) for name, tensor in encoder.backbone.state_dict().items()}
-    try:
-        shape_of(shapes, encoder.architecture, settings.trunk)
-    except UsageError:
-        return False
-    return True
 
 
 def describe(data: DetectionData) -> dict[str, Any]:
@@ -214,27 +193,3 @@ def describe(data: DetectionData) -> dict[str, Any]:
         "classes": len(data.classes),
         "class_names": list(data.classes),
     }
-
-
-def _state(
-    encoder: Encoder, dataset: dict[str, Any], settings: DetectionSettings, setup: Setup, engine: Engine
-) -> Path | None:
-    """Where a run of exactly this work keeps its state."""
-    if setup.cache is None:
-        return None
-    work = [encoder.report_id().to_json(), dataset, asdict(settings), setup.seed, engine.version()]
-    digest = hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]
-    return setup.cache / f"detection-{digest}"
-
-
-def _differences(
-    settings: DetectionSettings, published: DetectionSettings, dataset: dict[str, Any], benchmark: Benchmark
-) -> list[str]:
-    """What is not as published, in words: data and settings."""
-    known = {**benchmark.published_data, **asdict(published)}
-    found = {**{name: dataset[name] for name in benchmark.published_data}, **asdict(settings)}
-    return [f"{name} {found[name]}, published {known[name]}" for name in found if found[name] != known[name]]
-
-
-def _write_lines(path: Path, rows: Sequence[Row]) -> None:
-    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -23,20 +23,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from ..data_check import coco_check
 from ..datasets.coco_layout import LAYOUT
-from ..task import Measurement, Setup, Task, name_after_function
-from .benchmark import DATASETS_VARIABLE, Benchmark, Scored, measure
-from .settings import DetectionSettings, scale_schedule
+from ..task import Task, name_after_function
+from .benchmark import DATASETS_VARIABLE, DetectionBenchmark, Scores
+from .settings import scale_schedule
 
 if TYPE_CHECKING:
-    from ...hub.encoder import Encoder
-    from ..datasets.labelled_photos import DetectionData
-    from .settings import Detections
+    import numpy as np
 
-PUBLISHED_DATA = {
+    from ..data_check import DataCheck
+    from ..datasets.labelled_photos import DetectionData
+    from ..evaluation.precision_recall import ByClass
+    from .detector import Detections
+
+PUBLISHED_DATA: dict[str, Any] = {
     "train": "train2017",
     "train_images": 118_287,
     "test": "val2017",
@@ -101,24 +103,63 @@ def coco_fpn_std_6x() -> Task:
 
 
 @dataclass(frozen=True)
-class CocoDetection(DetectionSettings):
-    """The settings of the COCO tasks; called, it fine-tunes and scores.
+class CocoDetection(DetectionBenchmark):
+    """The protocol of the COCO tasks. predictions.json holds the entries of a COCO results file."""
 
-    Beside the report it leaves the detector (see `load_detector`), predictions.json (entries of a COCO results file),
-    metrics.jsonl, resamples.csv and pictures.
-    """
+    data_name: ClassVar[str] = "COCO"
+    has_masks: ClassVar[bool] = True
+    published_data: ClassVar[dict[str, Any]] = PUBLISHED_DATA
 
     schedule: Schedule = "1x"  # of the published task that this is, shortens or changes
 
-    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
-        """See `detection_task.measure`."""
-        return measure(self, BENCHMARK, encoder, data, folder, setup, published=self.published())
-
     def published(self) -> CocoDetection:
-        """The whole of what these settings are, or shorten or change."""
+        """The whole task that these settings are, shorten or change."""
         if self.trunk == "c4":
             return c4(self.schedule)
         return fpn(self.schedule) if self.box_head == "4conv1fc" else fpn_std(self.schedule)
+
+    def check_data(self, folder: Path) -> DataCheck:
+        from ..datasets.coco import check_coco
+
+        return check_coco(folder, needs_masks=self.masks)
+
+    def read(self, folder: Path) -> DetectionData:
+        from ..datasets.coco import read_coco
+        from ..evaluation.coco import coco_scores  # noqa: F401  # what scores must be installed before hours of training
+
+        return read_coco(folder, needs_masks=self.masks, decode=True)
+
+    def score(self, detections: Sequence[Detections], data: DetectionData) -> Scores:
+        import numpy as np
+
+        from ..evaluation.coco import coco_scores
+        from ..evaluation.coco_resampling import METRICS, coco_curves, coco_resampled
+        from ..evaluation.precision_recall import ByClass
+
+        metrics: dict[str, float] = {}
+        resampled: dict[str, np.ndarray] = {}
+        details: dict[str, Any] = {}
+        by_class: list[ByClass] = []
+        kinds: dict[Literal["boxes", "masks"], str] = {"boxes": "", **({"masks": "mask_"} if self.masks else {})}
+        for kind, prefix in kinds.items():
+            scores = coco_scores(detections, data.test, data.classes, kind=kind)
+            draws = dict(zip(METRICS, coco_resampled(scores.overlaps, len(data.test)).T))
+            for name, value in scores.values.items():
+                metrics[prefix + name] = value
+                if name in draws:
+                    low, high = np.percentile(draws[name], [2.5, 97.5]).tolist()
+                    metrics |= {f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
+            resampled |= {prefix + name: values for name, values in draws.items()}
+            details[f"{prefix}AP_per_class"] = scores.per_class
+            curves = coco_curves(scores.overlaps, len(data.test), data.classes)
+            by_class.append(ByClass(f"{prefix}AP", scores.per_class, curves))
+        return Scores(metrics, "AP", resampled, tuple(by_class), details)
+
+    def predictions(self, detections: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:
+        from ..evaluation.coco import as_results
+
+        number = dict(zip(data.classes, data.category_ids))
+        return [entry for one in detections for entry in as_results(one, int(one.photo_id), number)]
 
 
 def c4(schedule: Schedule) -> CocoDetection:
@@ -172,10 +213,10 @@ def smoke(task: Task) -> Task:
 
 def with_short_budgets(*tasks: Callable[[], Task]) -> tuple[Callable[[], Task], ...]:
     """The tasks, each followed by itself on two short budgets: NAME_tenth and NAME_smoke."""
-    return tuple(each for make in tasks for each in (make, _shortened(make, tenth), _shortened(make, smoke)))
+    return tuple(each for make in tasks for each in (make, _shorten(make, tenth), _shorten(make, smoke)))
 
 
-def _shortened(make: Callable[[], Task], shorten: Callable[[Task], Task]) -> Callable[[], Task]:
+def _shorten(make: Callable[[], Task], shorten: Callable[[Task], Task]) -> Callable[[], Task]:
     def short() -> Task:
         return shorten(make())
 
@@ -189,58 +230,6 @@ def _settings(task: Task) -> CocoDetection:
     return task.measure
 
 
-def _read(folder: Path, settings: DetectionSettings) -> DetectionData:
-    from ..datasets.coco import read_coco
-    from ..evaluation.coco import coco_scores  # noqa: F401  # what scoring needs must be there before hours of training
-
-    return read_coco(folder, needs_masks=settings.masks, decode=True)
-
-
-def _score(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Scored:
-    import numpy as np
-
-    from ..evaluation.coco import coco_scores
-    from ..evaluation.coco_resampling import METRICS, coco_curves, coco_resampled
-    from ..evaluation.precision_recall import ByClass
-
-    metrics: dict[str, float] = {}
-    resampled: dict[str, np.ndarray] = {}
-    details: dict[str, Any] = {}
-    by_class: list[ByClass] = []
-    kinds: dict[Literal["boxes", "masks"], str] = {"boxes": "", "masks": "mask_"} if settings.masks else {"boxes": ""}
-    for kind, prefix in kinds.items():
-        scores = coco_scores(found, data.test, data.classes, kind=kind)
-        draws = dict(zip(METRICS, coco_resampled(scores.overlaps, len(data.test)).T))
-        for name, value in scores.values.items():
-            metrics[prefix + name] = value
-            if name in draws:
-                low, high = np.percentile(draws[name], [2.5, 97.5]).tolist()
-                metrics |= {f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
-        resampled |= {prefix + name: values for name, values in draws.items()}
-        details[f"{prefix}AP_per_class"] = scores.per_class
-        curves = coco_curves(scores.overlaps, len(data.test), data.classes)
-        by_class.append(ByClass(f"{prefix}AP", scores.per_class, curves))
-    return Scored(metrics, "AP", resampled, tuple(by_class), details)
-
-
-def _as_written(found: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:
-    from ..evaluation.coco import as_results
-
-    number = dict(zip(data.classes, data.category_ids))
-    return [entry for one in found for entry in as_results(one, int(one.photo_id), number)]
-
-
-BENCHMARK = Benchmark(
-    name="COCO",
-    has_masks=True,
-    find_problems=coco_check,
-    read=_read,
-    score=_score,
-    as_written=_as_written,
-    published_data=PUBLISHED_DATA,
-)
-
-
 def _task(settings: CocoDetection) -> Task:
     return Task(
         fine_tuned="the whole detector",
@@ -248,7 +237,7 @@ def _task(settings: CocoDetection) -> Task:
         primary="AP",
         layout=LAYOUT,
         measure=settings,
-        check=BENCHMARK.check,
+        check=CocoDetection.check,
         data_variable=DATASETS_VARIABLE,
         description={
             "split": "trained on the train labels, crowds left out; tested on the val labels",

@@ -11,7 +11,7 @@ from ...hub.errors import UsageError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .settings import Detections
+    from .detector import Detections
 
 
 def detect(
@@ -81,7 +81,7 @@ def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bo
 
 def _at_least(min_score: float, found: Detections) -> Detections:
     """Best first."""
-    from .settings import Detections
+    from .detector import Detections
 
     kept = [i for i in (-found.scores).argsort(kind="stable").tolist() if found.scores[i] >= min_score]
     masks = None if found.masks is None else tuple(found.masks[index] for index in kept)

@@ -16,7 +16,8 @@ from ...hub.atomic import write_bytes, write_json
 from ...hub.errors import ArtifactError
 from ...hub.preprocessing import Preprocessing
 from ...hub.weights import load_strictly
-from .settings import DetectionSettings, EngineName
+from .detector import EngineName
+from .settings import DetectionSettings
 
 FORMAT = 1
 WEIGHTS, ABOUT = "detector.safetensors", "detector.json"
@@ -24,43 +25,43 @@ WEIGHTS, ABOUT = "detector.safetensors", "detector.json"
 
 @dataclass(frozen=True)
 class About:
-    """What detector.json says."""
+    """The content of detector.json."""
 
     engine: EngineName
     architecture: str
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     settings: DetectionSettings
-    model_args: dict[str, Any] | None = None  # torchvision: what timm builds the backbone by, beside its name
-    configuration: dict[str, Any] | None = None  # detectron2: what the network was built by
+    model_args: dict[str, Any] | None = None  # torchvision: what timm builds the backbone from, beside its name
+    configuration: dict[str, Any] | None = None  # detectron2: what the network is built from
 
 
 def write_detector(folder: Path, network: nn.Module, about: About) -> Path:
     """Writes the two files into an existing folder."""
     write_weights(network, folder / WEIGHTS)
     settings = {field.name: getattr(about.settings, field.name) for field in fields(DetectionSettings)}
-    said = {"format": FORMAT, **asdict(about), "settings": settings}
-    write_json(folder / ABOUT, {name: value for name, value in said.items() if value is not None})
+    content = {"format": FORMAT, **asdict(about), "settings": settings}
+    write_json(folder / ABOUT, {name: value for name, value in content.items() if value is not None})
     return folder
 
 
 def read_about(folder: Path) -> About:
-    """What detector.json says, with tuples for lists.
+    """Reads detector.json, with tuples for lists.
 
     Raises:
         ArtifactError: it is missing, damaged or not ours.
     """
     path = folder / ABOUT
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path} is missing; give the folder of a finished detection run.") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise ArtifactError(f"{path} is not JSON; the folder is damaged.") from None
     try:
-        if said["format"] == FORMAT:
-            return _as_about(_with_tuples(said))
-    except (KeyError, TypeError):  # no object, or one with other fields
+        if content["format"] == FORMAT:
+            return _to_about(_with_tuples(content))
+    except (KeyError, TypeError):  # not an object, or one with other fields
         pass
     raise ArtifactError(
         f"{path} was not written by this goodviews (format {FORMAT} expected); train the detector again."
@@ -68,7 +69,7 @@ def read_about(folder: Path) -> About:
 
 
 def read_detector(folder: Path, network: nn.Module) -> None:
-    """Fills a network that was built by what detector.json says.
+    """Loads the weights into a network that was built from detector.json.
 
     Raises:
         ArtifactError: detector.safetensors is missing, damaged or of another network.
@@ -81,21 +82,21 @@ def read_detector(folder: Path, network: nn.Module) -> None:
 
 
 def write_weights(network: nn.Module, path: Path) -> None:
-    """Every tensor of a network, on whichever device it is, as safetensors."""
+    """Writes every tensor of a network, on whichever device it is, as safetensors."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(path, to_bytes(tensors, metadata={"format": "pt"}))
 
 
 def read_weights(network: nn.Module, path: Path) -> None:
-    """What `write_weights` wrote, into a network of the same tensors."""
+    """Loads what `write_weights` wrote into a network of the same tensors."""
     load_strictly(network, load_file(path), source=path)
 
 
-def _as_about(said: dict[str, Any]) -> About:
-    values = {"engine": "torchvision", **said}  # the first files named none
+def _to_about(content: dict[str, Any]) -> About:
+    values = {"engine": "torchvision", **content}  # the first files did not name it
     del values["format"]
-    values["preprocessing"] = Preprocessing(**said["preprocessing"])
-    return About(**{**values, "settings": DetectionSettings(**said["settings"])})
+    values["preprocessing"] = Preprocessing(**content["preprocessing"])
+    return About(**{**values, "settings": DetectionSettings(**content["settings"])})
 
 
 def _with_tuples(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Training batches of photos with boxes and masks, in an order and with changes that depend on the seed alone."""
+"""Training batches of photos with boxes and masks; their order, sizes and flips depend on the seed alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,19 +11,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.labelled_photos import LabelledObject, LabelledPhoto, Mask, Rle, read_photo
-from .photo_order import PhotoOrder, drawn
+from .photo_order import PhotoOrder, draw_size_and_flip
 from .settings import DetectionSettings
 
-# (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1, with masks also "masks": n of Mask}, all as seen
+# (3, H, W) RGB 0-1; {"boxes": (n, 4), "labels": (n,) from 1, with masks also "masks": n of Mask}, after resizing
 Sample = tuple[Tensor, dict[str, Any]]
 
 
-def trainable(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
-    """Photos with the objects that can be learned from, which a crowd, an empty box and an empty mask cannot; no photo
-    without one.
+def trainable_photos(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """The photos without objects that teach nothing: crowds, empty boxes, empty masks. A photo of only such is left
+    out.
     """
-    kept = [replace(photo, objects=tuple(filter(_is_trainable, photo.objects))) for photo in photos]
-    return [photo for photo in kept if photo.objects]
+    reduced = [replace(photo, objects=tuple(filter(_is_trainable, photo.objects))) for photo in photos]
+    return [photo for photo in reduced if photo.objects]
 
 
 def batches(
@@ -38,7 +38,7 @@ def batches(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[list[Sample]]:
-    """Batches `start` to `stop`, the same whatever the start and the workers; every photo must be `trainable`.
+    """Batches `start` to `stop`, the same whatever the start and the workers; `photos` are from `trainable_photos`.
 
     Process `rank` of `world` gets its share of each batch.
     """
@@ -47,8 +47,8 @@ def batches(
     yield from DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=list)
 
 
-def resized(image: Image.Image, short_side_px: int, long_side_px: int) -> Image.Image:
-    """The shorter side at `short_side_px`, or less so that the longer one fits; antialiased bilinear."""
+def resize(image: Image.Image, short_side_px: int, long_side_px: int) -> Image.Image:
+    """Brings the shorter side to `short_side_px`, or less so that the longer one fits; antialiased bilinear."""
     scale = short_side_px / min(image.size)
     if max(image.size) * scale > long_side_px:
         scale = long_side_px / max(image.size)
@@ -56,13 +56,13 @@ def resized(image: Image.Image, short_side_px: int, long_side_px: int) -> Image.
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def as_tensor(image: Image.Image) -> Tensor:
+def to_tensor(image: Image.Image) -> Tensor:
     """(3, H, W) float in 0-1."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float() / 255
 
 
 class _TrainingPhotos(Dataset):
-    """By (position, photo): the photo at a drawn size, perhaps flipped, both drawn from (seed, position)."""
+    """By (position, photo): the photo at the size and flip that (seed, position) give."""
 
     def __init__(self, photos: Sequence[LabelledPhoto], classes: Sequence[str], settings: DetectionSettings, seed: int):
         self.photos, self.settings, self.seed = photos, settings, seed
@@ -71,8 +71,8 @@ class _TrainingPhotos(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         position, index = key
         photo = self.photos[index]
-        short_side_px, is_flipped = drawn(self.settings, self.seed, position)
-        image = resized(read_photo(photo), short_side_px, self.settings.long_side_px)
+        short_side_px, is_flipped = draw_size_and_flip(self.settings, self.seed, position)
+        image = resize(read_photo(photo), short_side_px, self.settings.long_side_px)
         boxes = torch.tensor([thing.box for thing in photo.objects], dtype=torch.float32)
         boxes *= torch.tensor([image.width / photo.width, image.height / photo.height]).repeat(2)
         if is_flipped:
@@ -80,8 +80,8 @@ class _TrainingPhotos(Dataset):
         labels = torch.tensor([self.label[thing.name] for thing in photo.objects])
         target: dict[str, Any] = {"boxes": boxes, "labels": labels}
         if self.settings.masks:
-            target["masks"] = [_seen(thing.mask, photo, image.size, is_flipped) for thing in photo.objects]
-        return as_tensor(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if is_flipped else image), target
+            target["masks"] = [_move_mask(thing.mask, photo, image.size, is_flipped) for thing in photo.objects]
+        return to_tensor(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if is_flipped else image), target
 
 
 def _is_trainable(thing: LabelledObject) -> bool:
@@ -89,9 +89,9 @@ def _is_trainable(thing: LabelledObject) -> bool:
     return not thing.is_crowd and thing.mask != () and xmax > xmin and ymax > ymin
 
 
-def _seen(mask: Mask | None, photo: LabelledPhoto, size: tuple[int, int], is_flipped: bool) -> Mask:
-    """A mask of the stored photo as it lies in the photo at `size` (width, height), perhaps flipped."""
-    assert mask is not None, f"the reader lets no object of {photo.path} without a mask through"
+def _move_mask(mask: Mask | None, photo: LabelledPhoto, size: tuple[int, int], is_flipped: bool) -> Mask:
+    """A mask of the stored photo, in the photo at `size` (width, height), perhaps flipped."""
+    assert mask is not None, f"the reader refuses an object without a mask in {photo.path}"
     if isinstance(mask, Rle):
         from ..datasets.masks import decode, encode
 

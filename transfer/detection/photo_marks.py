@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ..datasets.labelled_photos import Box, LabelledPhoto, Mask
-from .settings import Detections
+from .detector import Detections
 
 COLOURS = ("#e4572e", "#0fa3b1", "#f3a712", "#5b5bd6", "#d6409f", "#2f9e62", "#0588f0", "#a1660d", "#8e4ec6", "#c62a2f")
 CROWD = "#f2f0ec"  # neither to be found nor wrong to find

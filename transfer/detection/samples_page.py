@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from ..datasets.labelled_photos import LabelledPhoto, read_photo
+from .detector import Detections
 from .photo_marks import (
     COLOURS,
     colour_of,
@@ -19,7 +20,6 @@ from .photo_marks import (
     marks_of_labelled,
     scaled,
 )
-from .settings import Detections
 
 MIN_SCORE = 0.5  # of what is drawn
 PHOTOS, PAIRS = 12, 8

@@ -1,29 +1,20 @@
-"""What a detection protocol fixes, whichever engine trains it, and what every engine and its detectors can do."""
+"""What a detection protocol fixes, whichever engine trains it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-import numpy as np
+from typing import Any, Literal
 
 from ...hub.errors import UsageError
-from ..datasets.labelled_photos import DetectionData, Rle
+from ...hub.schedules import steps
+from ..task import require_above_zero
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from ...hub.encoder import Encoder
-
-EngineName = Literal["torchvision", "detectron2"]
-Row = dict[str, float]  # a line of metrics.jsonl
 FPN_LEVELS = ("p2", "p3", "p4", "p5", "p6")
 
 
 @dataclass(frozen=True)
 class DetectionSettings:
-    """Faster or Mask R-CNN on an encoder and its schedule. The defaults are the published VOC setting of 24,000
+    """Faster or Mask R-CNN on an encoder, and its schedule. The defaults are the published VOC setting of 24,000
     iterations.
 
     Source: detectron2 configuration of He et al. 2020 (MoCo, arXiv:1911.05722), as used for InfoMin and CLSA; what it
@@ -37,7 +28,7 @@ class DetectionSettings:
     head_norm: bool = False  # fpn: batch norm in the box and mask heads
     # schedule
     iterations: int = 24_000
-    lr_steps: tuple[int, ...] = (18_000, 22_000)  # the rate is multiplied by 0.1 at each
+    lr_steps: tuple[int, ...] = (18_000, 22_000)  # the learning rate is multiplied by 0.1 at each
     warmup_iterations: int = 100  # linear from lr / 1000
     batch_size: int = 16  # photos over all processes; `lr` is for this size
     lr: float = 0.02
@@ -60,104 +51,37 @@ class DetectionSettings:
     )  # one is drawn for each photo
     test_short_side_px: int = 800
     long_side_px: int = 1333  # at most
-    flip: float = 0.5
+    flip: float = 0.5  # probability
     # region proposals
     anchors_px: tuple[int, ...] = (32, 64, 128, 256, 512)  # fpn: one a level
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # height / width
     rpn_samples: int = 256  # a photo; half of them positive
     proposals_before_nms: tuple[int, int] = (12_000, 6_000)  # training, test; fpn: of each level
-    proposals: tuple[int, int] = (2_000, 1_000)
+    proposals: tuple[int, int] = (2_000, 1_000)  # training, test
     # regions
     roi_samples: int = 512  # a photo; a quarter of them positive
     roi_px: int = 14
-    mask_roi_px: int = 14  # fpn; on c4 masks are found in the regions that boxes are found in
+    mask_roi_px: int = 14  # fpn; c4 finds masks in the regions that boxes are found in
     min_score: float = 0.05
     nms_iou: float = 0.5
     detections_per_photo: int = 100
 
     def learning_rate(self, iteration: int) -> float:
-        """The rate of an iteration, counted from 0; warm-up is part of the schedule."""
-        rate = self.lr * 0.1 ** sum(iteration >= step for step in self.lr_steps)
+        """The learning rate of an iteration, counted from 0; warm-up is part of the schedule."""
+        rate = steps(self.lr, iteration, self.lr_steps, 0.1)
         if iteration >= self.warmup_iterations:
             return rate
         done = iteration / self.warmup_iterations
-        return rate * (0.001 * (1 - done) + done)
+        return rate * (0.001 * (1 - done) + done)  # in this order, as detectron2: `linear` rounds otherwise
 
 
-@dataclass(frozen=True)
-class Detections:
-    """What a detector found in one photo, n boxes of one class each, best first."""
-
-    photo_id: str
-    boxes: np.ndarray  # (n, 4) xmin, ymin, xmax, ymax in pixels of the photo, 0-based edges
-    scores: np.ndarray  # (n,) 0-1
-    names: tuple[str, ...]
-    masks: tuple[Rle, ...] | None = None  # of the photo's size; None: the detector finds boxes only
-
-
-class Detector(Protocol):
-    """A trained detector, whichever engine trained it."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-    @property
-    def settings(self) -> DetectionSettings: ...
-
-    def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
-        """What is found in a photo, an RGB image or a file. Boxes are in pixels of that photo."""
-        ...
-
-    def save(self, folder: Path) -> Path:
-        """Writes what `load_detector` reads into an existing folder."""
-        ...
-
-
-class Engine(Protocol):
-    """A library that fine-tunes detectors by the settings of a protocol."""
-
-    @property
-    def name(self) -> EngineName: ...
-
-    def version(self) -> str:
-        """Name before version, for Report.engine: "torchvision 0.24"."""
-        ...
-
-    def differences(self, settings: DetectionSettings) -> tuple[str, ...]:
-        """What this engine is known to do otherwise than the published one, in words."""
-        ...
-
-    def fine_tune(
-        self,
-        encoder: Encoder,
-        data: DetectionData,
-        settings: DetectionSettings,
-        *,
-        seed: int,
-        state: Path | None = None,
-        workers: int = 0,
-        progress: bool = False,
-    ) -> tuple[Detector, list[Row]]:
-        """A detector around a copy of `encoder`, trained on `data.train` where the encoder is.
-
-        Args:
-            encoder: is left as it is.
-            data: photos without an object that can be trained on are left out; a crowd cannot.
-            settings: what the protocol fixes.
-            seed: of everything random.
-            state: without a suffix, where a long run keeps what it needs to continue; a state there is continued.
-                None: nothing is kept.
-            workers: processes that read photos.
-            progress: show a bar.
-
-        Returns:
-            The detector, and rows of losses, lr and speed by iteration.
-
-        Raises:
-            UsageError: the encoder is none that this engine can build a detector on.
-            GoodviewsError: a loss is no longer finite.
-        """
-        ...
+def check_settings(settings: DetectionSettings) -> None:
+    """Raises UsageError where settings contradict each other, or a number is not above 0."""
+    check_network(settings)
+    require_above_zero(settings, "iterations", "batch_size", "lr", "detections_per_photo")
+    require_above_zero(settings, "short_sides_px", "test_short_side_px", "long_side_px")
+    require_above_zero(settings, "anchors_px", "anchor_ratios", "rpn_samples", "proposals_before_nms", "proposals")
+    require_above_zero(settings, "roi_samples", "roi_px", "mask_roi_px")
 
 
 def check_network(settings: DetectionSettings) -> None:
@@ -171,7 +95,8 @@ def check_network(settings: DetectionSettings) -> None:
 
 
 def scale_to_batch(settings: DetectionSettings, batch_size: int) -> dict[str, Any]:
-    """The settings that change with another batch size: the rate in proportion, every count of iterations inversely.
+    """The settings that change with another batch size: the learning rate in proportion, counts of iterations
+    inversely.
 
     Batch norm sees other batches then, so the result is that of another protocol. Source: Goyal et al. 2017
     (arXiv:1706.02677).

@@ -16,20 +16,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..data_check import voc_check
-from ..task import Measurement, Setup, Task, name_after_function
-from .benchmark import DATASETS_VARIABLE, Benchmark, Scored, measure
-from .settings import DetectionSettings, scale_schedule
+from ..task import Task, name_after_function
+from .benchmark import DATASETS_VARIABLE, DetectionBenchmark, Scores
+from .settings import scale_schedule
 
 if TYPE_CHECKING:
-    from ...hub.encoder import Encoder
+    from ..data_check import DataCheck
     from ..datasets.labelled_photos import DetectionData
-    from .settings import Detections
+    from .detector import Detections
 
-
-PUBLISHED_DATA = {
+PUBLISHED_DATA: dict[str, Any] = {
     "train": "VOC2007 trainval + VOC2012 trainval",
     "train_images": 16_551,
     "test_images": 4_952,
@@ -79,60 +77,49 @@ def voc_detection_smoke() -> Task:
 
 
 @dataclass(frozen=True)
-class VocDetection(DetectionSettings):
-    """The settings of the VOC tasks; called, it fine-tunes and scores.
+class VocDetection(DetectionBenchmark):
+    """The protocol of the VOC tasks. predictions.json holds VOC's corners: 1-based, inclusive, rounded as scored."""
 
-    Beside the report it leaves detector.safetensors and detector.json (see `load_detector`), predictions.json (VOC's
-    corners: 1-based, inclusive, rounded as scored), metrics.jsonl, resamples.csv and pictures.
-    """
+    data_name: ClassVar[str] = "VOC"
+    has_masks: ClassVar[bool] = False
+    published_data: ClassVar[dict[str, Any]] = PUBLISHED_DATA
 
-    def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
-        """See `detection_task.measure`."""
-        return measure(self, BENCHMARK, encoder, data, folder, setup, published=VocDetection())
+    def published(self) -> VocDetection:
+        return VocDetection()
 
+    def check_data(self, folder: Path) -> DataCheck:
+        from ..datasets.voc import check_voc
 
-def _read(folder: Path, settings: DetectionSettings) -> DetectionData:
-    from ..datasets.voc import read_voc
+        return check_voc(folder)
 
-    return read_voc(folder, decode=True)
+    def read(self, folder: Path) -> DetectionData:
+        from ..datasets.voc import read_voc
 
+        return read_voc(folder, decode=True)
 
-def _score(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Scored:
-    from ..evaluation.precision_recall import ByClass
-    from ..evaluation.voc import classes_to_find, voc_curves, voc_intervals, voc_resampled, voc_scores
+    def score(self, detections: Sequence[Detections], data: DetectionData) -> Scores:
+        from ..evaluation.precision_recall import ByClass
+        from ..evaluation.voc import classes_to_find, voc_curves, voc_intervals, voc_resampled, voc_scores
 
-    to_find = classes_to_find(data.test)
-    scores, resampled = voc_scores(found, data.test, to_find), voc_resampled(found, data.test, to_find)
-    ends = dict(zip(("AP", "AP50", "AP75"), voc_intervals(resampled).T.tolist()))
-    values = {"AP50": scores.ap50, "AP": scores.ap, "AP75": scores.ap75}
-    metrics: dict[str, float] = {}
-    for name, value in values.items():
-        metrics |= {name: value, f"{name}_low": ends[name][0], f"{name}_high": ends[name][1]}
-    details = {"AP_AP50_AP75_per_class": scores.per_class}
-    ap50 = {name: ap50 for name, (_, ap50, _) in scores.per_class.items()}
-    by_class = ByClass("AP50", ap50, voc_curves(found, data.test, to_find))
-    return Scored(metrics, "AP50", dict(zip(("AP", "AP50", "AP75"), resampled.T)), (by_class,), details)
+        to_find = classes_to_find(data.test)
+        scores, resampled = voc_scores(detections, data.test, to_find), voc_resampled(detections, data.test, to_find)
+        ends = dict(zip(("AP", "AP50", "AP75"), voc_intervals(resampled).T.tolist()))
+        metrics: dict[str, float] = {}
+        for name, value in {"AP50": scores.ap50, "AP": scores.ap, "AP75": scores.ap75}.items():
+            metrics |= {name: value, f"{name}_low": ends[name][0], f"{name}_high": ends[name][1]}
+        ap50 = {name: values[1] for name, values in scores.per_class.items()}
+        by_class = ByClass("AP50", ap50, voc_curves(detections, data.test, to_find))
+        details = {"AP_AP50_AP75_per_class": scores.per_class}
+        return Scores(metrics, "AP50", dict(zip(("AP", "AP50", "AP75"), resampled.T)), (by_class,), details)
 
+    def predictions(self, detections: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:
+        from ..evaluation.voc import to_voc_form
 
-def _as_written(found: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:
-    from ..evaluation.voc import as_written
-
-    entries = []
-    for entry in found:
-        boxes, scores = as_written(entry)
-        entries.append({"photo": entry.photo_id, "boxes": boxes, "scores": scores, "classes": list(entry.names)})
-    return entries
-
-
-BENCHMARK = Benchmark(
-    name="VOC",
-    has_masks=False,
-    find_problems=voc_check,
-    read=_read,
-    score=_score,
-    as_written=_as_written,
-    published_data=PUBLISHED_DATA,
-)
+        entries = []
+        for one in detections:
+            boxes, scores = to_voc_form(one)
+            entries.append({"photo": one.photo_id, "boxes": boxes, "scores": scores, "classes": list(one.names)})
+        return entries
 
 
 def _task(settings: VocDetection) -> Task:
@@ -142,7 +129,7 @@ def _task(settings: VocDetection) -> Task:
         primary="AP50",
         layout="DIR/VOC2007 and, if there, DIR/VOC2012: Annotations, JPEGImages, ImageSets/Main",
         measure=settings,
-        check=BENCHMARK.check,
+        check=VocDetection.check,
         data_variable=DATASETS_VARIABLE,
         description={
             "network": "Faster R-CNN on C4: layer4 and an extra batch norm see each region; everything trains",

@@ -1,1 +1,1 @@
-"""The engine on detectron2, as published. Only here is detectron2 imported."""
+"""Detectors trained on detectron2, as published. Only this room imports detectron2."""

@@ -12,11 +12,12 @@ from torch import nn
 
 from ...hub.images import read_image
 from ...hub.preprocessing import Preprocessing
+from ..detection.detector import Detections
 from ..detection.detector_files import About, read_about, read_detector, write_detector
-from ..detection.photo_batches import resized
-from ..detection.settings import Detections, DetectionSettings
+from ..detection.photo_batches import resize
+from ..detection.settings import DetectionSettings
+from .configuration import Configuration
 from .network import build_network
-from .settings import Configuration
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,12 @@ class Detectron2Detector:
     architecture: str
     preprocessing: Preprocessing
     settings: DetectionSettings
-    configuration: Configuration  # what the network was built by
+    configuration: Configuration  # what the network is built from
 
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
-        """What is found in a photo (an RGB image or a file), best first. Boxes and masks are in pixels of that photo.
-
-        Raises:
-            DataError: the file cannot be read.
-        """
+        """See `detection.detector.Detector`."""
         photo = image if isinstance(image, Image.Image) else read_image(image)
-        return find(self.network, self.classes, self.settings, photo, photo_id)
+        return detect(self.network, self.classes, self.settings, photo, photo_id)
 
     def save(self, folder: Path) -> Path:
         """Writes the two files into an existing folder."""
@@ -53,21 +50,21 @@ class Detectron2Detector:
 
 
 @torch.inference_mode()
-def find(
+def detect(
     network: nn.Module, classes: tuple[str, ...], settings: DetectionSettings, photo: Image.Image, photo_id: str = ""
 ) -> Detections:
-    """What `network` finds in an RGB photo; it is left in evaluation."""
-    seen = resized(photo, settings.test_short_side_px, settings.long_side_px)
+    """What `network` finds in an RGB photo; it stays in evaluation mode."""
+    seen = resize(photo, settings.test_short_side_px, settings.long_side_px)
     pixels = torch.as_tensor(np.array(seen)).permute(2, 0, 1)
     [result] = network.eval()([{"image": pixels, "height": photo.height, "width": photo.width}])
-    found = result["instances"].to("cpu")
-    names = tuple(classes[label] for label in found.pred_classes.tolist())
+    instances = result["instances"].to("cpu")
+    names = tuple(classes[label] for label in instances.pred_classes.tolist())
     masks = None
     if settings.masks:
         from ..datasets.masks import encode
 
-        masks = tuple(encode(mask) for mask in found.pred_masks.numpy())
-    return Detections(photo_id, found.pred_boxes.tensor.numpy(), found.scores.numpy(), names, masks)
+        masks = tuple(encode(mask) for mask in instances.pred_masks.numpy())
+    return Detections(photo_id, instances.pred_boxes.tensor.numpy(), instances.scores.numpy(), names, masks)
 
 
 def load(folder: Path) -> Detectron2Detector:
@@ -77,7 +74,7 @@ def load(folder: Path) -> Detectron2Detector:
         ArtifactError: a file is missing, damaged or not ours.
     """
     about = read_about(folder)
-    assert about.configuration is not None, "detectron2's detectors are written with it"
+    assert about.configuration is not None, "detectron2's detectors are saved with it"
     network = build_network({**about.configuration, "MODEL.DEVICE": "cpu"})
     read_detector(folder, network)
     return Detectron2Detector(

@@ -10,19 +10,20 @@ from torch import nn
 
 from ...hub.errors import UsageError
 from ..detection.settings import DetectionSettings
-from .load_encoder import fill, shapes
-from .settings import C4_HEADS, Configuration, configuration
+from .configuration import C4_HEADS, Configuration, configuration
+from .load_encoder import load_encoder, shapes_of
 from .tensor_names import shape_of
 
 try:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # it is older than torch
-        import detectron2.engine  # noqa: F401  # with it all of detectron2 that the engine needs
+        warnings.simplefilter("ignore", FutureWarning)  # detectron2 is older than torch
+        import detectron2.engine  # with it all of detectron2 that the engine needs
         import fvcore.nn.precise_bn  # noqa: F401
         from detectron2.config import CfgNode, get_cfg
         from detectron2.layers import get_norm
         from detectron2.modeling import ROI_HEADS_REGISTRY, build_model
         from detectron2.modeling.roi_heads import Res5ROIHeads
+    VERSION: str = detectron2.__version__
     warnings.filterwarnings("ignore", "torch.meshgrid: in an upcoming release", UserWarning)  # as above
 except ImportError as error:
     raise UsageError(
@@ -54,17 +55,17 @@ def build_detector(
     *,
     seed: int,
     processes: int = 1,
-    are_masks_drawn: bool = False,
+    has_bitmasks: bool = False,
 ) -> tuple[nn.Module, Configuration]:
-    """A detector with a copy of the encoder's weights, where the encoder is, and what it was built by.
+    """A detector with a copy of the encoder's weights, on the encoder's device, and its configuration.
 
     Args:
-        encoder: is left as it is.
-        classes: how many there are.
-        settings: what the protocol fixes.
-        seed: of the new layers.
-        processes: that will train it together.
-        are_masks_drawn: whether some mask comes as run lengths and not as polygons.
+        encoder: Stays as it is.
+        classes: How many there are.
+        settings: What the protocol fixes.
+        seed: Of the new layers.
+        processes: How many will train it together.
+        has_bitmasks: Whether some mask comes as run lengths and not as polygons.
 
     Raises:
         UsageError: the encoder is no plain ResNet, or the settings contradict each other.
@@ -72,26 +73,26 @@ def build_detector(
     config = configuration(
         settings,
         encoder.preprocessing,
-        shape_of(shapes(encoder.backbone.state_dict()), encoder.architecture, settings.trunk),
+        shape_of(shapes_of(encoder.backbone.state_dict()), encoder.architecture, settings.trunk),
         classes=classes,
         device=str(encoder.device) if processes == 1 else encoder.device.type,
         processes=processes,
-        are_masks_drawn=are_masks_drawn,
+        has_bitmasks=has_bitmasks,
     )
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         network = build_network(config)
-    fill(network, encoder, settings.trunk)
+    load_encoder(network, encoder, settings.trunk)
     return network, config
 
 
 def build_network(config: Configuration) -> nn.Module:
-    """detectron2's detector for this configuration; its weights are drawn from torch's global generator."""
-    return build_model(resolved(config))
+    """detectron2's detector for this configuration; torch's global generator initialises its weights."""
+    return build_model(full_configuration(config))
 
 
-def resolved(config: Configuration) -> CfgNode:
-    """The whole configuration: detectron2's defaults and ours over them."""
+def full_configuration(config: Configuration) -> CfgNode:
+    """detectron2's defaults, and ours over them."""
     cfg = get_cfg()
     cfg.merge_from_list([part for key, value in config.items() for part in (key, value)])
     cfg.freeze()

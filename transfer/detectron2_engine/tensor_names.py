@@ -1,8 +1,8 @@
 """An encoder's tensors under detectron2's names, every one of them or none.
 
-detectron2 loads weights loosely: a checkpoint under torchvision's names gives it conv1 alone, and training proceeds
-from an otherwise random network with warnings. Here a tensor without a place, or a place without a tensor, stops the
-run. Names and shapes only: neither torch nor detectron2 is imported.
+detectron2 loads weights loosely: from a checkpoint with torchvision's names it takes conv1 alone, warns, and trains an
+otherwise random network. Here a tensor without a place, or a place without a tensor, stops the run. This file needs
+names and shapes only, neither torch nor detectron2.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NAMES = re.compile(
 
 @dataclass(frozen=True)
 class ResNetShape:
-    """What detectron2 must be told to build the same ResNet."""
+    """What detectron2 needs to build the same ResNet."""
 
     depth: int
     is_bottleneck: bool
@@ -82,32 +82,32 @@ def shape_of(shapes: Shapes, architecture: str, trunk: Trunk) -> ResNetShape:
     return ResNetShape(DEPTHS[blocks, is_bottleneck], is_bottleneck, last[0], groups, middle[0] // groups)
 
 
-def places(encoder: Shapes, detector: Shapes, architecture: str, trunk: Trunk) -> dict[str, str]:
+def find_places(encoder: Shapes, detector: Shapes, architecture: str, trunk: Trunk) -> dict[str, str]:
     """Where each of the encoder's tensors goes in the detector, by names.
 
     Args:
-        encoder: of a timm or torchvision ResNet without classifier.
-        detector: of detectron2's network.
-        architecture: the encoder's, for the message.
-        trunk: of the detector.
+        encoder: Of a timm or torchvision ResNet without classifier.
+        detector: Of detectron2's network.
+        architecture: The encoder's, for the message.
+        trunk: Of the detector.
 
     Raises:
-        UsageError: a tensor has no place of its shape, or a layer that is not new would get none.
+        UsageError: a tensor has no place of its shape, or a layer that is not new would get no tensor.
     """
-    found = {name: _prefixed(detectron2_name(name), trunk) for name in encoder}
-    for name, place in found.items():
+    places = {name: _with_prefix(detectron2_name(name), trunk) for name in encoder}
+    for name, place in places.items():
         if detector.get(place) != encoder[name]:
             has = f"has the shape {detector[place]}" if place in detector else "does not exist"
             reason = f"its tensor {name} of shape {encoder[name]} belongs at {place}, which {has}"
             raise _no_plain_resnet(architecture, reason)
-    given = set(found.values())
-    empty = [name for name in detector if name not in given and not name.startswith(NEW_LAYERS[trunk])]
+    filled = set(places.values())
+    empty = [name for name in detector if name not in filled and not name.startswith(NEW_LAYERS[trunk])]
     if empty:
         raise _no_plain_resnet(architecture, f"nothing in it belongs at {empty[0]} and {len(empty) - 1} other places")
-    return found
+    return places
 
 
-def _prefixed(name: str, trunk: Trunk) -> str:
+def _with_prefix(name: str, trunk: Trunk) -> str:
     if trunk == "fpn":
         return f"backbone.bottom_up.{name}"
     return f"roi_heads.{name}" if name.startswith("res5.") else f"backbone.{name}"

@@ -21,7 +21,7 @@ import numpy as np
 from ...hub.errors import MissingExtra
 from ..datasets.labelled_photos import LabelledObject, LabelledPhoto
 from ..datasets.masks import areas, as_rle
-from ..detection.settings import Detections
+from ..detection.detector import Detections
 
 try:
     from faster_coco_eval import COCO, COCOeval_faster

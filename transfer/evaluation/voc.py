@@ -23,7 +23,7 @@ import numpy as np
 
 from ...hub.comparison.resamples import draw_images
 from ..datasets.labelled_photos import LabelledPhoto
-from ..detection.settings import Detections
+from ..detection.detector import Detections
 from .precision_recall import Curve, curve
 
 THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
@@ -98,7 +98,7 @@ def classes_to_find(photos: Sequence[LabelledPhoto]) -> tuple[str, ...]:
     return tuple(sorted({thing.name for photo in photos for thing in photo.objects if not thing.is_difficult}))
 
 
-def as_written(found: Detections) -> tuple[list[list[float]], list[float]]:
+def to_voc_form(found: Detections) -> tuple[list[list[float]], list[float]]:
     """Boxes and scores as in a VOC results file: 1-based inclusive corners with one decimal, scores with three."""
     corners = found.boxes.astype(np.float64) + TO_ONE_BASED
     boxes = [[round(edge, 1) for edge in box] for box in corners.tolist()]
@@ -153,7 +153,7 @@ class _Objects:
 def _judge(detections: Sequence[Detections], photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> list[_Judged]:
     found: dict[str, list[_Found]] = defaultdict(list)
     for entry in detections:
-        for name, box, score in zip(entry.names, *as_written(entry)):
+        for name, box, score in zip(entry.names, *to_voc_form(entry)):
             found[name].append(_Found(entry.photo_id, score, tuple(box)))
     return [_judge_class(found[name], name, photos) for name in classes]
 

@@ -1,1 +1,1 @@
-"""The engine on torchvision, which runs everywhere."""
+"""Detectors trained on torchvision, which runs everywhere."""

@@ -1,6 +1,6 @@
 """The C4 detectors: the stages up to layer3 are the trunk; layer4, then one extra batch norm, is what sees a region.
 
-With masks, boxes and masks share that one pass over the regions, as detectron2's Res5ROIHeads does it.
+Boxes and masks share that one pass over the regions, as in detectron2's Res5ROIHeads.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from .masks import MASK_CHANNELS, MaskLayers
-from .proposals import STRIDES, AsGiven, copied_resnet, proposal_network, stage_channels
-from .regions import RegionAlign, Regions, class_and_box_layers
+from .mask_head import MASK_CHANNELS, MaskPredictor
+from .proposals import proposal_network
+from .roi_heads import RegionAlign, RegionHeads, init_predictor
+from .trunk import STRIDES, NormalizeAndPad, copy_resnet, stage_channels
 
 if TYPE_CHECKING:
     from ...hub.preprocessing import Preprocessing
@@ -28,22 +29,22 @@ STRIDE = STRIDES[2]  # of the trunk
 def c4_detector(
     backbone: nn.Module, preprocessing: Preprocessing, classes: int, settings: DetectionSettings
 ) -> GeneralizedRCNN:
-    """Faster or Mask R-CNN on C4; see `torchvision_detector.build_detector`."""
-    net = copied_resnet(backbone)
+    """Faster or Mask R-CNN on C4; see `network.build_detector`."""
+    net = copy_resnet(backbone)
     _, _, trunk_channels, head_channels = stage_channels(net)
     extra_norm = nn.BatchNorm2d(head_channels)  # what lets one learning rate serve every encoder
-    regions = SharedRegions(
+    regions = SharedHeads(
         RegionAlign((STRIDE,), settings.roi_px),
         _sequence({"layer4": net.layer4, "norm": extra_norm}),
-        class_and_box_layers(MeanPredictor(head_channels, classes + 1)),
-        MaskLayers(head_channels, MASK_CHANNELS, classes) if settings.masks else None,
+        init_predictor(MeanPredictor(head_channels, classes + 1)),
+        MaskPredictor(head_channels, MASK_CHANNELS, classes) if settings.masks else None,
         settings,
     )
     return GeneralizedRCNN(
         _sequence({name: getattr(net, name) for name in TRUNK}),
         proposal_network(trunk_channels, (settings.anchors_px,), (STRIDE,), settings),
         regions,
-        AsGiven(preprocessing, multiple_of=1),
+        NormalizeAndPad(preprocessing, multiple_of=1),
     )
 
 
@@ -54,8 +55,8 @@ class MeanPredictor(FastRCNNPredictor):
         return super().forward(maps.mean(dim=(2, 3)))
 
 
-class SharedRegions(Regions):
-    """The mask branch sees what the box branch computed."""
+class SharedHeads(RegionHeads):
+    """The mask head sees what the box head computed."""
 
     def maps_of_objects(
         self,
@@ -67,7 +68,7 @@ class SharedRegions(Regions):
     ) -> Tensor:
         return seen[is_object]
 
-    def maps_of_found(
+    def maps_of_boxes(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
         return self.box_head(self.box_roi_pool(features, boxes, image_shapes))

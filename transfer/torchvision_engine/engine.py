@@ -7,8 +7,10 @@ import torch
 
 from ...hub.encoder import Encoder
 from ..datasets.labelled_photos import DetectionData
-from ..detection.load_detector import TorchvisionDetector
-from ..detection.settings import DetectionSettings, EngineName, Row
+from ..detection.detector import EngineName
+from ..detection.settings import DetectionSettings
+from ..training_state import Row
+from .detector import TorchvisionDetector
 from .network import DIFFERENCES, build_detector
 from .training import fine_tune
 
@@ -35,7 +37,7 @@ class TorchvisionEngine:
         workers: int = 0,
         progress: bool = False,
     ) -> tuple[TorchvisionDetector, list[Row]]:
-        """See `detection.Engine`."""
+        """See `detection.detector.Engine`."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)  # of the new layers
             network = build_detector(encoder.backbone, encoder.preprocessing, len(data.classes), settings)
@@ -46,7 +48,7 @@ class TorchvisionEngine:
             data.classes,
             settings,
             seed=seed,
-            state=state.with_suffix(".pt") if state else None,
+            state=state,
             workers=workers,
             progress=progress,
         )

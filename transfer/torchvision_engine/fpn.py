@@ -2,9 +2,9 @@
 
 - InfoMin's (PyContrast): four convolutions and one linear layer see a region, with batch norm in the box and the mask
   head; supervised pretraining scores 39.7 box AP by the 1x schedule.
-- The standard one, which MoCo's numbers are of: two linear layers, no norm in the heads; supervised 38.9.
+- The standard one, of MoCo's numbers: two linear layers, no norm in the heads; supervised 38.9.
 
-Both have batch norm in the trunk and in the pyramid. Their numbers are never to be mixed.
+Both have batch norm in the trunk and in the pyramid. Their numbers must not be mixed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCN
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 
-from .masks import MASK_CHANNELS, MaskLayers
-from .proposals import STRIDES, AsGiven, copied_resnet, proposal_network, stage_channels
-from .regions import RegionAlign, Regions, class_and_box_layers
+from .mask_head import MASK_CHANNELS, MaskPredictor
+from .proposals import proposal_network
+from .roi_heads import RegionAlign, RegionHeads, init_predictor
+from .trunk import STRIDES, NormalizeAndPad, copy_resnet, stage_channels
 
 if TYPE_CHECKING:
     from ...hub.preprocessing import Preprocessing
@@ -35,26 +36,26 @@ COARSEST = 64  # stride of p6, every second pixel of p5, where only proposals ar
 def fpn_detector(
     backbone: nn.Module, preprocessing: Preprocessing, classes: int, settings: DetectionSettings
 ) -> GeneralizedRCNN:
-    """Faster or Mask R-CNN on a pyramid; see `torchvision_detector.build_detector`."""
-    net = copied_resnet(backbone)
+    """Faster or Mask R-CNN on a pyramid; see `network.build_detector`."""
+    net = copy_resnet(backbone)
     trunk = BackboneWithFPN(net, LEVELS, list(stage_channels(net)), CHANNELS, norm_layer=nn.BatchNorm2d)
-    regions = PyramidRegions(
+    regions = PyramidHeads(
         RegionAlign(STRIDES, settings.roi_px),
         _box_head(settings),
-        class_and_box_layers(FastRCNNPredictor(HIDDEN, classes + 1)),
-        _mask_branch(classes, settings) if settings.masks else None,
+        init_predictor(FastRCNNPredictor(HIDDEN, classes + 1)),
+        _mask_head(classes, settings) if settings.masks else None,
         settings,
     )
     return GeneralizedRCNN(
         trunk,
         proposal_network(CHANNELS, [(size,) for size in settings.anchors_px], (*STRIDES, COARSEST), settings),
         regions,
-        AsGiven(preprocessing, multiple_of=STRIDES[-1]),
+        NormalizeAndPad(preprocessing, multiple_of=STRIDES[-1]),
     )
 
 
-class PyramidRegions(Regions):
-    """The mask branch looks at the pyramid itself."""
+class PyramidHeads(RegionHeads):
+    """The mask head looks at the pyramid itself."""
 
     def __init__(
         self,
@@ -77,14 +78,14 @@ class PyramidRegions(Regions):
     ) -> Tensor:
         return self.mask_align(features, objects, image_shapes)
 
-    def maps_of_found(
+    def maps_of_boxes(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
         return self.mask_align(features, boxes, image_shapes)
 
 
 def _box_head(settings: DetectionSettings) -> nn.Module:
-    """Its linear layers drawn as published; torchvision draws the convolutions so."""
+    """Linear layers are initialised as published; torchvision initialises the convolutions so itself."""
     if settings.box_head == "4conv1fc":
         size = (CHANNELS, settings.roi_px, settings.roi_px)
         head: nn.Module = FastRCNNConvFCHead(size, [CHANNELS] * CONVOLUTIONS, [HIDDEN], _norm(settings))
@@ -97,9 +98,9 @@ def _box_head(settings: DetectionSettings) -> nn.Module:
     return head
 
 
-def _mask_branch(classes: int, settings: DetectionSettings) -> nn.Module:
+def _mask_head(classes: int, settings: DetectionSettings) -> nn.Module:
     convolutions = MaskRCNNHeads(CHANNELS, [MASK_CHANNELS] * CONVOLUTIONS, 1, norm_layer=_norm(settings))
-    return nn.Sequential(convolutions, MaskLayers(MASK_CHANNELS, MASK_CHANNELS, classes))
+    return nn.Sequential(convolutions, MaskPredictor(MASK_CHANNELS, MASK_CHANNELS, classes))
 
 
 def _norm(settings: DetectionSettings) -> type[nn.Module] | None:

@@ -1,7 +1,6 @@
-"""The published detectors around an encoder, from torchvision's public parts; `DIFFERENCES` lists what is not as there.
+"""The published detectors around an encoder, from torchvision's public parts; `c4.py` and `fpn.py` hold the networks.
 
-`torchvision_c4` and `torchvision_fpn` hold the networks; `torchvision_parts`, `torchvision_regions` and
-`torchvision_masks` what they share.
+`DIFFERENCES` lists what differs from the published ones.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ DIFFERENCES = (
 def build_detector(
     backbone: nn.Module, preprocessing: Preprocessing, classes: int, settings: DetectionSettings
 ) -> GeneralizedRCNN:
-    """A detector around a copy of `backbone`; new layers are drawn from torch's global generator.
+    """A detector around a copy of `backbone`; torch's global generator initialises the new layers.
 
-    In training it takes a list of (3, H, W) photos, RGB 0-1, of the size they are to be seen at, and a list of targets
+    In training it takes a list of (3, H, W) photos, RGB 0-1, of their final size, and a list of targets
     {"boxes": (n, 4) float, "labels": (n,) long in 1..classes, with masks also "masks": n of `labelled_photos.Mask`},
     and returns the losses. In evaluation it takes photos and returns {"boxes", "scores", "labels", with masks also
     "mask_probabilities": (n, m, m) in each box} for each.
@@ -43,5 +42,5 @@ def build_detector(
             other.
     """
     check_network(settings)
-    make = fpn_detector if settings.trunk == "fpn" else c4_detector
-    return make(backbone, preprocessing, classes, settings).requires_grad_(True)
+    build = fpn_detector if settings.trunk == "fpn" else c4_detector
+    return build(backbone, preprocessing, classes, settings).requires_grad_(True)

@@ -1,4 +1,4 @@
-"""Training a detector on torchvision: what this engine hands to `training_loop`."""
+"""Training a detector on torchvision: what this engine gives to `training_loop.train`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,10 +10,11 @@ from torch.optim import SGD
 
 from ...hub.errors import UsageError
 from ..datasets.labelled_photos import LabelledPhoto
-from ..detection.photo_batches import Sample, batches, trainable
-from ..detection.settings import DetectionSettings, Row
+from ..detection.photo_batches import Sample, batches, trainable_photos
+from ..detection.processes import rank_and_world
+from ..detection.settings import DetectionSettings
 from ..detection.training_loop import Learner, train
-from ..detection.training_run import rank_and_world
+from ..training_state import SAVE_EVERY_S, Row
 
 _BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
@@ -26,7 +27,7 @@ def fine_tune(
     *,
     seed: int,
     state: Path | None = None,
-    state_every_s: float | None = None,
+    state_every_s: float = SAVE_EVERY_S,
     workers: int = 0,
     progress: bool = False,
 ) -> list[Row]:
@@ -36,15 +37,15 @@ def fine_tune(
     weights; batch norm sees the photos of all processes on GPUs, and those of its own process on the CPU.
 
     Args:
-        network: from `build_detector`.
-        photos: those without an object that can be trained on are left out, as detectron2 does; a crowd cannot.
-        classes: label k is `classes[k - 1]`.
-        settings: the schedule, and what is drawn of a photo.
-        seed: of the order of photos, their sizes and flips, and the sampling of regions.
-        state: see `training_loop.train`.
-        state_every_s: see there.
-        workers: processes that read photos.
-        progress: show a bar.
+        network: From `build_detector`.
+        photos: Those without an object to learn from are left out, as in detectron2; a crowd is none.
+        classes: Label k is `classes[k - 1]`.
+        settings: The schedule, and the sizes and flips of photos.
+        seed: Of the order of photos, their sizes and flips, and the sampling of regions.
+        state: See `training_loop.train`.
+        state_every_s: See there.
+        workers: Processes that read photos.
+        progress: Show a bar.
 
     Returns:
         The rows of `training_loop.train`.
@@ -54,7 +55,7 @@ def fine_tune(
         UsageError: the processes cannot share a batch.
         DataError: a photo is damaged.
     """
-    photos = trainable(photos)
+    photos = trainable_photos(photos)
     rank, world = rank_and_world()
     _share_batch_norm(network, settings, world)
     learner = Learner(
@@ -90,7 +91,7 @@ def parameter_groups(network: nn.Module, settings: DetectionSettings) -> list[di
 
 
 def _share_batch_norm(network: nn.Module, settings: DetectionSettings, world: int) -> None:
-    """Between processes, where PyTorch can."""
+    """Lets batch norm see the photos of all processes, where PyTorch can: on GPUs."""
     if settings.batch_size % world:
         raise UsageError(f"A batch of {settings.batch_size} photos cannot be shared by {world} processes.")
     if world > 1 and next(network.parameters()).device.type == "cuda":
@@ -99,12 +100,12 @@ def _share_batch_norm(network: nn.Module, settings: DetectionSettings, world: in
 
 @torch.no_grad()
 def _measure_batch_norm(network: nn.Module, further: Iterator[list[Sample]]) -> None:
-    """By the means over the batches."""
+    """Running statistics become plain means over the batches."""
     layers = [layer for layer in network.modules() if isinstance(layer, _BATCH_NORMS)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # PyTorch's sign for a cumulative mean
+        layer.momentum = None  # PyTorch then takes a cumulative mean
     for batch in further:
         network(*_on_device(batch, network))
     for layer, momentum in zip(layers, momenta):
@@ -112,7 +113,7 @@ def _measure_batch_norm(network: nn.Module, further: Iterator[list[Sample]]) -> 
 
 
 def _on_device(batch: list[Sample], network: nn.Module) -> tuple[list[Tensor], list[dict[str, Any]]]:
-    """Masks stay where they are: they are polygons."""
+    """The batch on the network's device, but for masks, which are polygons."""
     device = next(network.parameters()).device
     targets = [
         {name: value.to(device) if isinstance(value, Tensor) else value for name, value in target.items()}

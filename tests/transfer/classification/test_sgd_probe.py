@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
-from goodviews.transfer.classification import epochs as epochs_module
 from goodviews.transfer.classification.epochs import Best, train_epochs
 from goodviews.transfer.classification.schedules import Cosine, Steps, Waves
 from goodviews.transfer.classification.sgd_probe import (
@@ -20,6 +19,7 @@ from goodviews.transfer.classification.sgd_probe import (
 )
 from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
 from goodviews.transfer.task import Setup
+from goodviews.transfer.training_state import TrainingState
 
 
 def rate(task, epoch, share=0.0):
@@ -99,15 +99,15 @@ def test_the_encoder_is_left_as_it_was(encoder, colours, tmp_path):
 def test_a_stopped_run_ends_as_an_unbroken_one(encoder, colours, tmp_path, monkeypatch):
     task = linear_pycontrast().changed(["epochs=4", "lr=3", "batch_size=6"])
     whole = task.run(encoder, colours, tmp_path / "whole")
-    monkeypatch.setattr(epochs_module.train_epochs, "__kwdefaults__", {"state": None, "keep_every_s": 0.0})
-    real = epochs_module._keep
+    save = TrainingState.save_if_due
 
-    def keep_then_stop(path, rows, parts):
-        real(path, rows, parts)
+    def save_then_stop(state, rows):
+        state.every_s = 0.0
+        save(state, rows)
         if len(rows) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(epochs_module, "_keep", keep_then_stop)
+    monkeypatch.setattr(TrainingState, "save_if_due", save_then_stop)
     setup = Setup(cache=tmp_path / "cache")
     with pytest.raises(KeyboardInterrupt):
         task.run(encoder, colours, tmp_path / "run", setup=setup)
@@ -124,7 +124,7 @@ def test_damaged_state_is_refused_in_a_sentence(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run():
-    with pytest.raises(GoodviewsError, match="diverged; try a smaller rate"):
+    with pytest.raises(GoodviewsError, match="diverged; try a smaller learning rate"):
         train_epochs(lambda _: {"loss": math.nan}, 2, {})
 
 

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ import numpy as np
 import pytest
 
 from goodviews.hub.errors import DataError
-from goodviews.transfer.data_check import coco_check
-from goodviews.transfer.datasets.coco import read_coco
+from goodviews.transfer.datasets.coco import check_coco, read_coco
 from goodviews.transfer.datasets.masks import decode
-from goodviews.transfer.detection.coco import c4
-from goodviews.transfer.detection.photo_batches import trainable
+from goodviews.transfer.detection.photo_batches import trainable_photos
 
 
 def labels(root: Path, split: str = "val2017") -> Path:
@@ -167,8 +164,8 @@ def test_polygons_without_three_corners_are_left_out_and_objects_of_no_others_ar
     data = read_coco(coco_folder, needs_masks=True)
     red, blue = data.train[1].objects
     assert (red, blue.mask) == (whole.train[1].objects[0], ())
-    assert len(trainable(data.train)) == 6
-    assert trainable(data.train)[1].objects == (red,)
+    assert len(trainable_photos(data.train)) == 6
+    assert trainable_photos(data.train)[1].objects == (red,)
     [note] = data.notes
     assert re.fullmatch(
         r"Polygons without three corners are left out of .*instances_train2017\.json: 3\. "
@@ -176,7 +173,8 @@ def test_polygons_without_three_corners_are_left_out_and_objects_of_no_others_ar
         note,
     )
     assert caplog.messages == [note]
-    assert coco_check(c4("1x"), coco_folder) == replace(coco_check(c4("1x"), coco_folder), problems=(), notes=(note,))
+    checked = check_coco(coco_folder, needs_masks=True)
+    assert (checked.problems, checked.notes) == ((), (note,))
 
 
 def test_an_object_to_be_found_needs_a_mask_only_where_masks_are_scored(coco_folder: Path):
@@ -191,19 +189,19 @@ def test_boxes_alone_will_do_where_no_masks_are_learned(coco_folder: Path):
         edit(labels(coco_folder, split), lambda c: [entry.pop("segmentation") for entry in c["annotations"]])
     data = read_coco(coco_folder)
     assert all(thing.mask is None for photo in (*data.train, *data.test) for thing in photo.objects)
-    problems = coco_check(c4("1x"), coco_folder).problems
+    problems = check_coco(coco_folder, needs_masks=True).problems
     assert len(problems) == 2
     assert "for 13 of its objects" in problems[0]
     assert "--set masks=false" in problems[0]
 
 
 def test_the_check_lists_every_problem_also_damaged_photos(coco_folder: Path):
-    assert coco_check(c4("1x"), coco_folder).problems == ()
+    assert check_coco(coco_folder, needs_masks=True).problems == ()
     _annotation(category_id=5)(coco_folder)
     edit(labels(coco_folder, "train2017"), lambda c: c["annotations"][2].update(bbox=[0, 0, 200, 200]))
     photo = coco_folder / "train2017" / "000003.jpg"
     photo.write_bytes(photo.read_bytes()[:-200])
-    problems = coco_check(c4("1x"), coco_folder).problems
+    problems = check_coco(coco_folder, needs_masks=True).problems
     assert [problem.split(" ")[0] for problem in problems] == ["Annotation", "Annotation", str(photo)]
     with pytest.raises(DataError, match="Problems beside this: 2; --check lists them"):
         read_coco(coco_folder, decode=True)

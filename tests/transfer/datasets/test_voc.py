@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from goodviews.hub.errors import DataError
-from goodviews.transfer.data_check import DataCheck, voc_check
+from goodviews.transfer.data_check import DataCheck
 from goodviews.transfer.datasets.labelled_photos import read_photo
-from goodviews.transfer.datasets.voc import read_voc
+from goodviews.transfer.datasets.voc import check_voc, read_voc
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -106,14 +106,14 @@ def test_what_does_not_fit_together_is_refused_in_a_sentence(devkit: Path, spoil
 
 
 def test_the_check_lists_every_problem_of_a_folder_also_damaged_photos(devkit: Path):
-    assert voc_check(None, devkit) == DataCheck(
+    assert check_voc(devkit) == DataCheck(
         "6 training photos with 12 objects and 3 test photos with 6 objects of 2 classes", ()
     )
     edit(xml(devkit, "test0"), "<xmax>34", "<xmax>97")
     edit(xml(devkit, "test2"), "<width>96", "<width>95")
     photo = devkit / "VOC2007" / "JPEGImages" / "trainval0.jpg"
     photo.write_bytes(photo.read_bytes()[:-200])
-    problems = voc_check(None, devkit).problems
+    problems = check_voc(devkit).problems
     assert [Path(problem.split()[0]).name for problem in problems] == ["test0.xml", "test2.jpg", "trainval0.jpg"]
     with pytest.raises(DataError, match="Problems beside this: 1;"):
         read_voc(devkit)

@@ -15,8 +15,9 @@ from goodviews.hub.encoder import Preprocessing
 from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageError
 from goodviews.transfer.datasets.labelled_photos import Rle
 from goodviews.transfer.datasets.masks import decode
-from goodviews.transfer.detection.load_detector import TorchvisionDetector, load_detector
+from goodviews.transfer.detection.load_detector import load_detector
 from goodviews.transfer.detection.voc import voc_detection_smoke
+from goodviews.transfer.torchvision_engine.detector import TorchvisionDetector
 from goodviews.transfer.torchvision_engine.network import build_detector
 
 

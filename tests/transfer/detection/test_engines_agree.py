@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Preprocessing
-from goodviews.transfer.detection.load_detector import TorchvisionDetector
 from goodviews.transfer.detection.settings import DetectionSettings
-from goodviews.transfer.detectron2_engine.settings import configuration
+from goodviews.transfer.detectron2_engine.configuration import configuration
 from goodviews.transfer.detectron2_engine.tensor_names import detectron2_name, shape_of
+from goodviews.transfer.torchvision_engine.detector import TorchvisionDetector
 from goodviews.transfer.torchvision_engine.network import build_detector
 
 pytestmark = pytest.mark.detectron2
@@ -99,7 +99,7 @@ def _make_decided(network: nn.Module) -> None:
 
 
 def _theirs(backbone: nn.Module, architecture: str, settings: DetectionSettings) -> tuple[nn.Module, dict[str, Any]]:
-    from goodviews.transfer.detectron2_engine.engine import build_network
+    from goodviews.transfer.detectron2_engine.network import build_network
 
     shapes = {name: tuple(value.shape) for name, value in backbone.state_dict().items()}
     shape = shape_of(shapes, architecture, settings.trunk)

@@ -9,9 +9,9 @@ from PIL import Image, ImageColor
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.datasets.masks import encode
 from goodviews.transfer.detection.curves_page import draw_classes, draw_curves
+from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.detection.photo_marks import COLOURS, FILL, draw_found
 from goodviews.transfer.detection.samples_page import draw_boxes, draw_pair, draw_samples
-from goodviews.transfer.detection.settings import Detections
 from goodviews.transfer.evaluation.precision_recall import ByClass, curve
 
 CLASSES = ("cat", "dog")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
-from goodviews.transfer.detection.settings import Detections
+from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.evaluation.voc import voc_scores
 
 pytestmark = [

@@ -8,6 +8,7 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import GoodviewsError, UsageError
 from goodviews.transfer.datasets.labelled_photos import DetectionData, LabelledPhoto, Rle
 from goodviews.transfer.datasets.voc import read_voc
-from goodviews.transfer.detection.benchmark import choose_engine
+from goodviews.transfer.detection.choose_engine import choose_engine
 from goodviews.transfer.detection.load_detector import load_detector
 from goodviews.transfer.detection.photo_batches import batches
 from goodviews.transfer.detection.photo_order import PhotoOrder
@@ -126,6 +127,12 @@ def test_both_engines_have_the_same_trunk(detectron2_engine: ModuleType, resnet5
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
+def samples_of(*given: Any) -> Any:
+    from goodviews.transfer.detectron2_engine.samples import Samples
+
+    return Samples(*given)
+
+
 def started(engine: ModuleType, encoder: Encoder, settings: DetectionSettings) -> torch.nn.Module:
     return engine.build_detector(encoder, 2, settings, seed=0)[0]
 
@@ -146,7 +153,7 @@ def test_a_network_with_the_same_tensors_that_computes_something_else_is_refused
 
 def test_both_engines_train_on_the_same_photos_boxes_and_labels(detectron2_engine: ModuleType, squares: DetectionData):
     order = PhotoOrder(squares.train, C4.batch_size, 3, 1, 4)
-    samples = detectron2_engine.Samples(squares.train, squares.classes, C4, 3)
+    samples = samples_of(squares.train, squares.classes, C4, 3)
     ours = batches(squares.train, squares.classes, C4, seed=3, start=1, stop=4)
     for one, keys in zip(ours, order, strict=True):
         for (photo, target), key in zip(one, keys, strict=True):
@@ -165,8 +172,8 @@ def test_masks_may_come_as_outlines_or_as_run_lengths(detectron2_engine: ModuleT
         objects=tuple(replace(one, mask=as_rle(one.mask, photo.height, photo.width)) for one in photo.objects),
     )
     assert isinstance(drawn.objects[0].mask, Rle)
-    outlined = detectron2_engine.Samples([photo], squares.classes, FPN, 0)[0, 0]["instances"]
-    filled = detectron2_engine.Samples([drawn], squares.classes, FPN, 0, "bitmask")[0, 0]["instances"]
+    outlined = samples_of([photo], squares.classes, FPN, 0)[0, 0]["instances"]
+    filled = samples_of([drawn], squares.classes, FPN, 0, "bitmask")[0, 0]["instances"]
     areas = filled.gt_masks.tensor.sum((1, 2)).numpy()
     np.testing.assert_allclose(np.asarray(outlined.gt_masks.area()), areas, rtol=0.1)
 
@@ -237,15 +244,15 @@ def test_a_run_is_a_function_of_its_seed_whatever_the_workers(
 KILLED = """
     import os, signal, sys
     from goodviews.transfer.detectron2_engine import engine as detectron2_engine
-    from goodviews.transfer.detection import training_loop
+    from goodviews.transfer.training_state import TrainingState
     from tests_of_detectron2 import C4, encoder_of, read_voc, Path
 
-    save = training_loop.save_state
-    def saves_and_dies(*given):
-        save(*given)
-        if given[1][-1]["iteration"] == 2:
+    save = TrainingState.save_if_due
+    def save_and_die(state, rows):
+        save(state, rows)
+        if rows[-1]["iteration"] == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-    training_loop.save_state = saves_and_dies
+    TrainingState.save_if_due = save_and_die
     engine = detectron2_engine.Detectron2Engine(state_every_s=0)
     engine.fine_tune(encoder_of("resnet50", 0.25), read_voc(Path(sys.argv[1])), C4, seed=0, state=Path(sys.argv[2]))
 """
@@ -305,9 +312,9 @@ def test_training_that_diverges_says_so(detectron2_engine: ModuleType, squares: 
 def test_more_processes_than_gpus_are_refused(detectron2_engine: ModuleType, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match="2 processes need a GPU each; torch sees 1"):
-        detectron2_engine._check_processes(2, torch.device("cuda"))
+        detectron2_engine.check_processes(2, torch.device("cuda"))
     with pytest.raises(UsageError, match="where torch sees no GPU"):
-        detectron2_engine._check_processes(2, torch.device("cpu"))
+        detectron2_engine.check_processes(2, torch.device("cpu"))
 
 
 def test_what_detectron2_alone_can_do_is_not_asked_of_torchvision(resnet50: Encoder):

@@ -4,7 +4,7 @@ import torch
 
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.errors import UsageError
-from goodviews.transfer.detectron2_engine.tensor_names import ResNetShape, detectron2_name, places, shape_of
+from goodviews.transfer.detectron2_engine.tensor_names import ResNetShape, detectron2_name, find_places, shape_of
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -45,7 +45,7 @@ def test_names_follow_the_published_conversion(ours: str, theirs: str):
 
 
 def test_all_318_tensors_of_a_resnet50_get_a_place_of_their_own(resnet50: Shapes):
-    found = places(resnet50, detector_of(resnet50), "resnet50", "c4")
+    found = find_places(resnet50, detector_of(resnet50), "resnet50", "c4")
     assert len(set(found.values())) == len(resnet50) == 318
     assert sum(len(shape) == 4 for shape in resnet50.values()) == 53
     assert found["layer4.0.conv1.weight"] == "roi_heads.res5.0.conv1.weight"
@@ -56,19 +56,19 @@ def test_a_tensor_without_a_place_stops_the_run(resnet50: Shapes):
     detector = detector_of(resnet50)
     del detector["backbone.res3.1.conv2.weight"]
     with pytest.raises(UsageError, match=r"layer2\.1\.conv2\.weight .* belongs at backbone\.res3\.1\.conv2\.weight"):
-        places(resnet50, detector, "resnet50", "c4")
+        find_places(resnet50, detector, "resnet50", "c4")
 
 
 def test_a_layer_that_would_stay_random_stops_the_run(resnet50: Shapes):
     fewer = {name: shape for name, shape in resnet50.items() if not name.startswith("layer3.5")}
     with pytest.raises(UsageError, match=r"nothing in it belongs at backbone\.res4\.5\.conv1\.weight and 17 other"):
-        places(fewer, detector_of(resnet50), "resnet50", "c4")
+        find_places(fewer, detector_of(resnet50), "resnet50", "c4")
 
 
 def test_a_tensor_of_another_shape_stops_the_run(resnet50: Shapes):
     wider = {**resnet50, "layer1.0.conv2.weight": (128, 128, 3, 3)}
     with pytest.raises(UsageError, match=r"has the shape \(64, 64, 3, 3\)"):
-        places(wider, detector_of(resnet50), "resnet50", "c4")
+        find_places(wider, detector_of(resnet50), "resnet50", "c4")
 
 
 def test_names_of_a_classifier_or_a_projection_head_are_no_part_of_a_resnet(resnet50: Shapes):
@@ -96,7 +96,7 @@ def test_what_is_no_plain_resnet_is_refused_in_one_sentence(architecture: str):
     with pytest.raises(UsageError, match=f"takes plain ResNets .*{architecture} is none: .*--engine torchvision"):
         given = shapes_of(architecture)
         shape_of(given, architecture, "fpn")
-        places(given, detector_of(shapes_of("resnet50")), architecture, "c4")
+        find_places(given, detector_of(shapes_of("resnet50")), architecture, "c4")
 
 
 def test_other_widths_are_described():

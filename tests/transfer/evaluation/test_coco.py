@@ -9,7 +9,7 @@ import pytest
 from goodviews.hub.comparison.resamples import draw_images
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.datasets.masks import areas, as_rle, decode, encode, run_lengths
-from goodviews.transfer.detection.settings import Detections
+from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.evaluation import coco_resampling
 from goodviews.transfer.evaluation.coco import as_results, coco_scores
 from goodviews.transfer.evaluation.coco_resampling import coco_resampled

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
-from goodviews.transfer.detection.settings import Detections
+from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.evaluation.coco import coco_scores
 from goodviews.transfer.evaluation.coco_resampling import coco_curves
 from goodviews.transfer.evaluation.precision_recall import curve

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
-from goodviews.transfer.detection.settings import Detections
+from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.evaluation.voc import (
     THRESHOLDS,
-    as_written,
     average_precision,
     classes_to_find,
+    to_voc_form,
     voc_intervals,
     voc_resampled,
     voc_scores,
@@ -89,7 +89,7 @@ def test_class_without_an_object_scores_0_unless_left_out():
 
 
 def test_detections_are_scored_as_written_in_a_results_file():
-    boxes, scores = as_written(Detections("1", np.array([[9.94, 0.0, 20.06, 30.0]]), np.array([0.12345]), ("cat",)))
+    boxes, scores = to_voc_form(Detections("1", np.array([[9.94, 0.0, 20.06, 30.0]]), np.array([0.12345]), ("cat",)))
     assert (boxes, scores) == ([[10.9, 1.0, 20.1, 30.0]], [0.123])
 
 
@@ -127,7 +127,7 @@ def test_scores_agree_with_the_rules_written_as_loops():
 
 def _by_loops(detections: list[Detections], photos: list[LabelledPhoto], threshold: float) -> float:
     objects = {one.id: [[*np.add(t.box, [1, 1, 0, 0]), t.is_difficult] for t in one.objects] for one in photos}
-    rows = [(score, one.photo_id, box) for one in detections for box, score in zip(*as_written(one))]
+    rows = [(score, one.photo_id, box) for one in detections for box, score in zip(*to_voc_form(one))]
     used, outcomes = set(), []
     for _, name, box in sorted(rows, key=lambda row: -row[0]):
         overlaps = [_overlap(box, thing) for thing in objects[name]]

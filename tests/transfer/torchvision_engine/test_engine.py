@@ -22,10 +22,10 @@ from goodviews.transfer.datasets.masks import decode, encode
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection import training_loop
 from goodviews.transfer.detection.load_detector import load_detector
-from goodviews.transfer.detection.photo_batches import batches, resized, trainable
+from goodviews.transfer.detection.photo_batches import batches, resize, trainable_photos
 from goodviews.transfer.detection.settings import DetectionSettings, scale_to_batch
 from goodviews.transfer.detection.voc import VocDetection, voc_detection, voc_detection_smoke
-from goodviews.transfer.evaluation.voc import as_written
+from goodviews.transfer.evaluation.voc import to_voc_form
 from goodviews.transfer.task import Setup, Task
 from goodviews.transfer.torchvision_engine import training as engine
 from goodviews.transfer.torchvision_engine.network import build_detector
@@ -109,7 +109,7 @@ def test_other_batch_sizes_scale_the_schedule_linearly(batch, lr, steps, iterati
     ("size", "expected"), [((500, 375), (1067, 800)), ((375, 500), (800, 1067)), ((2000, 500), (1333, 333))]
 )
 def test_photos_are_resized_as_detectron2_does(size, expected):
-    assert resized(Image.new("RGB", size), 800, 1333).size == expected
+    assert resize(Image.new("RGB", size), 800, 1333).size == expected
 
 
 def test_boxes_follow_their_photo_through_resizing_and_flipping(devkit: Path):
@@ -142,8 +142,9 @@ def test_crowds_empty_boxes_and_photos_without_objects_are_not_trained_on(devkit
     red, blue = first.objects
     flat = replace(blue, box=(5, 5, 5, 20))
     mixed = replace(first, objects=(replace(red, is_crowd=True), red, flat))
-    kept = trainable([mixed, replace(second, objects=()), replace(third, objects=(replace(red, is_crowd=True),))])
-    assert kept == [replace(first, objects=(red,))]
+    only_a_crowd = replace(third, objects=(replace(red, is_crowd=True),))
+    left = trainable_photos([mixed, replace(second, objects=()), only_a_crowd])
+    assert left == [replace(first, objects=(red,))]
 
 
 def test_a_batch_is_the_same_wherever_reading_starts(devkit: Path):
@@ -224,7 +225,7 @@ def test_the_task_leaves_a_report_and_a_detector_that_finds_the_same_boxes(small
     assert len((out / "metrics.jsonl").read_text().splitlines()) == 4
     detector = load_detector(out)
     for photo, entry in zip(read_voc(devkit).test, json.loads((out / "predictions.json").read_text()), strict=True):
-        boxes, scores = as_written(detector.detect(read_photo(photo)))
+        boxes, scores = to_voc_form(detector.detect(read_photo(photo)))
         assert entry["photo"] == photo.id
         assert (boxes, scores) == (entry["boxes"], entry["scores"])
 
@@ -232,18 +233,19 @@ def test_the_task_leaves_a_report_and_a_detector_that_finds_the_same_boxes(small
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from test_engine import small_encoder, tiny_task, training_loop
+from test_engine import small_encoder, tiny_task
 from goodviews.transfer.task import Setup
+from goodviews.transfer.training_state import TrainingState
 
-step, calls = training_loop._step, []
+save = TrainingState.save_if_due
 
-def is_killed_in_the_third(*given):
-    calls.append(1)
-    if len(calls) == 3:
+def save_and_die(state, rows):
+    state.every_s = 0.0
+    save(state, rows)
+    if rows[-1]["iteration"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return step(*given)
 
-training_loop._step, training_loop.STATE_EVERY_S = is_killed_in_the_third, 0.0
+TrainingState.save_if_due = save_and_die
 data, out, cache = map(Path, sys.argv[1:])
 tiny_task().run(small_encoder(), data, out, setup=Setup(cache=cache))
 """

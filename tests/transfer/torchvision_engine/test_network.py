@@ -11,11 +11,11 @@ from torch import nn
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Preprocessing
 from goodviews.hub.errors import UsageError
-from goodviews.transfer.detection.load_detector import TorchvisionDetector
 from goodviews.transfer.detection.settings import DetectionSettings
+from goodviews.transfer.torchvision_engine.detector import TorchvisionDetector
 from goodviews.transfer.torchvision_engine.network import build_detector
 from goodviews.transfer.torchvision_engine.proposals import ExactAnchors, L1Proposals
-from goodviews.transfer.torchvision_engine.regions import RegionAlign, region_losses
+from goodviews.transfer.torchvision_engine.roi_heads import RegionAlign, region_losses
 from goodviews.transfer.torchvision_engine.training import parameter_groups
 
 VOC = DetectionSettings()

@@ -1,6 +1,6 @@
-"""What looks at regions: RoIAlign, classes, boxes and masks, with the losses and the inference as published.
+"""The RoI heads: RoIAlign, then classes, boxes and masks of regions, with losses and inference as detectron2 has them.
 
-See `torchvision_parts`; a network's own head says what it sees of a region.
+Each network's subclass says which maps its mask head sees.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import roi_align
 
-from .masks import cut_masks, mask_loss
+from .mask_head import mask_loss, mask_targets
 
 if TYPE_CHECKING:
     from ..detection.settings import DetectionSettings
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 CANONICAL_PX, CANONICAL_STRIDE = 224, 16  # a region of this size is seen at this stride
 
 
-class Regions(RoIHeads):
-    """Classes and boxes of regions and, where there is a mask branch, their masks.
+class RegionHeads(RoIHeads):
+    """Classes and boxes of regions and, where there is a mask head, their masks.
 
-    Boxes learn from plain L1, the sum divided by the regions sampled. A subclass says which maps the mask branch sees.
+    Boxes learn from plain L1, the sum divided by the regions sampled.
 
     Args:
-        align: features and boxes -> (R, C, h, w).
-        head: what sees that.
-        predictor: what the head gives -> logits and deltas.
+        align: Features and boxes -> (R, C, h, w).
+        head: What sees that.
+        predictor: What the head gives -> logits and deltas.
         mask_branch: (n, C, h, w) -> (n, classes, m, m) logits; None: no masks.
+        settings: Of the protocol.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Regions(RoIHeads):
         if self.training:
             assert targets is not None
             return [], self._losses(features, proposals, image_shapes, targets)
-        return self._found(features, proposals, image_shapes), {}
+        return self._detect(features, proposals, image_shapes), {}
 
     def maps_of_objects(
         self,
@@ -79,19 +80,21 @@ class Regions(RoIHeads):
         is_object: Tensor,
         image_shapes: list[tuple[int, int]],
     ) -> Tensor:
-        """What the mask branch learns from: the maps of the regions that hold an object.
+        """What the mask head learns from: the maps of the regions that hold an object.
 
         Args:
-            objects: their boxes, photo by photo.
-            seen: what the head gave for all R regions.
+            features: Of the trunk.
+            objects: The boxes of these regions, photo by photo.
+            seen: What the box head gave for all R regions.
             is_object: (R,) bool.
+            image_shapes: Of the photos.
         """
         raise NotImplementedError
 
-    def maps_of_found(
+    def maps_of_boxes(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
-        """What the mask branch sees of boxes that were found."""
+        """What the mask head sees of detected boxes."""
         raise NotImplementedError
 
     def _losses(
@@ -101,7 +104,7 @@ class Regions(RoIHeads):
         image_shapes: list[tuple[int, int]],
         targets: list[dict[str, Any]],
     ) -> dict[str, Tensor]:
-        regions, matched, labels, box_targets = self.select_training_samples(proposals, targets)
+        regions, matches, labels, box_targets = self.select_training_samples(proposals, targets)
         seen = self.box_head(self.box_roi_pool(features, regions, image_shapes))
         logits, deltas = self.box_predictor(seen)
         losses = region_losses(logits, deltas, torch.cat(labels), torch.cat(box_targets))
@@ -112,24 +115,24 @@ class Regions(RoIHeads):
         everywhere = torch.cat(is_object)
         masks = self.mask_branch(self.maps_of_objects(features, objects, seen, everywhere, image_shapes))
         truth = [
-            cut_masks([target["masks"][index] for index in which[chosen].tolist()], boxes, masks.shape[-1])
-            for target, which, chosen, boxes in zip(targets, matched, is_object, objects)
+            mask_targets([target["masks"][index] for index in which[chosen].tolist()], boxes, masks.shape[-1])
+            for target, which, chosen, boxes in zip(targets, matches, is_object, objects)
         ]
         return {**losses, "loss_mask": mask_loss(masks, torch.cat(labels)[everywhere], torch.cat(truth))}
 
-    def _found(
+    def _detect(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
         boxes, scores, labels = self.postprocess_detections(logits, deltas, proposals, image_shapes)
-        found = [dict(zip(("boxes", "scores", "labels"), photo)) for photo in zip(boxes, scores, labels)]
+        detections = [dict(zip(("boxes", "scores", "labels"), photo)) for photo in zip(boxes, scores, labels)]
         if self.mask_branch is None:
-            return found
-        maps = self.mask_branch(self.maps_of_found(features, boxes, image_shapes))
+            return detections
+        masks = self.mask_branch(self.maps_of_boxes(features, boxes, image_shapes))
         names = torch.cat(labels)
-        own = maps[torch.arange(len(names), device=names.device), names - 1].sigmoid()
-        split = own.split([len(photo) for photo in labels])
-        return [{**photo, "mask_probabilities": masks} for photo, masks in zip(found, split)]
+        own = masks[torch.arange(len(names), device=names.device), names - 1].sigmoid()
+        by_photo = own.split([len(photo) for photo in labels])
+        return [{**photo, "mask_probabilities": some} for photo, some in zip(detections, by_photo)]
 
 
 def region_losses(logits: Tensor, deltas: Tensor, labels: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -162,13 +165,13 @@ class RegionAlign(nn.Module):
         regions = torch.cat([F.pad(some, (1, 0), value=photo) for photo, some in enumerate(boxes)])
         maps = list(features.values())[: len(self.strides)]
         if len(maps) == 1:
-            return self._cut(maps[0], regions, self.strides[0])
+            return self._align(maps[0], regions, self.strides[0])
         levels = self.levels(regions[:, 1:])
-        seen = maps[0].new_zeros(len(regions), maps[0].shape[1], self.output_px, self.output_px)
+        aligned = maps[0].new_zeros(len(regions), maps[0].shape[1], self.output_px, self.output_px)
         for level, (one, stride) in enumerate(zip(maps, self.strides)):
             here = torch.where(levels == level)[0]
-            seen = seen.index_put((here,), self._cut(one, regions[here], stride))
-        return seen
+            aligned = aligned.index_put((here,), self._align(one, regions[here], stride))
+        return aligned
 
     def levels(self, boxes: Tensor) -> Tensor:
         """The number of the map on which each box is seen."""
@@ -176,12 +179,12 @@ class RegionAlign(nn.Module):
         shift = torch.log2(sides / CANONICAL_PX + 1e-8).floor().long()
         return (self.strides.index(CANONICAL_STRIDE) + shift).clamp(0, len(self.strides) - 1)
 
-    def _cut(self, one: Tensor, regions: Tensor, stride: int) -> Tensor:
+    def _align(self, one: Tensor, regions: Tensor, stride: int) -> Tensor:
         return roi_align(one, regions, self.output_px, 1 / stride, sampling_ratio=0, aligned=True)
 
 
-def class_and_box_layers(predictor: FastRCNNPredictor) -> FastRCNNPredictor:
-    """The predictor with its weights drawn as published."""
+def init_predictor(predictor: FastRCNNPredictor) -> FastRCNNPredictor:
+    """The layers of classes and boxes, their weights drawn as published."""
     nn.init.normal_(predictor.cls_score.weight, std=0.01)
     nn.init.normal_(predictor.bbox_pred.weight, std=0.001)
     nn.init.zeros_(predictor.cls_score.bias)

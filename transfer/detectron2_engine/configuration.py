@@ -1,8 +1,8 @@
 """A protocol's settings as keys of detectron2's configuration; neither torch nor detectron2 is imported.
 
 With the published settings and an encoder of ImageNet's pixel statistics the keys that differ from detectron2's
-defaults are those of the published files, and no others; a key that a task may change is written out here also where it
-is at its default. Source: the configurations of MoCo (facebookresearch/moco), PyContrast (HobbitLong/PyContrast,
+defaults are those of the published files, and no others; a key that a task may change is written here even where it
+has its default. Source: the configurations of MoCo (facebookresearch/moco), PyContrast (HobbitLong/PyContrast,
 InfoMin) and CLSA (maple-research-lab/CLSA), merged with their bases.
 """
 
@@ -15,7 +15,7 @@ from ...hub.preprocessing import Preprocessing
 from ..detection.settings import FPN_LEVELS, DetectionSettings, check_network
 from .tensor_names import ResNetShape
 
-C4_HEADS = "Res5ROIHeadsExtraNorm"  # not in detectron2: `detectron2_engine` adds it
+C4_HEADS = "Res5ROIHeadsExtraNorm"  # not in detectron2: `network` adds it
 BOX_HEADS = {"2fc": (0, 2), "4conv1fc": (4, 1)}  # convolutions, linear layers
 
 Configuration = dict[str, Any]  # key with dots -> value
@@ -29,21 +29,21 @@ def configuration(
     classes: int,
     device: str = "cuda",
     processes: int = 1,
-    are_masks_drawn: bool = False,
+    has_bitmasks: bool = False,
 ) -> Configuration:
     """Every key that a task, an encoder or a machine decides.
 
     Args:
-        settings: of the task.
-        preprocessing: the encoder's: its pixel statistics, for RGB in 0-1.
-        network: the encoder's.
-        classes: how many there are.
+        settings: Of the task.
+        preprocessing: The encoder's: its pixel statistics, for RGB in 0-1.
+        network: The encoder's.
+        classes: How many there are.
         device: "cpu", "cuda" or "cuda:1".
-        processes: that train together.
-        are_masks_drawn: whether some mask comes as pixels and not as polygons.
+        processes: How many train together.
+        has_bitmasks: Whether some mask comes as pixels and not as polygons.
 
     Raises:
-        UsageError: the settings contradict each other, or the photos of a batch cannot be shared out.
+        UsageError: the settings contradict each other, or the processes cannot share a batch evenly.
     """
     _check(settings, processes)
     norm = _norm(device, processes)
@@ -55,7 +55,7 @@ def configuration(
         **(_fpn(settings, norm) if settings.trunk == "fpn" else _c4(settings)),
         **_proposals(settings),
         **_regions(settings, classes),
-        **_photos(settings, are_masks_drawn),
+        **_photos(settings, has_bitmasks),
         **_schedule(settings),
     }
 
@@ -70,7 +70,7 @@ def _check(settings: DetectionSettings, processes: int) -> None:
 
 
 def _norm(device: str, processes: int) -> str:
-    """Batch norm over the photos of all processes. PyTorch's own is for GPUs alone; in one process both are plain."""
+    """Batch norm over the photos of all processes. PyTorch's own needs GPUs; in one process both are plain."""
     return "naiveSyncBN" if device == "cpu" and processes > 1 else "SyncBN"
 
 
@@ -142,13 +142,13 @@ def _regions(settings: DetectionSettings, classes: int) -> Configuration:
     }
 
 
-def _photos(settings: DetectionSettings, are_masks_drawn: bool) -> Configuration:
+def _photos(settings: DetectionSettings, has_bitmasks: bool) -> Configuration:
     return {
         "INPUT.MIN_SIZE_TRAIN": tuple(settings.short_sides_px),
         "INPUT.MAX_SIZE_TRAIN": settings.long_side_px,
         "INPUT.MIN_SIZE_TEST": settings.test_short_side_px,
         "INPUT.MAX_SIZE_TEST": settings.long_side_px,
-        "INPUT.MASK_FORMAT": "bitmask" if are_masks_drawn else "polygon",
+        "INPUT.MASK_FORMAT": "bitmask" if has_bitmasks else "polygon",
     }
 
 

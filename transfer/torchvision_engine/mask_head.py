@@ -1,4 +1,4 @@
-"""The mask branch: its last layers, what it learns from, and how a found mask becomes pixels of the photo."""
+"""The mask head: its last layers, its loss and targets, and how a predicted mask becomes pixels of the photo."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MASK_CHANNELS = 256
 THRESHOLD = 0.5  # of the probability that a pixel belongs to the object
 
 
-class MaskLayers(nn.Sequential):
-    """(n, channels, h, w) -> (n, classes, 2 h, 2 w) logits: maps doubled, then a mask for each class."""
+class MaskPredictor(nn.Sequential):
+    """(n, channels, h, w) -> (n, classes, 2 h, 2 w) logits: maps of twice the size, then a mask for each class."""
 
     def __init__(self, channels: int, hidden: int, classes: int):
         doubled, logits = nn.ConvTranspose2d(channels, hidden, 2, 2), nn.Conv2d(hidden, classes, 1)
@@ -44,38 +44,38 @@ def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     """
     own = logits[torch.arange(len(labels), device=labels.device), labels - 1]
     loss = F.binary_cross_entropy_with_logits(own, targets.to(own), reduction="sum")
-    return loss / max(own.numel(), 1)  # 0 without an object, where the mean is no number
+    return loss / max(own.numel(), 1)  # 0 without an object, where the mean is NaN
 
 
-def cut_masks(masks: Sequence[Mask], boxes: Tensor, side: int) -> Tensor:
-    """(n, side, side) of 0 and 1: what of each mask lies in its box, seen at that size.
+def mask_targets(masks: Sequence[Mask], boxes: Tensor, side: int) -> Tensor:
+    """(n, side, side) of 0 and 1: the part of each mask in its box, at that size.
 
-    Polygons are drawn in the box by COCO's rules; run lengths are cut out of the pixels by RoIAlign.
+    Polygons are rasterised in the box by COCO's rules; run lengths are cut out of the pixels by RoIAlign.
 
     Args:
-        masks: n, in the frame of the photo as seen.
+        masks: n, in the frame of the photo as the network sees it.
         boxes: (n, 4) in that frame.
-        side: in pixels.
+        side: In pixels.
     """
-    cut = [_cut(mask, box, side) for mask, box in zip(masks, boxes.detach().cpu().double(), strict=True)]
-    return torch.stack(cut).float() if cut else torch.zeros(0, side, side)
+    targets = [_mask_target(mask, box, side) for mask, box in zip(masks, boxes.detach().cpu().double(), strict=True)]
+    return torch.stack(targets).float() if targets else torch.zeros(0, side, side)
 
 
 def paste_masks(probabilities: Tensor, boxes: np.ndarray, height: int, width: int) -> tuple[Rle, ...]:
-    """Masks of the photo's size, of what was found in n boxes.
+    """Masks of the photo's size.
 
     Args:
-        probabilities: (n, m, m) in 0-1, of a pixel to belong to the object.
+        probabilities: (n, m, m) in 0-1, of a pixel of the box to belong to the object.
         boxes: (n, 4) in pixels of the photo.
-        height: of the photo.
-        width: of the photo.
+        height: Of the photo.
+        width: Of the photo.
     """
     from ..datasets.masks import encode
 
     return tuple(encode(_paste(one, box, height, width)) for one, box in zip(probabilities.cpu().float(), boxes))
 
 
-def _cut(mask: Mask, box: Tensor, side: int) -> Tensor:
+def _mask_target(mask: Mask, box: Tensor, side: int) -> Tensor:
     from ..datasets.labelled_photos import Rle
     from ..datasets.masks import decode
 
@@ -83,8 +83,8 @@ def _cut(mask: Mask, box: Tensor, side: int) -> Tensor:
         pixels = torch.from_numpy(decode(mask, *mask.size))[None, None].float()
         return roi_align(pixels, [box[None].float()], side, 1.0, sampling_ratio=0, aligned=True)[0, 0] >= THRESHOLD
     start, size = box[:2].numpy(), np.maximum((box[2:] - box[:2]).numpy(), 0.1)
-    moved = ((np.asarray(polygon).reshape(-1, 2) - start) * (side / size) for polygon in mask)
-    return torch.from_numpy(decode(tuple(tuple(polygon.ravel().tolist()) for polygon in moved), side, side))
+    in_box = ((np.asarray(polygon).reshape(-1, 2) - start) * (side / size) for polygon in mask)
+    return torch.from_numpy(decode(tuple(tuple(polygon.ravel().tolist()) for polygon in in_box), side, side))
 
 
 def _paste(probabilities: Tensor, box: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -97,6 +97,6 @@ def _paste(probabilities: Tensor, box: np.ndarray, height: int, width: int) -> n
         for low, high, start, stop in ((left, right, box[0], box[2]), (top, bottom, box[1], box[3]))
     )
     grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)[None]
-    found = F.grid_sample(probabilities[None, None], grid, align_corners=False)[0, 0]
-    pixels[top:bottom, left:right] = (found >= THRESHOLD).numpy()
+    values = F.grid_sample(probabilities[None, None], grid, align_corners=False)[0, 0]
+    pixels[top:bottom, left:right] = (values >= THRESHOLD).numpy()
     return pixels

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from ..datasets.labelled_photos import DetectionData
-from ..detection.settings import Detections, DetectionSettings, Row
+from ..detection.detector import Detections
+from ..detection.settings import DetectionSettings
+from ..training_state import Row
 
 
 def plain_scores(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Row:

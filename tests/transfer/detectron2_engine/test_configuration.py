@@ -4,7 +4,6 @@ detectron2's default.
 """
 
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from goodviews.hub.errors import UsageError
 from goodviews.hub.preprocessing import Preprocessing
 from goodviews.transfer.detection.settings import DetectionSettings
-from goodviews.transfer.detectron2_engine.settings import configuration
+from goodviews.transfer.detectron2_engine.configuration import configuration
 from goodviews.transfer.detectron2_engine.tensor_names import ResNetShape
 from goodviews.transfer.tasks import TASKS
 
@@ -107,19 +106,25 @@ def test_every_published_key_has_its_published_value(task: str):
 
 @pytest.mark.detectron2
 @pytest.mark.parametrize("task", PUBLISHED)
-def test_every_other_key_is_at_its_default(detectron2_engine: ModuleType, task: str):
-    default, found = (flat(detectron2_engine.resolved(keys)) for keys in ({}, ours(task)))
+@pytest.mark.usefixtures("detectron2_engine")
+def test_every_other_key_is_at_its_default(task: str):
+    from goodviews.transfer.detectron2_engine.network import full_configuration
+
+    default, found = (flat(full_configuration(keys)) for keys in ({}, ours(task)))
     changed = {key: value for key, value in found.items() if default[key] != value and key not in ONLY_OURS}
     assert changed == PUBLISHED[task]
 
 
 @pytest.mark.detectron2
-def test_the_rates_are_those_of_detectron2s_schedule(detectron2_engine: ModuleType):
+@pytest.mark.usefixtures("detectron2_engine")
+def test_the_rates_are_those_of_detectron2s_schedule():
     import torch
     from detectron2.solver import build_lr_scheduler, build_optimizer
 
+    from goodviews.transfer.detectron2_engine.network import full_configuration
+
     settings = replace(settings_of("voc-detection"), iterations=60, lr_steps=(30, 50), warmup_iterations=10)
-    cfg = detectron2_engine.resolved(configuration(settings, Preprocessing(), RESNET50, classes=20, device="cpu"))
+    cfg = full_configuration(configuration(settings, Preprocessing(), RESNET50, classes=20, device="cpu"))
     optimizer = build_optimizer(cfg, torch.nn.Linear(1, 1))
     schedule = build_lr_scheduler(cfg, optimizer)
     for done in range(settings.iterations):

@@ -1,0 +1,114 @@
+"""Training a detector on detectron2, in one process or in several that its launcher starts."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from detectron2.engine import launch
+from detectron2.solver import build_optimizer
+from detectron2.utils import comm
+from detectron2.utils.events import EventStorage
+from fvcore.nn.precise_bn import update_bn_stats
+from torch import nn
+from torch.multiprocessing.spawn import ProcessException
+
+from ...hub.atomic import write_json, write_text
+from ...hub.errors import GoodviewsError
+from ..datasets.labelled_photos import DetectionData, read_photo
+from ..detection.detector_files import read_weights, write_weights
+from ..detection.processes import rank_and_world
+from ..detection.settings import DetectionSettings
+from ..detection.training_loop import Learner, train
+from ..evaluation.during_training import plain_scores
+from ..training_state import Row
+from .configuration import Configuration
+from .detector import detect
+from .network import build_network, full_configuration
+from .samples import Samples
+
+
+@dataclass(frozen=True)
+class Run:
+    """What each process must know to train."""
+
+    configuration: Configuration
+    settings: DetectionSettings
+    data: DetectionData  # the photos to train on are from `trainable_photos`
+    seed: int
+    workers: int
+    evaluate_every: int  # iterations; 0: never
+    state: Path | None
+    state_every_s: float
+    progress: bool
+
+
+def train_alone(network: nn.Module, run: Run) -> list[Row]:
+    """Trains `network` in place, in this process, which may be one of several."""
+    samples = Samples(run.data.train, run.data.classes, run.settings, run.seed, run.configuration["INPUT.MASK_FORMAT"])
+    learner = Learner(
+        network,
+        build_optimizer(full_configuration(run.configuration), network),
+        lambda start, stop: samples.batches(start, stop, run.workers),
+        lambda model, batch: model(batch),
+        lambda model, further: update_bn_stats(model, further, run.settings.precise_bn_iterations),
+    )
+    with EventStorage():  # into which detectron2's parts write
+        return train(
+            learner,
+            run.settings,
+            seed=run.seed,
+            evaluate=lambda: _evaluate(network, run),
+            evaluate_every=run.evaluate_every,
+            state=run.state,
+            state_every_s=run.state_every_s,
+            progress=run.progress,
+        )
+
+
+def train_together(network: nn.Module, run: Run, processes: int) -> list[Row]:
+    """Trains copies in processes of detectron2's launcher; the first one's result goes into `network`.
+
+    Raises:
+        GoodviewsError: with the message of a process that failed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_weights(network, folder / "start.safetensors")
+        try:
+            launch(_train_one_of_several, processes, dist_url="auto", args=(run, folder))
+        except ProcessException:
+            messages = sorted(folder.glob("error*.txt"))
+            if not messages:
+                raise
+            raise GoodviewsError(messages[0].read_text(encoding="utf-8")) from None
+        read_weights(network, folder / "trained.safetensors")
+        return json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+
+
+def _train_one_of_several(run: Run, folder: Path) -> None:
+    rank, _ = rank_and_world()
+    network = build_network(run.configuration)
+    read_weights(network, folder / "start.safetensors")
+    try:
+        rows = train_alone(network, run)
+    except GoodviewsError as error:
+        write_text(folder / f"error{rank}.txt", str(error))
+        raise
+    if rank == 0:  # batch norm statistics may differ between processes; these are scored and saved
+        write_weights(network, folder / "trained.safetensors")
+        write_json(folder / "rows.json", rows)
+
+
+def _evaluate(network: nn.Module, run: Run) -> Row:
+    """Scores on the test photos, which the processes share; only the first one gets them."""
+    rank, world = rank_and_world()
+    photos = run.data.test[rank::world]
+    own = [detect(network, run.data.classes, run.settings, read_photo(photo), photo.id) for photo in photos]
+    shares = comm.gather(own)
+    if rank:
+        return {}
+    by_photo = {one.photo_id: one for share in shares for one in share}
+    return plain_scores([by_photo[photo.id] for photo in run.data.test], run.data, run.settings)

@@ -1,0 +1,82 @@
+"""How a stopped training continues: a file with its state, saved now and then, and the rows of metrics.jsonl so far."""
+
+import hashlib
+import io
+import json
+import pickle
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from ..hub.atomic import write_bytes, write_text
+from ..hub.errors import ArtifactError
+
+Row = dict[str, float]  # a line of metrics.jsonl
+SAVE_EVERY_S = 300.0
+
+
+class Stateful(Protocol):
+    """A module, an optimizer, the best epoch so far."""
+
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, state: Any) -> Any: ...
+
+
+@dataclass
+class TrainingState:
+    """The parts of a training, and the file that they are saved to, replaced in one step each time."""
+
+    path: Path | None  # None: nothing is saved
+    parts: Mapping[str, Stateful]  # everything that training changes and needs to continue
+    every_s: float = SAVE_EVERY_S  # seconds between two saves, at least
+    _saved_s: float = field(default_factory=time.monotonic)
+
+    def restore(self) -> list[Row]:
+        """Puts the saved state into the parts and returns the rows so far; without a file, nothing and none.
+
+        Raises:
+            ArtifactError: the file is damaged or of another training.
+        """
+        if self.path is None or not self.path.is_file():
+            return []
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError):  # torch's text would advise to load it unsafely
+            raise self._refusal("it is damaged") from None
+        try:
+            saved = content.get("parts", content)  # detectors' files had the parts beside the rows until 0.1
+            for name, part in self.parts.items():
+                part.load_state_dict(saved[name])
+            rows: list[Row] = content["rows"]
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise self._refusal(f"it is of another training: {str(error).splitlines()[0]}") from None
+        return rows
+
+    def _refusal(self, reason: str) -> ArtifactError:
+        return ArtifactError(f"{self.path} cannot be continued from ({reason}); delete it to start the run again.")
+
+    def save_if_due(self, rows: list[Row]) -> None:
+        """Saves where `every_s` have passed since the last time."""
+        if self.path is None or time.monotonic() - self._saved_s < self.every_s:
+            return
+        content = io.BytesIO()
+        torch.save({"rows": rows, "parts": {name: part.state_dict() for name, part in self.parts.items()}}, content)
+        write_bytes(self.path, content.getvalue())
+        self._saved_s = time.monotonic()
+
+
+def state_path(cache: Path | None, name: str, work: Sequence[Any]) -> Path | None:
+    """The file for a training of exactly this work, which is JSON-able; None without a cache folder."""
+    if cache is None:
+        return None
+    return cache / f"{name}-{hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]}.pt"
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Writes metrics.jsonl: one object a line."""
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
