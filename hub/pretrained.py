@@ -13,15 +13,18 @@ from torch import Tensor
 
 from .artifact import load
 from .backbone import build_backbone
+from .catalogue.entries import is_entry
+from .catalogue.open_entry import open_catalogue_entry
 from .encoder import Encoder, Origin
 from .errors import ArtifactError, UsageError
+from .importers.import_file import read_encoder
 from .preprocessing import Preprocessing
 from .weights import load_strictly
 
 SOURCES = (
     "a folder written by goodviews (RUN/encoder), "
     "'torchvision:resnet50' (or 'torchvision:resnet50.IMAGENET1K_V1'), 'timm:resnet50.a1_in1k', "
-    "or 'random:resnet50-224px@0'"
+    "a name of `goodviews hub list`, a checkpoint file that `goodviews hub import` reads, or 'random:resnet50-224px@0'"
 )
 
 
@@ -29,7 +32,8 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
     """Load an encoder, in evaluation mode.
 
     Args:
-        name: a folder; "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; or
+        name: a folder; "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; a name of the catalogue, which
+            is downloaded and imported once; a checkpoint of another program, imported on the fly; or
             "random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED]", the untrained network that every result should be compared
             with; WIDTH as `build_backbone` takes it.
         device: where its weights go.
@@ -40,8 +44,10 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
     """
     text = str(name)
     scheme, _, rest = text.partition(":")
-    is_folder = isinstance(name, Path) or Path(text).exists()
-    if is_folder:
+    is_local = isinstance(name, Path) or Path(text).exists()
+    if Path(text).is_file():
+        encoder = read_encoder(Path(text))
+    elif is_local:
         encoder = load(Path(text))
     elif scheme == "torchvision" and rest:
         encoder = _from_torchvision(rest)
@@ -49,9 +55,11 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
         encoder = _from_timm(rest)
     elif scheme == "random" and rest:
         encoder = _random(rest)
+    elif is_entry(text):
+        encoder = load(open_catalogue_entry(text))
     else:
         raise ArtifactError(f"There is no encoder {text}: it is no folder here. Give {SOURCES}.")
-    encoder.source = str(Path(text).resolve()) if is_folder else text
+    encoder.source = str(Path(text).resolve()) if is_local else text
     return encoder.to(device)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 
-from goodviews.hub import ArtifactError, UsageError, from_pretrained
+from goodviews.hub import ArtifactError, UsageError, from_pretrained, pretrained, save
 
 
 def test_a_random_encoder_is_fixed_by_its_seed():
@@ -81,6 +81,23 @@ def test_timm_weights_load_from_a_hub(hub_server):
     name, total = result.stdout.splitlines()[-2:]
     assert name.startswith("timm:resnet18.a1_in1k apache-2.0 224")
     assert float(total) == pytest.approx(hub_server.conv1_sum, abs=1e-4)
+
+
+def test_a_checkpoint_of_another_program_is_imported_on_the_fly(tmp_path):
+    theirs = from_pretrained("random:resnet18-w0.25@3").backbone.state_dict()
+    torch.save({"state_dict": {f"module.encoder_q.{name}": t for name, t in theirs.items()}}, tmp_path / "moco.pth.tar")
+    encoder = from_pretrained(tmp_path / "moco.pth.tar")
+    assert (encoder.name, encoder.origin.imported["format"]) == ("moco", "moco")
+    assert encoder.report_id().weights_sha256 == from_pretrained("random:resnet18-w0.25@3").report_id().weights_sha256
+
+
+def test_names_of_the_catalogue_are_opened_unless_a_folder_has_that_name(tmp_path, monkeypatch):
+    folder = save(from_pretrained("random:resnet18-w0.25@3"), tmp_path / "opened")
+    monkeypatch.setattr(pretrained, "open_catalogue_entry", lambda name: folder if name == "moco-v2-800" else None)
+    monkeypatch.chdir(tmp_path)
+    assert from_pretrained("moco-v2-800").name == "random:resnet18-w0.25@3"
+    save(from_pretrained("random:resnet18-w0.25@4"), tmp_path / "moco-v2-800")
+    assert from_pretrained("moco-v2-800").name == "random:resnet18-w0.25@4"
 
 
 @pytest.mark.parametrize(
