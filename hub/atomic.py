@@ -1,14 +1,12 @@
 """Outputs appear whole or not at all: written beside their final name, flushed to disk, then renamed."""
 
-import csv
 import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +69,6 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, value: Any) -> Path:
     """`write_bytes` for JSON, indented, keys in the order given; NaN is refused, since JSON has none."""
     return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_csv(path: Path, header: Iterable[object], rows: Iterable[Iterable[object]]) -> Path:
-    """`write_bytes` for a table in CSV: a line of column names, then the rows; lines end as on Unix."""
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return write_text(path, text.getvalue())
 
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG}

@@ -1,14 +1,13 @@
 """A comparison as files: comparison.json (everything), .csv (tidy), .md, .html (self-contained), plot.png."""
 
 import base64
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..atomic import new_folder, write_json, write_text
+from ..csv_tables import write_csv
 from ..provenance import command, version
 from ..templates import fill_template
 from .plot import draw
@@ -36,32 +35,28 @@ def write(comparison: Comparison, out: Path, *, overwrite: bool = False) -> Path
     with new_folder(out, overwrite) as folder:
         draw(comparison, folder / "plot.png")
         write_json(folder / "comparison.json", {"format": FORMAT, "version": version(), **_as_values(comparison)})
-        write_text(folder / "comparison.csv", csv_text(comparison))
+        write_csv(folder / "comparison.csv", CSV_COLUMNS, csv_rows(comparison))
         write_text(folder / "comparison.md", markdown(comparison))
         write_text(folder / "comparison.html", html(comparison, (folder / "plot.png").read_bytes()))
     return out
 
 
-def csv_text(comparison: Comparison) -> str:
-    """One line a number, with task and data beside it, so that no column mixes protocols unnoticed."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(CSV_COLUMNS)
-    for number, held in enumerate(comparison.tables, start=1):
-        about = (number, held.protocol.name, held.dataset.get("name"), held.engine)
-        for row in held.rows:
+def csv_rows(comparison: Comparison) -> Iterator[list[Any]]:
+    """A row a number, with task and data beside it, so that no column mixes protocols unnoticed."""
+    for number, table in enumerate(comparison.tables, start=1):
+        about = (number, table.protocol.name, table.dataset.get("name"), table.engine)
+        for row in table.rows:
             of_encoder = (*about, row.encoder, row.architecture, len(row.runs))
             for metric, value in row.values.items():
                 kind = row.interval if value.low is not None else None
-                against = _against(held, row.differences.get(metric))
-                table.writerow(
-                    [*of_encoder, metric, value.mean, value.low, value.high, kind, *against, None, "measured", None]
-                )
-        table.writerows([*about, *line] for line in _published_lines(held))
-    return text.getvalue()
+                against = _against(table, row.differences.get(metric))
+                numbers = (metric, value.mean, value.low, value.high, kind, *against)
+                yield [*of_encoder, *numbers, None, "measured", None]
+        for published in _published_rows(table):
+            yield [*about, *published]
 
 
-def _published_lines(table: Table) -> Iterator[list[str | float | None]]:
+def _published_rows(table: Table) -> Iterator[list[str | float | None]]:
     """Published numbers have a column of their own, so that nothing averages them with ours."""
     if table.published is None:
         return

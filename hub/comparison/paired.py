@@ -16,10 +16,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from .predictions import Predictions, scores_of
 from .resamples import read_resamples
-from .rows import Difference, Row, Run, t95
+from .rows import Difference, Row, Run
 
 LEAST_SEEDS = 3
 RESAMPLES = 10_000
@@ -48,11 +49,11 @@ def _over_seeds(value: float, row: Row, baseline: Row, metric: str) -> Differenc
     if ours is None or theirs is None or set(ours) != set(theirs) or len(ours) < LEAST_SEEDS:
         return None
     each = np.array([ours[seed].report.metrics[metric] - theirs[seed].report.metrics[metric] for seed in ours])
-    error = float(each.std(ddof=1)) / math.sqrt(len(each))
-    if error < 1e-9 or abs(each.mean() - value) > 1e-9:  # seeds that change nothing, or count unequally in a row
+    if stats.sem(each) < 1e-9 or abs(each.mean() - value) > 1e-9:  # seeds change nothing, or count unequally in a row
         return None
-    half, p = t95(len(each) - 1) * error, t_two_sided(value / error, len(each) - 1)
-    return Difference(value, f"paired t, {len(each)} seeds", value - half, value + half, p)
+    test = stats.ttest_1samp(each, 0.0)
+    low, high = test.confidence_interval(0.95)
+    return Difference(value, f"paired t, {len(each)} seeds", float(low), float(high), float(test.pvalue))
 
 
 def _by_seed(runs: Sequence[Run]) -> dict[int, Run] | None:
@@ -115,12 +116,7 @@ def mcnemar(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
         theirs: (N,) the same of the other, in the same order.
     """
     wins, losses = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    discordant = wins + losses
-    term = tail = 1  # whole numbers: exact for any count
-    for k in range(min(wins, losses)):
-        term = term * (discordant - k) // (k + 1)
-        tail += term
-    return min(1.0, 2 * tail / 2**discordant)
+    return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
 def paired_bootstrap(ours: Floats, theirs: Floats, groups: Sequence[NDArray[np.int64]]) -> tuple[float, float, float]:
@@ -162,23 +158,3 @@ def _mean_of_drawn_runs(means: Floats, noise: np.random.Generator) -> Floats:
     runs, mean = means.shape[1], means.mean(axis=1)
     drawn = (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
     return mean + (drawn - mean) * math.sqrt(runs / max(runs - 1, 1))
-
-
-def t_two_sided(t: float, freedom: int) -> float:
-    """The chance of Student's t beyond +-t, for whole degrees of freedom.
-
-    Source: Abramowitz & Stegun 26.7.3 and 26.7.4.
-    """
-    angle = math.atan2(abs(t), math.sqrt(freedom))
-    cosine, total = math.cos(angle), 0.0
-    if freedom % 2 == 0:
-        term = 1.0
-        for k in range(freedom // 2):
-            total += term
-            term *= cosine**2 * (2 * k + 1) / (2 * k + 2)
-        return max(0.0, 1 - math.sin(angle) * total)
-    term = cosine
-    for k in range(freedom // 2):
-        total += term
-        term *= cosine**2 * (2 * k + 2) / (2 * k + 3)
-    return max(0.0, 1 - 2 / math.pi * (angle + math.sin(angle) * total))

@@ -1,6 +1,5 @@
 """predictions.csv of a classification run -> what each test image adds to a metric, so that two runs can be paired."""
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..csv_tables import read_csv
 from .rows import Run
 
 
@@ -39,28 +39,27 @@ def scores_of(run: Run, metric: str) -> tuple[Predictions, NDArray[np.float64]] 
     scores = predictions.scores(metric) if predictions else None
     if predictions is None or scores is None:
         return None
-    found = np.mean([scores[rows].mean() for rows in predictions.groups(metric)])
-    return (predictions, scores) if abs(found - run.report.metrics[metric]) < 1e-4 else None
+    mean = np.mean([scores[rows].mean() for rows in predictions.groups(metric)])
+    return (predictions, scores) if abs(mean - run.report.metrics[metric]) < 1e-4 else None
 
 
 @lru_cache(maxsize=64)
 def _read(path: Path, modified_ns: int) -> Predictions | None:  # the time is for the cache alone
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    if not lines or not {"path", "label"} <= set(lines[0]):
+    rows = read_csv(path)
+    if not rows or not {"path", "label"} <= set(rows[0]):
         return None
-    lines.sort(key=lambda line: line["path"])
+    rows.sort(key=lambda row: row["path"])
+    columns = {name: _numbers(rows, name) for name in rows[0] if name not in {"path", "label", "predicted"}}
     return Predictions(
-        images=tuple((line["path"], line["label"]) for line in lines),
-        right=np.array(["predicted" in line and line["label"] == line["predicted"] for line in lines]),
-        columns={name: column for name in lines[0] if (column := _numbers(lines, name)) is not None},
+        images=tuple((row["path"], row["label"]) for row in rows),
+        right=np.array(["predicted" in row and row["label"] == row["predicted"] for row in rows]),
+        columns={name: column for name, column in columns.items() if column is not None},
     )
 
 
-def _numbers(lines: list[dict[str, str]], name: str) -> NDArray[np.float64] | None:
-    if name in {"path", "label", "predicted"}:
-        return None
+def _numbers(rows: list[dict[str, str]], name: str) -> NDArray[np.float64] | None:
+    """A column; None if it is one of words."""
     try:
-        return np.array([float(line[name]) for line in lines])
-    except (ValueError, TypeError):  # a column of words, or of a broken line
+        return np.array([float(row[name]) for row in rows])
+    except ValueError:
         return None

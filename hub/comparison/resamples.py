@@ -3,7 +3,6 @@
 For metrics that are no mean over images, such as a detector's AP: differences draw by draw are a paired bootstrap.
 """
 
-import csv
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import write_csv
+from ..csv_tables import read_csv, write_csv
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,12 @@ def write_resamples(path: Path, images: int, metrics: Sequence[str], rows: NDArr
 
 def read_resamples(path: Path) -> Resamples | None:
     """None if there is no such file or it is not complete."""
-    if not path.is_file():
+    rows = read_csv(path)
+    if not rows or "draw" not in rows[0]:
         return None
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *lines = list(csv.reader(file)) or [[]]
-    if header[:1] != ["draw"] or not lines or any(len(line) != len(header) for line in lines):
-        return None
-    numbers = np.array([[float(value) for value in line[1:]] for line in lines])
-    return Resamples(tuple(line[0] for line in lines), dict(zip(header[1:], numbers.T)))
+    metrics = [name for name in rows[0] if name != "draw"]
+    values = {metric: np.array([float(row[metric]) for row in rows]) for metric in metrics}
+    return Resamples(tuple(row["draw"] for row in rows), values)
 
 
 def _checksum(counts: NDArray[np.int64]) -> str:

@@ -1,11 +1,12 @@
 """The runs of one encoder -> one row: a mean and what is known of its spread, never pretending to more runs."""
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from scipy import stats
 
 from ..report import Report
 
@@ -110,17 +111,5 @@ def _value(metric: str, sample: Sequence[float], ends: dict[str, float]) -> Valu
     mean = sum(sample) / len(sample)
     if len(sample) == 1:
         return Value(mean, ends.get(f"{metric}_low"), ends.get(f"{metric}_high"))
-    deviation = math.sqrt(sum((x - mean) ** 2 for x in sample) / (len(sample) - 1))
-    half = t95(len(sample) - 1) * deviation / math.sqrt(len(sample))
+    half = float(stats.t.ppf(0.975, len(sample) - 1) * stats.sem(sample))
     return Value(mean, mean - half, mean + half)
-
-
-def t95(freedom: int) -> float:
-    """Student's 97.5 % point: tabulated up to 10 degrees of freedom, then Cornish-Fisher's, right to 0.001."""
-    table = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-    if freedom <= len(table):
-        return table[freedom - 1]
-    z = 1.959964
-    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def label_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
+def label_average_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
     """How well each image ranks its own labels: (N,) average precisions, 0-1; 0 for an image without a label.
 
     Args:
@@ -17,7 +17,7 @@ def label_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
     return (precision * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
 
 
-def class_precision(scores: np.ndarray, present: np.ndarray, *, envelope: bool = True) -> float:
+def class_average_precision(scores: np.ndarray, present: np.ndarray, *, envelope: bool = True) -> float:
     """How well a class ranks the images: the area under its precision-recall curve, 0-1; nan without an image of it.
 
     Args:

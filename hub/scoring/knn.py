@@ -30,12 +30,23 @@ def weighted_knn(
         For each pair an (N, classes) tensor of summed weights; a class without a neighbour has 0.
     """
     similarities, rows = nearest(query, bank, k=max(k for k, _ in settings))
-    behind = similarities - similarities[:, :1]  # the best: the order is the same, and no small temperature overflows
-    voted = labels.to(rows.device)[rows]
+    theirs = labels.to(rows.device)[rows]
     return {
-        (k, temperature): _votes((behind[:, :k] / temperature).exp(), voted[:, :k], classes)
+        (k, temperature): vote(similarities[:, :k], theirs[:, :k], temperature=temperature, classes=classes)
         for k, temperature in settings
     }
+
+
+def vote(similarities: Tensor, labels: Tensor, *, temperature: float, classes: int) -> Tensor:
+    """(N, classes) votes of each row's neighbours; a class without one has 0.
+
+    Args:
+        similarities: (N, k) cosines, the best first.
+        labels: (N, k) int64, the neighbours' classes.
+    """
+    behind = similarities - similarities[:, :1]  # the best: the order is the same, and no small temperature overflows
+    weights = (behind / temperature).exp()
+    return weights.new_zeros(len(weights), classes).scatter_add_(1, labels, weights)
 
 
 def nearest(
@@ -67,7 +78,3 @@ def _nearest_of_few(query: Tensor, bank: Tensor, lengths: Tensor, k: int, bank_r
         best, order = best.topk(min(k, best.shape[1]), dim=1)
         rows = rows.gather(1, order)
     return best, rows
-
-
-def _votes(weights: Tensor, voted: Tensor, classes: int) -> Tensor:
-    return weights.new_zeros(len(weights), classes).scatter_add_(1, voted, weights)

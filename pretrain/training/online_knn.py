@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...hub.encoder import Encoder
 from ...hub.errors import DataError
+from ...hub.scoring.knn import vote
 from ...hub.sources.source import Data, Source, read_photo
 
 log = logging.getLogger(__name__)
@@ -58,23 +58,10 @@ def online_knn(data: Data, encoder: Encoder) -> OnlineKnn | None:
     return OnlineKnn(_decode(data.train, encoder, share), _decode(data.test, encoder, 1 - share))
 
 
-def weighted_vote(similarities: Tensor, labels: Tensor, *, neighbours: int, temperature: float) -> Tensor:
-    """The class of each row: its nearest neighbours vote with weight exp(similarity / temperature).
-
-    Args:
-        similarities: (N, M) cosines with M labelled images.
-        labels: (M,) classes from 0.
-
-    Source: Wu et al. 2018 (arXiv:1805.01978), section 3.4.
-    """
-    near = similarities.topk(min(neighbours, similarities.shape[1]), dim=1)
-    votes = F.one_hot(labels[near.indices], int(labels.max()) + 1) * (near.values / temperature).exp()[:, :, None]
-    return votes.sum(dim=1).argmax(dim=1)
-
-
 def _top1(similarities: Tensor, labels: Tensor, truth: Tensor) -> float:
-    guess = weighted_vote(similarities, labels, neighbours=NEIGHBOURS, temperature=TEMPERATURE)
-    return 100 * float((guess == truth).float().mean())
+    near = similarities.topk(min(NEIGHBOURS, similarities.shape[1]), dim=1)
+    votes = vote(near.values, labels[near.indices], temperature=TEMPERATURE, classes=int(labels.max()) + 1)
+    return 100 * float((votes.argmax(dim=1) == truth).float().mean())
 
 
 def _decode(source: Source, encoder: Encoder, share: float) -> LabelledImages:

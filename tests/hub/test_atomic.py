@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from goodviews.hub import GoodviewsError, OutputExists
-from goodviews.hub.atomic import new_folder, refuse_existing, write_csv, write_json, write_text
+from goodviews.hub.atomic import new_folder, refuse_existing, write_json, write_text
 
 
 def names(folder):
@@ -56,8 +56,3 @@ def test_a_full_disk_leaves_the_old_file_and_one_sentence(tmp_path, monkeypatch)
 def test_numbers_that_json_lacks_are_refused(tmp_path):
     with pytest.raises(ValueError):
         write_json(tmp_path / "a.json", {"loss": float("nan")})
-
-
-def test_a_table_keeps_commas_quotes_and_umlauts_in_their_cells(tmp_path):
-    path = write_csv(tmp_path / "a.csv", ["name", "share"], [['Käse, "alt"', 0.5], ["plain", None]])
-    assert path.read_bytes().decode() == 'name,share\n"Käse, ""alt""",0.5\nplain,\n'

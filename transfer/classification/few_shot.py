@@ -11,7 +11,6 @@ papers draw both sides from one pool and use other distances: compare only repor
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +63,7 @@ class FewShot:
         import torch
 
         from ...hub.errors import UsageError
+        from ...hub.scoring.intervals import normal
         from .features import frozen_features, write_skipped
 
         if min(self.shots, self.queries) < 1 or min(self.ways, self.episodes) < 2:
@@ -71,10 +71,9 @@ class FewShot:
         frozen = frozen_features(encoder, data, setup)
         accuracies = torch.tensor(_episodes(self, frozen, setup.seed), dtype=torch.float64)
         write_skipped(frozen, folder)
-        mean = float(accuracies.mean())
-        half = 1.96 * float(accuracies.std()) / math.sqrt(self.episodes)
+        low, high = normal(accuracies.numpy())
         return Measurement(
-            metrics={"top1": mean, "top1_low": max(0.0, mean - half), "top1_high": min(100.0, mean + half)},
+            metrics={"top1": float(accuracies.mean()), "top1_low": max(0.0, low), "top1_high": min(100.0, high)},
             dataset=frozen.dataset,
             engine=f"torch {torch.__version__}",
             details={"deviation_of_an_episode": float(accuracies.std()), "input_px": encoder.preprocessing.input_px},

@@ -8,7 +8,6 @@ of them, without interpolation. For photos that are copies of each other, rather
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +17,7 @@ from .check_images import check_images
 from .measurement import LAYOUT, UNIT_FEATURES
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ...hub.photo_encoder import PhotoEncoder
-    from .features import Features
 
 
 @name_after_function
@@ -55,14 +51,18 @@ class ClassRetrieval:
         """Scores `encoder`; the details hold the mean of each class."""
         import torch
 
+        from ...hub.scoring.intervals import normal
+        from ...hub.scoring.retrieval import rank_gallery
         from .features import frozen_features, write_skipped
         from .scoring import write_image_scores
 
         frozen = frozen_features(encoder, data, setup)
         write_skipped(frozen, folder)
         labels, at = frozen.test.labels, [k for k in self.at if 1 <= k <= len(frozen.train)]
-        precisions, among_first = rank(frozen.test, frozen.train, at)
-        mean, half = float(precisions.mean()), _half_interval(precisions)
+        precisions, among_first = rank_gallery(
+            frozen.test.vectors, labels, frozen.train.vectors, frozen.train.labels, at=at
+        )
+        low, high = normal(precisions.cpu().numpy())
         asked = labels.unique().tolist()
         each = {"mAP": precisions, **{f"precision_at_{k}": among_first[k] for k in at}}
         write_image_scores(
@@ -73,9 +73,9 @@ class ClassRetrieval:
         )
         return Measurement(
             metrics={
-                "mAP": 100 * mean,
-                "mAP_low": 100 * max(0.0, mean - half),
-                "mAP_high": 100 * min(1.0, mean + half),
+                "mAP": 100 * float(precisions.mean()),
+                "mAP_low": 100 * max(0.0, low),
+                "mAP_high": 100 * min(1.0, high),
                 **{f"precision_at_{k}": 100 * float(among_first[k].mean()) for k in at},
             },
             dataset=frozen.dataset,
@@ -85,30 +85,3 @@ class ClassRetrieval:
                 "mAP_of_class": {frozen.classes[c]: 100 * float(precisions[labels == c].mean()) for c in asked},
             },
         )
-
-
-def rank(
-    queries: Features, gallery: Features, at: list[int], *, query_rows: int = 256
-) -> tuple[Tensor, dict[int, Tensor]]:
-    """The average precision of each query, 0-1, and for each k in `at` the share of its class among the first k.
-
-    A query whose class the gallery lacks (none of its images could be read) scores 0.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    bank = F.normalize(gallery.vectors, dim=1)
-    places = torch.arange(1, len(bank) + 1, device=bank.device)
-    precisions, first = [], []
-    for vectors, labels in zip(queries.vectors.split(query_rows), queries.labels.split(query_rows)):
-        order = (F.normalize(vectors, dim=1) @ bank.T).argsort(dim=1, descending=True, stable=True)
-        relevant = gallery.labels[order] == labels[:, None]
-        precision = relevant.cumsum(dim=1) / places
-        precisions.append((precision * relevant).sum(dim=1) / relevant.sum(dim=1).clamp_min(1))
-        first.append(torch.stack([precision[:, k - 1] for k in at], dim=1) if at else precision[:, :0])
-    columns = torch.cat(first)
-    return torch.cat(precisions), {k: columns[:, place] for place, k in enumerate(at)}
-
-
-def _half_interval(values: Tensor) -> float:
-    return 1.96 * float(values.double().std()) / math.sqrt(len(values)) if len(values) > 1 else 0.0

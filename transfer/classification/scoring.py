@@ -1,8 +1,5 @@
 """From class scores to numbers that may be quoted: accuracy with its interval, the predictions, the confusions."""
 
-import csv
-import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ...hub.atomic import write_text
-
-Z95 = 1.959964  # the standard normal's 97.5 % point
+from ...hub.csv_tables import write_csv
+from ...hub.scoring.intervals import wilson
 
 
 def accuracies(scores: Tensor, labels: Tensor) -> dict[str, float]:
@@ -43,17 +39,6 @@ def percent(right: Tensor) -> float:
     return 100 * int(right.sum()) / len(right)
 
 
-def wilson(right: int, images: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion, both ends in 0-1.
-
-    Source: Wilson 1927; unlike the normal approximation it stays inside 0-1 and is honest for few images.
-    """
-    share, spread = right / images, Z95**2 / images
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z95 * math.sqrt(share * (1 - share) / images + spread / (4 * images)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def _in_top(scores: Tensor, labels: Tensor, k: int) -> Tensor:
     """Whether the label is among the k best. Ties count against it, so equal scores earn nothing."""
     own = scores.gather(1, labels[:, None])
@@ -64,12 +49,8 @@ def write_predictions(
     path: Path, paths: Sequence[str], labels: Tensor, predicted: Tensor, classes: Sequence[str]
 ) -> None:
     """One line a test image: path, label, predicted."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["path", "label", "predicted"])
-    for name, label, guess in zip(paths, labels.tolist(), predicted.tolist()):
-        table.writerow([name, classes[label], classes[guess]])
-    write_text(path, text.getvalue())
+    rows = zip(paths, labels.tolist(), predicted.tolist())
+    write_csv(path, ["path", "label", "predicted"], ([name, classes[a], classes[b]] for name, a, b in rows))
 
 
 def write_image_scores(
@@ -79,11 +60,7 @@ def write_image_scores(
 
     `compare` pairs encoders by these columns, which are named after the metrics.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["path", "label", *scores])
-    table.writerows(zip(paths, labels, *scores.values(), strict=True))
-    write_text(path, text.getvalue())
+    write_csv(path, ["path", "label", *scores], zip(paths, labels, *scores.values(), strict=True))
 
 
 def draw_confusion(path: Path, labels: Tensor, predicted: Tensor, classes: Sequence[str], title: str) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...hub.scoring.average_precision import class_precision, label_precisions
+from ...hub.scoring.average_precision import class_average_precision, label_average_precisions
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .schedules import Schedule, Waves
 from .sgd_probe import new_layer, scale_to_batch
@@ -97,14 +97,14 @@ class VocClsa:
         scores, rows, epoch = _fit_and_score(encoder, voc, settings, setup, state)
         write_rows(folder / "metrics.jsonl", rows)
         test = voc.splits["test"]
-        of_images = 100 * label_precisions(scores, test.present)
+        of_images = 100 * label_average_precisions(scores, test.present)
         write_image_scores(
             folder / "predictions.csv",
             [path.name for path in test.paths],
             [" ".join(np.array(voc.classes)[present]) for present in test.present],
             {"per_image_AP": of_images.tolist()},
         )
-        of_classes = [class_precision(scores[:, k], test.present[:, k]) for k in range(len(voc.classes))]
+        of_classes = [class_average_precision(scores[:, k], test.present[:, k]) for k in range(len(voc.classes))]
         return Measurement(
             metrics={"per_image_AP": float(of_images.mean())},
             dataset=voc.dataset,
@@ -178,7 +178,7 @@ def _fit_and_score(
         if images.skipped:
             raise DataError(images.skipped.items[0][1])
         scores = _scores(backbone, layer, val, settings, setup, five=False)
-        value = 100 * float(label_precisions(scores, val.present).mean())
+        value = 100 * float(label_average_precisions(scores, val.present).mean())
         best.offer(value, epoch, {**dict(layer.named_parameters()), **_statistics(backbone)})
         return {**row, "val_per_image_AP": value}
 

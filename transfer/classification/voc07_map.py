@@ -13,15 +13,14 @@ CLSA's figure for VOC07 is no such mean; see `voc_clsa.py`.
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ...hub.scoring.average_precision import class_precision
+from ...hub.csv_tables import write_csv
+from ...hub.scoring.average_precision import class_average_precision
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .measurement import UNIT_FEATURES
 from .voc07_labels import LAYOUT, LabelledPhotos, check_labels, read_labels
@@ -143,7 +142,7 @@ def _held_precisions(scores: np.ndarray, present: np.ndarray, held: np.ndarray) 
     """(C,) average precision on the photos held out; 0 for a class with none there."""
     columns = range(scores.shape[1])
     rows = [held[:, column] for column in columns]
-    found = [class_precision(scores[rows[k], k], present[rows[k], k], envelope=False) for k in columns]
+    found = [class_average_precision(scores[rows[k], k], present[rows[k], k], envelope=False) for k in columns]
     return np.nan_to_num(np.array(found))
 
 
@@ -151,16 +150,10 @@ def _class_precisions(scores: np.ndarray, test: LabelledPhotos) -> list[float]:
     """For each class, nan where no test photo counts."""
     judged = ~test.difficult
     columns = range(scores.shape[1])
-    return [class_precision(scores[judged[:, k], k], test.present[judged[:, k], k]) for k in columns]
+    return [class_average_precision(scores[judged[:, k], k], test.present[judged[:, k], k]) for k in columns]
 
 
 def _write_scores(path: Path, classes: tuple[str, ...], test: LabelledPhotos, scores: np.ndarray) -> None:
     """One line a test photo: its name and a score for each class."""
-    from ...hub.atomic import write_text
-
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["photo", *classes])
-    for photo, row in zip(test.paths, scores):
-        table.writerow([photo.stem, *(f"{value:.4f}" for value in row)])
-    write_text(path, text.getvalue())
+    rows = zip(test.paths, scores)
+    write_csv(path, ["photo", *classes], ([photo.stem, *(f"{value:.4f}" for value in row)] for photo, row in rows))

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from goodviews.hub.scoring.knn import nearest, weighted_knn
+from goodviews.hub.scoring.knn import nearest, vote, weighted_knn
 
 
 def test_votes_equal_the_example_worked_by_hand():
@@ -22,6 +22,12 @@ def test_votes_equal_the_example_worked_by_hand():
     assert votes[3, 0.1].argmax() == 0  # when it is cold, the nearest decides
     assert votes[1, 0.5].argmax() == 0
     assert votes[3, 0.5].argmax() == 1  # two near neighbours outvote the nearest
+
+
+def test_near_neighbours_outvote_many_far_ones():
+    similarities, labels = torch.tensor([[0.9, 0.1, 0.1, 0.1]]), torch.tensor([[1, 0, 0, 0]])
+    assert vote(similarities, labels, temperature=0.07, classes=2).argmax() == 1
+    assert vote(similarities, labels, temperature=100.0, classes=2).argmax() == 0
 
 
 def test_blocks_find_what_a_full_sort_finds():

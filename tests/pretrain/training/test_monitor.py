@@ -16,7 +16,7 @@ from goodviews.hub.sources.open import open_data
 from goodviews.pretrain.data.loader import Batch
 from goodviews.pretrain.training.finite_loss import FiniteWatch
 from goodviews.pretrain.training.monitor import Monitor, truncate
-from goodviews.pretrain.training.online_knn import OnlineKnn, online_knn, weighted_vote
+from goodviews.pretrain.training.online_knn import OnlineKnn, online_knn
 
 
 def record(monitor, step, loss):
@@ -81,13 +81,6 @@ def test_line_says_how_fast_it_goes_how_much_it_waits_and_what_is_left(tmp_path,
         r"step 2/400  loss 1  feature_std 0.5  lr 0.1  \d+ img/s  wait \d+ %  left \d+:\d\d:\d\d", caplog.text
     )
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["feature_std"] == 0.5
-
-
-def test_near_neighbours_outvote_many_far_ones():
-    similarities = torch.tensor([[0.9, 0.1, 0.1, 0.1]])
-    labels = torch.tensor([1, 0, 0, 0])
-    assert weighted_vote(similarities, labels, neighbours=4, temperature=0.07).item() == 1
-    assert weighted_vote(similarities, labels, neighbours=4, temperature=100.0).item() == 0
 
 
 def encoder(px=16):

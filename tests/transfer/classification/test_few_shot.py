@@ -34,7 +34,7 @@ def test_noise_scores_chance_on_average():
 def test_interval_is_that_of_the_mean_over_episodes(encoder, colours, tmp_path):
     task = few_shot_5way_5shot().changed(["ways=3", "queries=3", "episodes=40"])
     report = task.run(encoder, colours, tmp_path / "run")
-    half = 1.96 * report.details["deviation_of_an_episode"] / math.sqrt(40)
+    half = 1.959964 * report.details["deviation_of_an_episode"] / math.sqrt(40)
     assert report.metrics["top1"] > 80
     assert report.metrics["top1"] - report.metrics["top1_low"] == pytest.approx(half)
     assert report.task.startswith("few-shot-5way-5shot [ways=3")
