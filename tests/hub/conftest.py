@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import re
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save
+
+from .running_hub import TOKEN, RunningHub
 
 
 @dataclass(frozen=True)
@@ -64,3 +69,40 @@ def _handler(files: dict[str, bytes]) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+@pytest.fixture(scope="module")
+def start_hub() -> Iterator[Callable[..., RunningHub]]:
+    """Starts hubs; all are stopped at the end."""
+    running: list[RunningHub] = []
+
+    def start(root: Path, *, token: str | None = TOKEN) -> RunningHub:
+        environment = {**os.environ, "GOODVIEWS_HUB_TOKEN": token or ""}
+        words = [sys.executable, "-m", "goodviews.hub", "hub", "serve", str(root), "--port", "0"]
+        process = subprocess.Popen(
+            words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        match = re.search(r"http://127\.0\.0\.1:\d+", first)
+        assert match, first + process.stdout.read()
+        running.append(RunningHub(root, match[0], process))
+        return running[-1]
+
+    yield start
+    for hub in running:
+        if hub.process.poll() is None:
+            hub.process.kill()
+            hub.process.wait()
+
+
+@pytest.fixture(scope="module")
+def hub(start_hub: Callable[..., RunningHub], tmp_path_factory: pytest.TempPathFactory) -> RunningHub:
+    """One hub for the tests of a file; each uses repositories of its own."""
+    return start_hub(tmp_path_factory.mktemp("hub") / "store")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty cache of the client."""
+    return tmp_path / "hf"

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from goodviews.hub import Encoder, save
 
-from .conftest import RunningHub
+from ..running_hub import RunningHub
 
 START = """
 import json, sys

@@ -15,7 +15,7 @@ from goodviews.hub.errors import UsageError
 from goodviews.hub.server.state import Limits, open_hub
 from goodviews.hub.web import Token, require_token_for
 
-from .conftest import TOKEN, RunningHub
+from ..running_hub import TOKEN, RunningHub
 
 
 def ask(

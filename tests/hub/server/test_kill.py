@@ -11,7 +11,7 @@ from pathlib import Path
 
 from goodviews.hub.server.blobs import Blobs, digest
 
-from .conftest import RunningHub
+from ..running_hub import RunningHub
 from .test_hostile import ask, commit, files, make_repo, small
 
 PUSHES = 6

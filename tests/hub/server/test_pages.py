@@ -8,7 +8,7 @@ import pytest
 from goodviews.hub import Encoder, save
 from goodviews.hub.report import Report, save_report
 
-from .conftest import RunningHub
+from ..running_hub import RunningHub
 from .test_client import START
 from .test_hostile import ask, commit, make_repo, small
 

@@ -1,0 +1,78 @@
+"""The commands `hub push` and `hub pull`."""
+
+from pathlib import Path
+
+
+def push(
+    encoder: Path,
+    repo: str,
+    /,
+    *,
+    private: bool = False,
+    create_pr: bool = False,
+    revision: str | None = None,
+    dry_run: bool = False,
+    message: str | None = None,
+) -> None:
+    """Publish an encoder folder in a Hub repository, in one commit.
+
+    The Hub is huggingface.co, or the address in HF_ENDPOINT, e.g. of `goodviews hub serve`; HF_TOKEN opens it.
+
+    Example: goodviews hub push runs/mine/encoder owner/my-encoder --dry-run
+
+    Args:
+        encoder: Encoder folder to publish.
+        repo: OWNER/NAME of the repository; made where it is missing.
+        private: Make a new repository private (default: public).
+        create_pr: Leave the change as a pull request (default: commit to the branch).
+        revision: Branch to commit to (default: main).
+        dry_run: Show the files, their sizes and the card, and send nothing.
+        message: Message of the commit (default: the encoder's name).
+    """
+    from rich.console import Console
+
+    from .publish import push as publish
+    from .publish import sizes
+
+    console = Console(soft_wrap=True, highlight=False)
+    done = publish(
+        encoder, _repository(repo, revision), private=private, create_pr=create_pr, dry_run=dry_run, message=message
+    )
+    for name, size in sizes(done.files):
+        console.print(f"{size:>14}  {name}", markup=False)
+    for name in done.removed:
+        console.print(f"{'removed':>14}  {name}", markup=False)
+    if done.address is None:
+        console.print(f"\nNothing was sent to {done.repository}. The card:\n")
+        console.print((encoder / "README.md").read_text("utf-8"), markup=False)
+    else:
+        console.print(f"Published: {done.address}", markup=False)
+
+
+def pull(repo: str, /, *, out: Path, revision: str | None = None, overwrite: bool = False) -> None:
+    """Copy an encoder with its card and reports from a Hub repository into a folder.
+
+    Example: goodviews hub pull owner/name --out encoder
+
+    Args:
+        repo: OWNER/NAME or OWNER/NAME@REVISION.
+        out: Encoder folder to make.
+        revision: Branch, tag or commit (default: main).
+        overwrite: Replace OUT if it is there.
+    """
+    from rich.console import Console
+
+    from .pull import pull as copy
+
+    folder = copy(_repository(repo, revision), out, overwrite=overwrite)
+    Console(soft_wrap=True, highlight=False).print(f"Encoder: {folder}", markup=False)
+
+
+def _repository(repo: str, revision: str | None):  # type: ignore[no-untyped-def]
+    from ..errors import UsageError
+    from .names import parse_repository
+
+    found = parse_repository(repo, revision=revision)
+    if found is None:
+        raise UsageError(f"{repo!r} is no repository; give OWNER/NAME, letters, digits, '.', '_' and '-'.")
+    return found

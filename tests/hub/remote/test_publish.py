@@ -1,0 +1,130 @@
+"""Publishing and fetching through real HTTP with the real client; each failure is one sentence."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from goodviews.hub import Encoder, load, save
+from goodviews.hub.report import Report, save_report
+
+from ..running_hub import RunningHub
+from ..server.test_hostile import ask
+from .faulty_proxy import FaultyProxy
+
+GOODVIEWS = "import sys; from goodviews.hub.cli import main; main({words!r})"
+
+
+@pytest.fixture(scope="module")
+def folder(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(encoder, tmp_path_factory.mktemp("encoder") / "tiny")
+
+
+def goodviews(hub: RunningHub, *words: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command of the front door, with HF_ENDPOINT set to the hub."""
+    return hub.run(GOODVIEWS.format(words=list(words)), home=home, **variables)
+
+
+def test_a_pushed_encoder_is_pulled_back_whole(
+    hub: RunningHub, folder: Path, make_report: Callable[..., Report], home: Path, tmp_path: Path
+):
+    mine = save(load(folder), tmp_path / "mine")
+    save_report(make_report(), mine / "reports" / "knn.json")
+    (mine / "training").mkdir()
+    (mine / "training" / "state.pt").write_bytes(b"private")
+    pushed = goodviews(hub, "hub", "push", str(mine), "pub/whole", home=home)
+    assert pushed.returncode == 0, pushed.stderr
+    assert f"Published: {hub.address}/pub/whole/commit/" in pushed.stdout
+    pulled = goodviews(hub, "hub", "pull", "pub/whole", "--out", str(tmp_path / "back"), home=home)
+    # the report is of made-up weights, so the pulled copy is refused; without it, it is whole
+    assert pulled.returncode == 1
+    assert "reports/knn.json is of other weights" in pulled.stderr
+    assert not (tmp_path / "back").exists()
+    (mine / "reports" / "knn.json").unlink()
+    again = goodviews(hub, "hub", "push", str(mine), "pub/whole", home=home)
+    assert "removed  reports/knn.json" in again.stdout
+    assert goodviews(hub, "hub", "pull", "pub/whole", "--out", str(tmp_path / "back"), home=home).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "back").iterdir()) == sorted(path.name for path in folder.iterdir())
+    for file in folder.iterdir():
+        assert (tmp_path / "back" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_dry_run_shows_files_and_card_and_makes_nothing(hub: RunningHub, folder: Path, home: Path):
+    done = goodviews(hub, "hub", "push", str(folder), "pub/dry", "--dry-run", home=home)
+    assert done.returncode == 0, done.stderr
+    assert "model.safetensors" in done.stdout
+    assert (folder / "README.md").read_text() in done.stdout
+    assert goodviews(hub, "hub", "pull", "pub/dry", "--out", "/nowhere/x", home=home).returncode == 1
+
+
+def test_a_pull_request_and_a_branch_leave_main_alone(hub: RunningHub, folder: Path, home: Path, tmp_path: Path):
+    goodviews(hub, "hub", "push", str(folder), "pub/beside", "--revision", "trial", home=home)
+    done = goodviews(hub, "hub", "push", str(folder), "pub/beside", "--create-pr", home=home)
+    assert "/discussions/1" in done.stdout, done.stderr
+    main = goodviews(hub, "hub", "pull", "pub/beside", "--out", str(tmp_path / "m"), home=home)
+    assert "is no encoder that can be loaded" in main.stderr
+    out = str(tmp_path / "t")
+    assert goodviews(hub, "hub", "pull", "pub/beside@trial", "--out", out, home=home).returncode == 0
+
+
+def test_failures_are_one_sentence_and_come_at_once(hub: RunningHub, folder: Path, home: Path):
+    out = ("--out", str(home / "out"))
+    pull = ("hub", "pull")
+    cases = [
+        ((*pull, "pub/absent", *out), {}, "has no such repository"),
+        ((*pull, "pub/absent@v9", *out), {}, "has no such repository"),
+        ((*pull, "no name", *out), {}, "is no repository"),
+        (("hub", "push", str(folder), "pub/x"), {"HF_TOKEN": "wrong"}, "the token was refused"),
+        (("hub", "push", str(home), "pub/x"), {}, "holds no encoder"),
+        ((*pull, "pub/x", *out), {"HF_ENDPOINT": "http://127.0.0.1:9"}, "cannot be reached"),
+        ((*pull, "pub/x", *out), {"HF_HUB_OFFLINE": "1"}, "network must not be used"),
+    ]
+    for words, variables, sentence in cases:
+        done = goodviews(hub, *words, home=home, **variables)
+        assert done.returncode == 1, done.stdout
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Retry" not in done.stderr
+        assert not (home / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_fault_at_any_request_leaves_the_old_repository_or_the_new_one(
+    hub: RunningHub, folder: Path, home: Path, tmp_path: Path
+):
+    other = load(folder)
+    other.backbone.conv1.weight.data.mul_(1.5)
+    folders = {digest_of(one): one for one in (folder, save(other, tmp_path / "other"))}
+    with FaultyProxy(hub.address, fail_at=-1, when="before") as proxy:
+        first = goodviews(hub, "hub", "push", str(folder), "pub/fault", home=home, HF_ENDPOINT=proxy.address)
+    assert first.returncode == 0, first.stderr
+    requests, present = proxy.asked, digest_of(folder)
+    assert requests >= 5
+    for number in range(requests):
+        for when in ("before", "after"):
+            (wanted,) = set(folders) - {present}
+            words = ("hub", "push", str(folders[wanted]), "pub/fault")
+            with FaultyProxy(hub.address, fail_at=number, when=when) as proxy:
+                done = goodviews(hub, *words, home=home, HF_ENDPOINT=proxy.address)
+            assert proxy.has_failed
+            assert "Traceback" not in done.stderr
+            found = present_weights(hub, "pub/fault")
+            assert found in folders
+            assert done.returncode != 0 or found == wanted
+            present = found
+
+
+def digest_of(folder: Path) -> str:
+    return str(json.loads((folder / "config.json").read_text())["goodviews"]["weights_sha256"])
+
+
+def present_weights(hub: RunningHub, repo: str) -> str:
+    """The digest in a repository's config.json, once it is that of the weights beside it."""
+    config = json.loads(ask(hub, "GET", f"/{repo}/resolve/main/config.json")[2])
+    weights = ask(hub, "GET", f"/{repo}/resolve/main/model.safetensors")[2]
+    digest = str(config["goodviews"]["weights_sha256"])
+    assert hashlib.sha256(weights).hexdigest() == digest
+    return digest
