@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from goodviews.hub.images import find_images
+from goodviews.hub.sources.folders import find_images
 from goodviews.pretrain.data.decoded_cache import Keep
 from goodviews.pretrain.data.loader import Batch
 from goodviews.pretrain.recipe import Recipe

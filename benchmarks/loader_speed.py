@@ -27,7 +27,8 @@ from torch import Tensor
 from torchvision import transforms
 
 from goodviews.hub.provenance import commit, hardware
-from goodviews.hub.sources.files import Files, open_folder
+from goodviews.hub.sources.files import Files
+from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data.decode import decoder
 from goodviews.pretrain.data.worker import FromSource, Photos
 from goodviews.pretrain.recipes.registry import choose

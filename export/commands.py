@@ -61,8 +61,8 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
         overwrite: Replace OUT if it exists.
     """
     from ..hub.atomic import refuse_existing
-    from ..hub.images import find_images
     from ..hub.photo_encoder import open_encoder
+    from ..hub.sources.folders import find_images
     from .index_photos import build
 
     console = Console()

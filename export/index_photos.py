@@ -8,8 +8,9 @@ from pathlib import Path
 from ..hub.atomic import refuse_existing
 from ..hub.errors import DataError
 from ..hub.identity import EncoderId
-from ..hub.images import ImageLike, SkippedImages, find_images
+from ..hub.images import ImageLike, SkippedImages
 from ..hub.photo_encoder import PhotoEncoder
+from ..hub.sources.folders import find_images
 from .index import ImageIndex, Match, empty
 from .index_files import About, Item
 

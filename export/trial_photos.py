@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from ..hub.errors import DataError
-from ..hub.images import SkippedImages, find_images, read_image
+from ..hub.images import SkippedImages, read_image
+from ..hub.sources.folders import find_images
 
 SIZES = (  # width, height: at and around the usual 256, odd differences, portrait, panorama, tiny
     *((224, 224), (256, 256), (257, 301), (255, 254), (320, 240), (333, 500), (500, 375)),

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .identity import EncoderId as EncoderId
     from .images import SkippedImages as SkippedImages
-    from .images import find_images as find_images
     from .images import read_image as read_image
     from .onnx_encoder import OnnxEncoder as OnnxEncoder
     from .photo_encoder import PhotoEncoder as PhotoEncoder
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from .report import Report as Report
     from .report import load_report as load_report
     from .report import save_report as save_report
+    from .sources.folders import find_images as find_images
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -39,11 +39,12 @@ else:
             "encoder": ("Encoder", "Origin"),
             "errors": ("ArtifactError", "DataError", "GoodviewsError", "MissingExtra", "OutputExists", "UsageError"),
             "identity": ("EncoderId",),
-            "images": ("SkippedImages", "find_images", "read_image"),
+            "images": ("SkippedImages", "read_image"),
             "onnx_encoder": ("OnnxEncoder",),
             "photo_encoder": ("PhotoEncoder", "open_encoder"),
             "preprocessing": ("Preprocessing",),
             "pretrained": ("from_pretrained",),
             "report": ("Report", "load_report", "save_report"),
+            "sources.folders": ("find_images",),
         },
     )

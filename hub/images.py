@@ -132,32 +132,9 @@ def name_of(image: ImageLike, position: int) -> str:
     return str(image) if isinstance(image, str | Path) else f"image {position}"
 
 
-def find_images(folder: Path | str) -> list[Path]:
-    """All image files below a folder by their suffix, sorted by path; hidden files are left out.
-
-    Raises:
-        DataError: the folder is missing or holds no image file.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise no_image(folder)
-    images = sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
-    if not images:
-        raise no_image(folder)
-    return images
-
-
 def has_image_suffix(name: str) -> bool:
     """Whether a file name is that of an image and not hidden."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")  # noqa: PTH122, fast
-
-
-def no_image(folder: Path) -> DataError:
-    """The error of a folder that is missing or holds no image file."""
-    if not folder.is_dir():
-        return DataError(f"{folder} is not a folder; give the folder that holds the images.")
-    count = sum(path.is_file() for path in folder.rglob("*"))
-    return DataError(f"{folder} holds no image: {count} files, none with a suffix such as .jpg or .png.")
 
 
 @dataclass

@@ -18,9 +18,10 @@ from PIL import Image, ImageOps
 
 from ..atomic import write_text
 from ..errors import DataError
-from ..folders import ImageFolder, train_and_test
 from ..images import read_image
 from ..report import Report, load_report
+from ..sources.files import Files
+from ..sources.folders import train_and_test
 from ..templates import fill_template
 from .charts import LineChart, line_chart, running_mean
 
@@ -155,9 +156,9 @@ def _interval(report: Report) -> tuple[float, float]:
     return report.metrics[f"{report.primary}_low"], report.metrics[f"{report.primary}_high"]
 
 
-def _guess(test: ImageFolder) -> dict[str, Any]:
+def _guess(test: Files) -> dict[str, Any]:
     """What always answering the most frequent class scores, in percent."""
-    label, count = Counter(test.labels or ()).most_common(1)[0]
+    label, count = _per_class(test).most_common(1)[0]
     return {"name": test.classes[label], "share": 100 * count / len(test)}
 
 
@@ -171,10 +172,15 @@ def _verdict(scores: dict[str, Scores]) -> str:
     return f"Pretrained and random do not overlap in {apart[0]}; in the other, so few photos cannot tell them apart."
 
 
-def _counts(train: ImageFolder, test: ImageFolder) -> list[tuple[str, int, int]]:
+def _counts(train: Files, test: Files) -> list[tuple[str, int, int]]:
     """(class, photos to learn from, photos to test on) of every class."""
-    learned, tested = Counter(train.labels or ()), Counter(test.labels or ())
-    return [(name, learned[i], tested[i]) for i, name in enumerate(train.classes)]
+    to_learn, to_test = _per_class(train), _per_class(test)
+    return [(name, to_learn[i], to_test[i]) for i, name in enumerate(train.classes)]
+
+
+def _per_class(part: Files) -> Counter[int]:
+    assert part.labels is not None, "train_and_test returns labelled folders"
+    return Counter(part.labels.tolist())
 
 
 def _sizes(out: Path) -> dict[str, float]:
@@ -196,7 +202,7 @@ def _credits(table: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(_read(table))))
 
 
-def _spread(folder: ImageFolder, count: int) -> list[Path]:
+def _spread(folder: Files, count: int) -> list[Path]:
     """About `count` photos, from every class its share."""
     step = max(1, len(folder) // count)
     chosen = list(folder.paths[step // 2 :: step][:count])

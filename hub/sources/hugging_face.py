@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingExtra
-from ..folders import TEST_NAMES
+from .folders import TEST_NAMES
 from .source import Data
 
 

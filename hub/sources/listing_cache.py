@@ -4,7 +4,7 @@ A folder's listing is made of its folders' modification times, which adding, rem
 changes; shards' listing of the shards' sizes and times. Something that was changed less than `SETTLED_S` ago may be
 changed again without its time showing it (clocks of file systems tick slowly), so such a listing is not kept.
 
-The listings lie in $GOODVIEWS_CACHE, else in the user's cache folder; nothing is written beside the data.
+The listings lie in the cache folder (see hub.cache); nothing is written beside the data.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic import write_bytes
+from ..cache import cache_folder
 from ..errors import GoodviewsError
 
 log = logging.getLogger(__name__)
@@ -32,19 +33,12 @@ FORMAT = 1
 SETTLED_S = 2.0
 
 
-def cache_folder() -> Path:
-    """Where listings and decoded photos are kept between runs."""
-    if own := os.environ.get("GOODVIEWS_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goodviews"
-
-
 def recall(kind: str, root: Path) -> Arrays | None:
     """The listing kept for `root`; None when there is none or something it was made of is not as it was."""
     path = _path(kind, root)
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = dict(kept)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
         stamps: Stamps = json.loads(arrays.pop("stamps").tobytes())
         if all((root / name).stat().st_mtime_ns == stamp for name, stamp in stamps.items()):
             return arrays
@@ -53,12 +47,15 @@ def recall(kind: str, root: Path) -> Arrays | None:
     return None
 
 
-def keep(kind: str, root: Path, arrays: Arrays, stamps: Stamps, *, begun: float) -> bool:
-    """Keep a listing that was begun at `begun` (time.time()); whether it was kept.
+def keep(kind: str, root: Path, arrays: Arrays, stamps: Stamps, *, start_s: float) -> bool:
+    """Keep a listing for the next run, if it can be trusted then; returns whether it was kept.
 
-    A cache that cannot be written costs time, not the run: it is said in the log.
+    A cache that cannot be written costs time, not the run: the log says so.
+
+    Args:
+        start_s: when listing started, by `now`.
     """
-    if not stamps or max(stamps.values()) > (begun - SETTLED_S) * 1e9:
+    if not stamps or max(stamps.values()) > (start_s - SETTLED_S) * 1e9:
         return False
     content = BytesIO()
     whole: dict[str, Any] = arrays | {"stamps": np.frombuffer(json.dumps(dict(stamps)).encode(), np.uint8)}
@@ -77,5 +74,5 @@ def now() -> float:
 
 
 def _path(kind: str, root: Path) -> Path:
-    told = f"{FORMAT} {kind} {root.resolve()}"
-    return cache_folder() / "listings" / f"{hashlib.sha256(os.fsencode(told)).hexdigest()[:32]}.npz"
+    key = f"{FORMAT} {kind} {root.resolve()}"
+    return cache_folder() / "listings" / f"{hashlib.sha256(os.fsencode(key)).hexdigest()[:32]}.npz"

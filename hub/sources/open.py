@@ -1,10 +1,10 @@
-"""One door to photos, whatever holds them: `open_data` tells a folder, a list, shards and a Hugging Face name apart."""
+"""One door to photos, whatever holds them: a folder, a list, tar shards or a Hugging Face dataset."""
 
 from pathlib import Path
 
-from ..folders import TEST_NAMES, part_of, training_root
-from .files import open_folder, open_list
+from .folders import TEST_NAMES, open_folder, part_of, training_root
 from .hugging_face import open_dataset
+from .lists import LIST_SUFFIXES, open_list
 from .shards import find_shards, open_shards
 from .source import Data
 
@@ -23,7 +23,7 @@ def open_data(data: Path | str) -> Data:
     if str(data).startswith("hf:"):
         return open_dataset(str(data).removeprefix("hf:"))
     path = Path(data)
-    if path.is_file() and path.suffix.lower() in {".txt", ".tsv", ".csv"}:
+    if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
         return Data(open_list(path))
     root = training_root(path)
     shards = find_shards(root)

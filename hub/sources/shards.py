@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..images import has_image_suffix
-from . import listing_cache as index_cache
+from . import listing_cache
 from .files import file_stamps
 from .packed_names import Names
 
@@ -110,16 +110,16 @@ def open_shards(shards: Sequence[Path], *, name: str) -> Shards:
 
 def _listing(shard: Path) -> tuple[NDArray[np.int64], Names, NDArray[np.int64]]:
     """Of one shard: (n, 2) first byte and size of each photo, the photos' names, and their labels, -1 for none."""
-    kept = index_cache.recall("shard", shard)
-    if kept is None:
-        begun = index_cache.now()
+    cached = listing_cache.recall("shard", shard)
+    if cached is None:
+        start_s = listing_cache.now()
         stamp = shard.stat().st_mtime_ns
-        kept = _listed(shard)
-        index_cache.keep("shard", shard, kept, {"": stamp}, begun=begun)
-    return kept["places"], Names(kept["block"], kept["ends"]), kept["labels"]
+        cached = _list_members(shard)
+        listing_cache.keep("shard", shard, cached, {"": stamp}, start_s=start_s)
+    return cached["places"], Names(cached["block"], cached["ends"]), cached["labels"]
 
 
-def _listed(shard: Path) -> dict[str, NDArray]:
+def _list_members(shard: Path) -> dict[str, NDArray]:
     names: list[str] = []
     places: list[tuple[int, int]] = []
     labels: list[int] = []

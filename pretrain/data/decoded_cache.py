@@ -23,10 +23,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ...hub.atomic import new_folder
+from ...hub.cache import cache_folder
 from ...hub.errors import DataError, UsageError
 from ...hub.images import opened
 from ...hub.machine import free_memory_bytes
-from ...hub.sources.listing_cache import cache_folder
 from ...hub.sources.source import Source, read_photo
 from ..views.view import Crop
 from .decode import decoder, resized_crop

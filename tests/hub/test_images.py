@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goodviews.hub import DataError, SkippedImages, find_images, read_image
+from goodviews.hub import DataError, SkippedImages, read_image
 
 
 def test_every_odd_file_loads_as_rgb_or_is_refused_in_one_sentence(odd_files):
@@ -54,21 +54,6 @@ def test_a_missing_file_a_folder_and_a_giant_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(DataError, match="million pixels"):
         read_image(tmp_path / "big.png")
-
-
-def test_find_images_sorts_recurses_and_leaves_out_what_is_no_image(tmp_path):
-    for name in ("b/2.JPG", "a/1.png", "a/notes.txt", ".hidden.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    assert [str(path.relative_to(tmp_path)) for path in find_images(tmp_path)] == ["a/1.png", "b/2.JPG"]
-
-
-def test_folders_without_images_are_refused_with_what_they_hold(tmp_path):
-    with pytest.raises(DataError, match="not a folder"):
-        find_images(tmp_path / "none")
-    (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(DataError, match="holds no image: 1 files"):
-        find_images(tmp_path)
 
 
 def test_skipped_images_are_counted_named_and_listed(tmp_path):

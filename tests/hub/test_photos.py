@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from PIL import Image
 
 from goodviews.hub.demo import chain as demo
-from goodviews.hub.folders import train_and_test
+from goodviews.hub.sources.folders import train_and_test
 
 REDISTRIBUTABLE = {"MIT", "CC-BY-2.0", "CC-BY-SA-2.0", "No known copyright restrictions"}
 

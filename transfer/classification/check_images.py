@@ -19,10 +19,10 @@ def check_images(measure: Any, data: Path) -> DataCheck:
     Raises:
         DataError: the folder has another layout.
     """
-    from ...hub.folders import train_and_test
+    from ...hub.sources.folders import train_and_test
 
     train, test = train_and_test(data)
-    summary = f"{len(train.paths)} training and {len(test.paths)} test images of {count_classes(train.classes)}"
+    summary = f"{len(train)} training and {len(test)} test images of {count_classes(train.classes)}"
     unreadable = _reading_problems([*train.paths, *test.paths])
     return DataCheck(summary, (*unreadable, *_images_in_both(train.paths, test.paths)))
 

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ...hub.atomic import write_bytes
 from ...hub.errors import DataError
-from ...hub.folders import ImageFolder, train_and_test
 from ...hub.images import SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
+from ...hub.sources.files import Files
+from ...hub.sources.folders import train_and_test
 from ..data_digest import digest_of
 from ..task import Setup
 
@@ -80,7 +81,7 @@ def write_skipped(data: TestData, folder: Path) -> None:
         data.skipped.write(folder / "skipped.txt")
 
 
-def describe(data: Path, train: ImageFolder, test: ImageFolder, skipped: SkippedImages) -> dict[str, Any]:
+def describe(data: Path, train: Files, test: Files, skipped: SkippedImages) -> dict[str, Any]:
     """What a report says of the two parts of an image folder; `skipped` has paths relative to `data`."""
     if skipped:
         log.warning("%s", skipped.summary())
@@ -97,16 +98,15 @@ def describe(data: Path, train: ImageFolder, test: ImageFolder, skipped: Skipped
     }
 
 
-def part_features(
-    encoder: PhotoEncoder, part: ImageFolder, data: Path, setup: Setup, skipped: SkippedImages
-) -> Features:
+def part_features(encoder: PhotoEncoder, part: Files, data: Path, setup: Setup, skipped: SkippedImages) -> Features:
     """One part as features; what cannot be read is added to `skipped`, by its path in `data`.
 
     Raises:
         DataError: no image of the part can be read.
     """
     unread = SkippedImages()
-    vectors = _cached_vectors(encoder, part, setup, unread)
+    paths = part.paths
+    vectors = _cached_vectors(encoder, part.root.name, paths, setup, unread)
     for (path, reason), position in zip(unread.items, unread.positions):
         skipped.add(Path(path).relative_to(data), reason, position)
     kept = sorted(set(range(len(part))) - set(unread.positions))
@@ -115,9 +115,7 @@ def part_features(
     assert part.labels is not None, "train_and_test returns labelled folders"
     device = encoder.device
     labels = torch.tensor(part.labels)[kept].to(device)
-    return Features(
-        torch.from_numpy(vectors).to(device), labels, tuple(str(part.paths[i].relative_to(data)) for i in kept)
-    )
+    return Features(torch.from_numpy(vectors).to(device), labels, tuple(str(paths[i].relative_to(data)) for i in kept))
 
 
 def photo_features(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup) -> Tensor:
@@ -127,19 +125,21 @@ def photo_features(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup) -
         DataError: a photo is damaged.
     """
     unread = SkippedImages()
-    vectors = _cached_vectors(encoder, ImageFolder(paths[0].parent, tuple(paths), None, ()), setup, unread)
+    vectors = _cached_vectors(encoder, paths[0].parent.name, paths, setup, unread)
     if unread:
         raise DataError(unread.items[0][1])
     return torch.from_numpy(vectors).to(encoder.device)
 
 
-def _cached_vectors(encoder: PhotoEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+def _cached_vectors(
+    encoder: PhotoEncoder, part: str, paths: Sequence[Path], setup: Setup, unread: SkippedImages
+) -> np.ndarray:
     """The features, from `setup.cache` if these weights have seen these files there before."""
     if setup.cache is None:
-        return _encode(encoder, part, setup, unread)
-    file = setup.cache / f"{part.root.name}-{_key(encoder, part)}.npz"
+        return _encode(encoder, paths, setup, unread)
+    file = setup.cache / f"{part}-{_key(encoder, paths)}.npz"
     if not file.is_file():
-        vectors = _encode(encoder, part, setup, unread)
+        vectors = _encode(encoder, paths, setup, unread)
         content = io.BytesIO()
         np.savez(content, vectors=vectors, unread=json.dumps([unread.items, unread.positions]))
         write_bytes(file, content.getvalue())
@@ -151,9 +151,9 @@ def _cached_vectors(encoder: PhotoEncoder, part: ImageFolder, setup: Setup, unre
         return held["vectors"]
 
 
-def _encode(encoder: PhotoEncoder, part: ImageFolder, setup: Setup, unread: SkippedImages) -> np.ndarray:
+def _encode(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, unread: SkippedImages) -> np.ndarray:
     return encoder.encode(
-        part.paths,
+        paths,
         batch_size=setup.batch_size or BATCH_SIZE,
         workers=setup.workers,
         normalise=encoder.is_exported,
@@ -162,8 +162,8 @@ def _encode(encoder: PhotoEncoder, part: ImageFolder, setup: Setup, unread: Skip
     )
 
 
-def _key(encoder: PhotoEncoder, part: ImageFolder) -> str:
+def _key(encoder: PhotoEncoder, paths: Sequence[Path]) -> str:
     """Names what decides the features: the weights, the preprocessing and the files, by place, size and age."""
-    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in part.paths]
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     said = json.dumps([encoder.report_id().weights_sha256, asdict(encoder.preprocessing), files])
     return hashlib.sha256(said.encode()).hexdigest()[:16]

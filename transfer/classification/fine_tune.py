@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from ...hub.encoder import Encoder
-    from ...hub.folders import ImageFolder
+    from ...hub.sources.files import Files
     from ..training_state import Row, Stateful
     from .training_images import TrainingImages
 
@@ -97,8 +97,8 @@ class FineTune:
         """
         from ...hub.atomic import write_text
         from ...hub.errors import UsageError
-        from ...hub.folders import train_and_test
         from ...hub.images import SkippedImages
+        from ...hub.sources.folders import train_and_test
         from ..training_state import write_rows
         from .features import TestData, describe, part_features
         from .labelled_part import drawn_part, listed_part
@@ -127,7 +127,7 @@ class FineTune:
 
 
 def _fine_tuned(
-    encoder: Encoder, train: ImageFolder, settings: FineTune, setup: Setup, dataset: dict[str, Any]
+    encoder: Encoder, train: Files, settings: FineTune, setup: Setup, dataset: dict[str, Any]
 ) -> tuple[Encoder, nn.Linear, list[Row], Any]:
     """A trained copy of the encoder, its layer, the rows of all epochs, and the images that could not be read."""
     import torch

@@ -1,25 +1,25 @@
 """The few labels of semi-supervised fine-tuning: a published list of ImageNet files, or a drawn part of each class."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...hub.errors import DataError
-from ...hub.folders import ImageFolder
+from ...hub.sources.files import Files
 
 
 @dataclass(frozen=True)
 class LabelledPart:
     """The images whose labels may be used."""
 
-    images: ImageFolder
+    images: Files
     id: str  # for the protocol: "all", "drawn", or the digest of a list
     chosen: str  # how they were chosen, in words
 
 
-def listed_part(train: ImageFolder, listing: Path) -> LabelledPart:
+def listed_part(train: Files, listing: Path) -> LabelledPart:
     """The images that a file names, one a line, e.g. SimCLR's 1percent.txt (n01440764_10074.JPEG).
 
     Raises:
@@ -41,10 +41,10 @@ def listed_part(train: ImageFolder, listing: Path) -> LabelledPart:
         )
     rows = sorted({place[Path(name).name] for name in names})
     digest = hashlib.sha256(content).hexdigest()[:12]
-    return LabelledPart(_rows(train, rows), digest, f"the list {listing.name}, sha256 {digest}")
+    return LabelledPart(train.part(rows), digest, f"the list {listing.name}, sha256 {digest}")
 
 
-def drawn_part(train: ImageFolder, share: float, seed: int) -> LabelledPart:
+def drawn_part(train: Files, share: float, seed: int) -> LabelledPart:
     """`share` of each class, at least one image, drawn by `seed`. Not the published lists: no published number is
     for it."""
     if share == 1:
@@ -55,10 +55,4 @@ def drawn_part(train: ImageFolder, share: float, seed: int) -> LabelledPart:
         own = np.flatnonzero(labels == label)
         rows += random.permutation(own)[: max(1, round(share * len(own)))].tolist()
     chosen = f"{100 * share:g} % of each class, drawn by the seed (not published)"
-    return LabelledPart(_rows(train, sorted(rows)), "drawn", chosen)
-
-
-def _rows(train: ImageFolder, rows: list[int]) -> ImageFolder:
-    labels = train.labels
-    assert labels is not None, "train_and_test returns labelled folders"
-    return replace(train, paths=tuple(train.paths[row] for row in rows), labels=tuple(labels[row] for row in rows))
+    return LabelledPart(train.part(sorted(rows)), "drawn", chosen)

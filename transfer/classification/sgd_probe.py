@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from ...hub.encoder import Encoder
-    from ...hub.folders import ImageFolder
     from ...hub.images import SkippedImages
+    from ...hub.sources.files import Files
     from ..training_state import Row, Stateful
     from .epochs import Best
     from .features import Features
@@ -102,8 +102,8 @@ class SgdProbe:
 
         With `setup.cache` a run that was stopped continues from its last kept epoch.
         """
-        from ...hub.folders import train_and_test
         from ...hub.images import SkippedImages
+        from ...hub.sources.folders import train_and_test
         from ..training_state import write_rows
         from .epochs import state_file
         from .features import TestData, describe, part_features
@@ -165,7 +165,7 @@ class _Fitted:
 
 
 def _fit(
-    encoder: Encoder, train: ImageFolder, test: Features, settings: SgdProbe, setup: Setup, state: Path | None
+    encoder: Encoder, train: Files, test: Features, settings: SgdProbe, setup: Setup, state: Path | None
 ) -> _Fitted:
     import torch
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.images import read_image
-from goodviews.hub.sources.files import Files, open_folder
+from goodviews.hub.sources.files import Files
+from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data import decoded_cache as kept
 from goodviews.pretrain.data.decode import resized_crop
 from goodviews.pretrain.data.decoded_cache import keep_photos

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from goodviews.hub.errors import DataError, UsageError
-from goodviews.hub.sources.files import Files, open_folder
+from goodviews.hub.sources.files import Files
+from goodviews.hub.sources.folders import open_folder
 from goodviews.hub.sources.packed_names import Names
 from goodviews.pretrain.data import worker
 from goodviews.pretrain.data.loader import Batch, ViewLoader
@@ -162,7 +163,7 @@ def test_workers_end_when_their_loader_is_closed_whoever_holds_its_batches(sourc
 FAILING = """
 from pathlib import Path
 
-from goodviews.hub.sources.files import open_folder
+from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data.loader import ViewLoader
 from goodviews.pretrain.views.view import CentreCrop, View
 

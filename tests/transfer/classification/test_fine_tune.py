@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from goodviews.hub.errors import DataError, UsageError
-from goodviews.hub.folders import train_and_test
+from goodviews.hub.sources.folders import train_and_test
 from goodviews.transfer.classification.fine_tune import finetune, finetune_1pct, finetune_10pct
 from goodviews.transfer.classification.labelled_part import drawn_part, listed_part
 from goodviews.transfer.task import Setup
