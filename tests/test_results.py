@@ -2,10 +2,17 @@
 
 import importlib.util
 import json
+import re
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
+from goodviews.hub.comparison.files import cells, headings
+from goodviews.hub.comparison.tables import compare, read_runs
 from goodviews.hub.errors import DataError
 from goodviews.hub.identity import EncoderId
 from goodviews.hub.report import Evidence, Protocol, Report, save_report
@@ -15,7 +22,16 @@ SCRIPT = Path(__file__).parents[1] / "docs" / "results" / "write.py"
 
 @pytest.fixture(scope="module")
 def results():
-    spec = importlib.util.spec_from_file_location("write_results", SCRIPT)
+    return load(SCRIPT)
+
+
+@pytest.fixture(scope="module")
+def speeds():
+    return load(SCRIPT.with_name("speed.py"))
+
+
+def load(script: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(script.stem, script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -67,7 +83,7 @@ def test_a_page_holds_the_scores_the_trainings_and_the_commands_of_the_files(res
     assert "| infomin_tiny | resnet18 | 12 | 2 | 3 | 30.5 to 30.5 | 5.125 | 0.50 |" in page
     assert "`goodviews pretrain infomin_tiny --data photos --out ours` on 1 x Processor; commit abc1234" in page
     assert "`goodviews transfer knn --out ours-knn`" in page
-    for name in ("scores.png", "trainings.png", "reports/ours-knn.json", "runs/ours/metrics.jsonl"):
+    for name in ("scores.png", "trainings.png", "reports/ours-knn.json", "trainings/ours/metrics.jsonl"):
         assert (tmp_path / "page" / name).stat().st_size > 0
 
 
@@ -78,18 +94,106 @@ def test_a_folder_without_losses_is_no_training_yet_and_leaves_no_page(results, 
     assert not (tmp_path / "page").exists()
 
 
-@pytest.mark.parametrize("page", sorted(SCRIPT.parent.glob("*/README.md")), ids=lambda page: page.parent.name)
-def test_every_score_of_a_published_page_is_in_the_reports_beside_it(page):
-    for file in (page.parent / "reports").glob("*.json"):
-        report = json.loads(file.read_text())
-        assert report["evidence"]["command"] in page.read_text()
-        assert report["evidence"]["commit"], f"{file.name} says no commit"
+PAGES = sorted(file.parent for file in SCRIPT.parent.glob("*/README.md"))
+SCORED = [page for page in PAGES if (page / "reports").is_dir()]
 
 
-def test_page_of_speeds_tells_what_the_benchmarks_wrote(tmp_path):
-    spec = importlib.util.spec_from_file_location("write_speeds", SCRIPT.with_name("speed.py"))
-    speeds = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(speeds)
+@dataclass(frozen=True)
+class PageTable:
+    """A Markdown table of a page, and the heading above it; of scores with the engine that stands between them."""
+
+    name: str
+    headings: list[str]
+    rows: list[list[str]]
+
+
+def read_tables(text: str) -> list[PageTable]:
+    tables, name, is_inside = [], "", False
+    for line in text.splitlines():
+        if line.startswith("## "):
+            name = line.removeprefix("## ")
+        elif line.startswith("Data: "):
+            name += f", {line.rpartition('Engine: ')[2].removesuffix('.')}"
+        elif line.startswith("|"):
+            row = [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            if not is_inside:
+                tables.append(PageTable(name, row, []))
+            elif not set("".join(row)) <= set("-:"):
+                tables[-1].rows.append(row)
+        is_inside = line.startswith("|")
+    return tables
+
+
+def tables_of_the_files(page: Path, results) -> list[PageTable]:
+    """What the tables of a page of scores must hold: from the reports, and from page.json where they do not suffice."""
+    runs, beside = read_runs(sorted((page / "reports").glob("*.json"))), json.loads((page / "page.json").read_text())
+    tables = []
+    for table in compare(runs, baseline=beside["baseline"]).tables:
+        name, rows = f"{table.title}, {table.engine}", {row.encoder: cells(table, row) for row in table.rows}
+        if table.baseline:
+            first = headings(table).index(f"against {table.baseline}")
+            for encoder, row in rows.items():
+                told = beside["differences"][name][encoder]
+                is_tested_by_seeds = row[first + 1] != ""
+                assert told[0].partition(" ")[0] == row[first].partition(" ")[0], f"{name}: {encoder}"
+                assert not is_tested_by_seeds or told == row[first : first + 3], f"{name}: {encoder}"
+                row[first : first + 3] = told
+        tables.append(PageTable(name, headings(table), list(rows.values())))
+    if beside["trainings"]:
+        tables.append(PageTable("Trainings", list(results.TRAINING_HEADINGS), beside["trainings"]))
+    evidence = [results.evidence_cells(run) for run in runs]
+    return [*tables, PageTable("Evidence", list(results.EVIDENCE_HEADINGS), evidence)]
+
+
+def in_any_order(tables: list[PageTable]) -> list[PageTable]:
+    return sorted((replace(table, rows=sorted(table.rows)) for table in tables), key=lambda table: table.name)
+
+
+@pytest.mark.parametrize("page", SCORED, ids=lambda page: page.name)
+def test_every_score_of_a_published_page_is_in_the_reports_beside_it(page, results):
+    found = read_tables((page / "README.md").read_text())
+    assert in_any_order(found) == in_any_order(tables_of_the_files(page, results))
+    assert len(found) > 1
+    assert all(read.report.evidence.commit for read in read_runs((page / "reports").glob("*.json")))
+
+
+@pytest.mark.parametrize("page", SCORED, ids=lambda page: page.name)
+def test_a_wrong_number_anywhere_in_the_tables_of_a_page_is_noticed(page, results):
+    text, wanted = (page / "README.md").read_text(), in_any_order(tables_of_the_files(page, results))
+    lines = text.splitlines()
+    random = np.random.default_rng(0)
+    for place in [place for place, line in enumerate(lines) if line.startswith("|") and "---" not in line]:
+        digits = [match.start() for match in re.finditer(r"\d", lines[place])]
+        if not digits:
+            continue
+        at = int(random.choice(digits))
+        line = lines[place][:at] + str((int(lines[place][at]) + 1) % 10) + lines[place][at + 1 :]
+        planted = "\n".join([*lines[:place], line, *lines[place + 1 :]])
+        assert in_any_order(read_tables(planted)) != wanted, line
+
+
+def test_a_wrong_score_in_a_report_is_noticed_too(results, tmp_path):
+    page = shutil.copytree(SCORED[1], tmp_path / "page")
+    (report, *_) = sorted((page / "reports").glob("*.json"))
+    content = json.loads(report.read_text())
+    content["metrics"][content["primary"]] += 3
+    report.write_text(json.dumps(content))
+    try:
+        wanted = in_any_order(tables_of_the_files(page, results))
+    except AssertionError:  # the difference to the baseline is another
+        return
+    assert in_any_order(read_tables((page / "README.md").read_text())) != wanted
+
+
+def test_the_tables_of_the_page_of_speeds_are_made_of_the_figures_beside_it(speeds):
+    page = SCRIPT.parent / "speed"
+    loader, loop = (json.loads((page / name).read_text()) for name in ("loader.json", "loop.json"))
+    found = read_tables((page / "README.md").read_text())
+    assert found == read_tables(f"{speeds._loader(loader)}\n{speeds._loop(loop)}")
+    assert len(found) == 2
+
+
+def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     evidence = {"hardware": "1 x Processor", "commit": "abc1234"}
     ways = {"published": 1.0, "decode_crop": 2.0, "worker_share": 5.25, "all_on_cpu": 1.5}
     loader = {

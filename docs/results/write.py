@@ -3,9 +3,10 @@
     python docs/results/write.py "InfoMin on ten classes" --pretrained runs/infomin runs/moco_v2 \
         --measured runs/infomin-knn runs/random-knn --baseline random:resnet18-48px@0 --out docs/results/ten-classes
 
-OUT/README.md       tables of the scores, of the trainings and of the evidence
-OUT/scores.png      the scores with their intervals        OUT/trainings.png   online kNN and loss by epoch
-OUT/runs/NAME/      recipe.json and metrics.jsonl of each training        OUT/reports/*.json   each score's report
+OUT/README.md        tables of the scores, of the trainings and of the evidence
+OUT/scores.png       the scores with their intervals        OUT/trainings.png   online kNN and loss by epoch
+OUT/trainings/NAME/  recipe.json and metrics.jsonl of each training         OUT/reports/*.json   each score's report
+OUT/page.json        cells of the tables that need more than the reports: tests of differences, and the trainings
 """
 
 import json
@@ -20,12 +21,27 @@ import cyclopts
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goodviews.hub.atomic import new_folder, write_text
-from goodviews.hub.comparison.files import markdown, markdown_lines
+from goodviews.hub.atomic import new_folder, write_json, write_text
+from goodviews.hub.comparison.files import cells, headings, markdown, markdown_lines
 from goodviews.hub.comparison.plot import draw
-from goodviews.hub.comparison.tables import Run, compare, read_runs
+from goodviews.hub.comparison.tables import Comparison, Run, compare, read_runs
 from goodviews.hub.errors import DataError
 
+SOURCE = (
+    "Written by `docs/results/write.py`. The scores are from the reports beside this page; tests of differences and "
+    "trainings are from the runs' own files, and page.json holds what was read there."
+)
+TRAINING_HEADINGS = (
+    "recipe",
+    "network",
+    "images",
+    "epochs",
+    "seed",
+    "online kNN, first to last, %",
+    "last loss",
+    "hours",
+)
+EVIDENCE_HEADINGS = ("task", "encoder", "seed", "commit", "started", "seconds", "hardware", "command")
 COLOURS = ("#1f6f8b", "#c8553d", "#7a9e4b", "#8e5ea2", "#c9a227", "#4a4e69", "#e07a9b", "#2a9d8f")
 
 
@@ -73,22 +89,22 @@ def write(
     """
     trainings, runs = [read_training(folder) for folder in pretrained], read_runs(measured)
     comparison = compare(runs, baseline=baseline)
-    source = "Written by `docs/results/write.py`: every number in tables and pictures is from the files beside it."
-    parts = [f"# {title}", source]
+    parts = [f"# {title}", SOURCE]
     parts += [remark] if remark else []
     parts += ["![Scores with their intervals](scores.png)", markdown(comparison)]
-    parts += [_trained(trainings), "![Online kNN and loss by epoch](trainings.png)"] if trainings else []
+    parts += [_trainings(trainings), "![Online kNN and loss by epoch](trainings.png)"] if trainings else []
     parts += [_evidence(runs)]
     with new_folder(out, overwrite=True) as folder:
         draw(comparison, folder / "scores.png")
         if trainings:
             _draw_trainings(trainings, folder / "trainings.png")
         write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
+        write_json(folder / "page.json", beside_the_reports(comparison, baseline, trainings))
         for training in trainings:
-            kept = folder / "runs" / training.folder.name
-            kept.mkdir(parents=True)
+            copy = folder / "trainings" / training.folder.name
+            copy.mkdir(parents=True)
             for name in ("recipe.json", "metrics.jsonl"):
-                shutil.copyfile(training.folder / name, kept / name)
+                shutil.copyfile(training.folder / name, copy / name)
         (folder / "reports").mkdir()
         for run in runs:
             shutil.copyfile(run.folder / "report.json", folder / "reports" / f"{run.folder.name}.json")
@@ -110,18 +126,30 @@ def read_training(folder: Path) -> Training:
     return Training(folder, about, rows)
 
 
-def _trained(trainings: list[Training]) -> str:
-    names = ("recipe", "network", "images", "epochs", "seed", "online kNN, first to last, %", "last loss", "hours")
-    lines: list[Any] = [names, ["---"] * len(names)]
-    for training in trainings:
-        recipe, last = training.about["recipe"], [row for row in training.rows if "loss" in row][-1]
-        knn = f"{training.knn[0][1]:.1f} to {training.knn[-1][1]:.1f}" if training.knn else "not measured"
-        network = recipe["architecture"] + (f" x {recipe['width']:g}" if recipe.get("width", 1) != 1 else "")
-        facts = (training.name, network, training.about["data"]["images"], f"{last['epoch']:g}")
-        hours = f"{last['time_s'] / 3600:.2f}"
-        lines.append([*map(str, facts), str(training.about["seed"]), knn, f"{last['loss']:.3f}", hours])
+def beside_the_reports(comparison: Comparison, baseline: str | None, trainings: Sequence[Training]) -> dict[str, Any]:
+    """For page.json: what the reports alone do not give, as the page's cells."""
+    differences: dict[str, dict[str, list[str]]] = {}
+    for table in comparison.tables:
+        if table.baseline:
+            first = headings(table).index(f"against {table.baseline}")
+            rows = {row.encoder: cells(table, row)[first : first + 3] for row in table.rows}
+            differences[f"{table.title}, {table.engine}"] = rows
+    return {"baseline": baseline, "differences": differences, "trainings": [training_cells(one) for one in trainings]}
+
+
+def _trainings(trainings: list[Training]) -> str:
+    lines = [TRAINING_HEADINGS, ["---"] * len(TRAINING_HEADINGS), *map(training_cells, trainings)]
     commands = "".join(f"- {training.name}: {_made_by(training)}\n" for training in trainings)
     return "## Trainings\n\n" + markdown_lines(lines) + "\n" + commands
+
+
+def training_cells(training: Training) -> list[str]:
+    """A row of the table of trainings."""
+    recipe, last = training.about["recipe"], [row for row in training.rows if "loss" in row][-1]
+    knn = f"{training.knn[0][1]:.1f} to {training.knn[-1][1]:.1f}" if training.knn else "not measured"
+    network = recipe["architecture"] + (f" x {recipe['width']:g}" if recipe.get("width", 1) != 1 else "")
+    facts = (training.name, network, training.about["data"]["images"], f"{last['epoch']:g}", training.about["seed"])
+    return [*map(str, facts), knn, f"{last['loss']:.3f}", f"{last['time_s'] / 3600:.2f}"]
 
 
 def _made_by(training: Training) -> str:
@@ -135,13 +163,15 @@ def _made_by(training: Training) -> str:
 
 
 def _evidence(runs: list[Run]) -> str:
-    lines: list[Any] = [("task", "encoder", "seed", "commit", "started", "seconds", "hardware", "command")]
-    lines.append(tuple(["---"] * len(lines[0])))
-    for run in runs:
-        report, evidence = run.report, run.report.evidence
-        facts = (report.task, report.encoder.name, report.seed, evidence.commit, evidence.started)
-        lines.append((*map(str, facts), f"{evidence.seconds:.0f}", evidence.hardware, f"`{evidence.command}`"))
+    lines = [EVIDENCE_HEADINGS, ["---"] * len(EVIDENCE_HEADINGS), *(evidence_cells(run) for run in runs)]
     return "## Evidence\n\n" + markdown_lines(lines)
+
+
+def evidence_cells(run: Run) -> list[str]:
+    """A row of the table of evidence."""
+    report, evidence = run.report, run.report.evidence
+    facts = (report.task, report.encoder.name, report.seed, evidence.commit, evidence.started)
+    return [*map(str, facts), f"{evidence.seconds:.0f}", evidence.hardware, f"`{evidence.command}`"]
 
 
 def _draw_trainings(trainings: list[Training], path: Path) -> None:
