@@ -78,10 +78,13 @@ def place_of(file: Path, level: dict[str, int]) -> str | None:
 
 
 def imported_files(file: Path) -> list[Path]:
-    """The files of this repository that a file imports relatively, in functions too."""
+    """The files of this repository that a file imports relatively, in functions too, but not for types only."""
     found = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    checks = [node for node in nodes if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    for_types = {id(inner) for check in checks for statement in check.body for inner in ast.walk(statement)}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
             base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
             candidates = [base.with_suffix(".py"), *(base / f"{alias.name}.py" for alias in node.names)]
             found += [candidate for candidate in candidates if candidate.is_file()]
