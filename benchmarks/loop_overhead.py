@@ -18,7 +18,7 @@ import torch
 from driven_run import PHOTOS, watch
 
 from goodviews.hub.provenance import commit, hardware
-from goodviews.pretrain.models.memories import Queue
+from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.recipes.moco import moco_v2_views
 from goodviews.pretrain.recipes.registry import choose
 

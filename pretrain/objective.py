@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from .models.ema import Keys
+from .models.memory import Known
+from .randomness import step_seed
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Step:
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def joined(parts: Sequence[Step]) -> Step:
+def join(parts: Sequence[Step]) -> Step:
     """One step of the parts of a batch, which are of one size: means of their losses, keys one part after another."""
     if len(parts) == 1:
         return parts[0]
@@ -54,7 +56,7 @@ class Orders:
 
 
 def _no_keys(images: Tensor, order: Tensor) -> Keys:
-    raise AssertionError("the recipe has no slow copy of the network to make keys with")
+    raise AssertionError("the recipe has no EMA copy of the network to make keys with")
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ class Networks:
 
     query: the trained network; called once a step. For most: sets of crops, each (N, 3, H, W) -> as many (N, D), and
         None; with patches (N, P, 3, h, w) and their order the jigsaw embedding in its place.
-    keys: of the slow copy, if there is one: images and the order of `Orders.keys` -> Keys. A `Target` pays no heed to
-        the order.
+    keys: of the EMA copy, if there is one: images and the order of `Orders.keys`, which a `Target` ignores, -> Keys.
     everyone: rows of this process -> those of all, rank by rank; the gradient flows back.
     rank: which of the processes this one is.
     """
@@ -79,7 +80,7 @@ class Objective(Protocol):
     """A frozen dataclass that knows what it needs, and a step's loss.
 
     patches: how many its jigsaw head takes, 0 without one.
-    needs: what the recipe must keep for it, of the classes in `state`.
+    needs: plans of the memories that the recipe must have for it, by their classes (see `models.memory`).
 
     It may also say `parts`, how many embeddings of an image lie side by side in its queue or in as many banks, and
     `branches`, how many backbones it compares; where it says nothing, 1.
@@ -91,12 +92,11 @@ class Objective(Protocol):
     @property
     def view_names(self) -> tuple[str, ...]: ...
 
-    def __call__(self, networks: Networks, known: Any, views: Mapping[str, Tensor], orders: Orders, /) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders, /) -> Step:
         """The step's loss.
 
         Args:
-            known: what the run knows beside the views: the queue's rows (K, D), those with `Compared`
-                prototypes, a `Drawn` of the memory bank, the images' labels (N,), or None.
+            known: what the recipe's memories tell of this batch, by class: `known[QueueRows].rows` and the like.
         """
         ...
 
@@ -108,11 +108,3 @@ def draw_orders(seed: int, step: int, *, batch: int, patches: int, rank: int = 0
     orders = torch.rand(batch, patches, generator=generator).argsort(dim=1)
     share = batch // world
     return Orders(keys, orders[rank * share : (rank + 1) * share])
-
-
-def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A 63-bit seed from (seed, step, rank), mixed so that neighbouring steps draw unrelated numbers (splitmix64)."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
-        mixed = ((mixed ^ (mixed >> shift)) * factor) & 0xFFFFFFFFFFFFFFFF
-    return mixed >> 1

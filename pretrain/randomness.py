@@ -25,6 +25,14 @@ def first_centroids(seed: int, epoch: int, attempt: int, samples: int, clusters:
     return np.argsort(_stream(seed, _CLUSTERS, (0, clusters, attempt, epoch), samples), kind="stable")[:clusters]
 
 
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """A 63-bit seed from (seed, step, rank), mixed so that neighbouring steps draw unrelated numbers (splitmix64)."""
+    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        mixed = ((mixed ^ (mixed >> shift)) * factor) & 0xFFFFFFFFFFFFFFFF
+    return mixed >> 1
+
+
 def _stream(seed: int, purpose: int, start: tuple[int, int, int, int], count: int) -> NDArray[np.float64]:
     # The raw words are part of NumPy's stability promise; its Generator methods are not. 53 bits make a double.
     key = np.array([seed % 2**64, purpose], dtype=np.uint64)

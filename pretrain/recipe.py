@@ -7,8 +7,9 @@ import numpy as np
 
 from ..hub.errors import UsageError
 from ..hub.preprocessing import Preprocessing
+from .models.ema import KeyNetwork, Target
 from .models.heads import HeadKind
-from .models.memories import Bank, Clusters, KeyNetwork, Prototypes, Queue, Target
+from .models.memory import Plan
 from .models.optimizers import Optimizer
 from .models.schedules import Schedule
 from .objective import Objective
@@ -26,13 +27,15 @@ class Recipe:
     architecture: a timm name, or one of `hub.cifar_stem`.
     batch_size: images over all processes; `optimizer.lr` is for this size and is never scaled silently.
     dim: numbers in an embedding; with a classifier for a head, classes.
-    slow, memory, prototypes: what the method keeps beside the network; None for what it does not have.
+    slow: the EMA copy of the network; None without one, and so with the next two.
+    memory: a `Queue` of keys or a `Bank` of images.
+    prototypes: learned `Prototypes`, or `Clusters` of the images.
     branches: 2 for a backbone of luma and another of chroma.
     width: of the backbone's channels; 2 doubles all but the stem's 64, which timm cannot widen. ResNets only.
     batch_norm: whose images share statistics: each process's "own", or "shared" by all processes.
-    zero_init_last: let every residual branch start as nothing. Published for SimCLR and BYOL; not for momentum
-        contrast, where it is meant for short runs, since a plain start makes all images look alike and the first thing
-        learned can then be how old a key is.
+    zero_init_last: zero-initialise the last batch norm of every residual branch. Published for SimCLR and BYOL; not for
+        momentum contrast, where it is meant for short runs, since a plain start makes all images look alike and the
+        first thing learned can then be how old a key is.
     """
 
     name: str = field(default=UNNAMED, kw_only=True)
@@ -46,8 +49,8 @@ class Recipe:
     head: HeadKind = "mlp"
     dim: int = 128
     slow: KeyNetwork | Target | None = None
-    memory: Queue | Bank | None = None
-    prototypes: Prototypes | Clusters | None = None
+    memory: Plan | None = None
+    prototypes: Plan | None = None
     branches: Literal[1, 2] = 1
     width: float = 1.0
     batch_norm: Literal["own", "shared"] = "own"
@@ -84,7 +87,7 @@ def describe(value: Any) -> Any:
 
 
 def in_proportion(recipe: Recipe, reference: Recipe) -> Recipe:
-    """With the reference's learning rate times the recipe's share of its batch: linear scaling, for who asks for it.
+    """With the reference's learning rate times the recipe's share of its batch: linear scaling, on request.
 
     Raises:
         UsageError: the recipe has a rate of its own already.

@@ -1,10 +1,28 @@
 """What processes share: gathered embeddings whose gradient flows back, batch-norm statistics, work on all images."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 import torch.distributed as dist
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather, all_reduce
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of the processes this one is, and how their rows come together.
+
+    gather: rows (N, ...) of this process -> (B, ...) of all, rank by rank, without a gradient.
+    """
+
+    rank: int = 0
+    world: int = 1
+    gather: Callable[[Tensor], Tensor] = lambda rows: rows
+
+
+ALONE = Processes()
 
 
 def gather_with_gradient(rows: Tensor) -> Tensor:

@@ -1,17 +1,22 @@
-"""What remembers in momentum contrast: a slow copy of the query network, and a queue of its keys."""
+"""The EMA copy of the trained network: its weights follow by an exponential moving average, its outputs are the keys.
 
+`KeyNetwork` is momentum contrast's, `Target` is BYOL's; they differ in how keys are made and in the momentum.
+"""
+
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .networks import ContrastiveNetwork, TwoBranchNetwork
+from .across_processes import ALONE, Processes
+from .memory import Context, Memory, State, Update
+from .networks import ContrastiveNetwork, PrototypeNetwork, TwoBranchNetwork
 
-Gather = Callable[[Tensor], Tensor]
+EmaNetwork = ContrastiveNetwork | TwoBranchNetwork
+Autocast = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -28,38 +33,29 @@ class Keys:
     first: int = 0
 
 
-class MomentumPair:
-    """The query network and the slow copy of it that makes the keys.
+@dataclass(frozen=True)
+class KeyNetwork:
+    """An EMA copy that makes the keys of momentum contrast, by shuffled batch norm.
 
-    The copy holds backbone and projection head only: PyContrast also averages a jigsaw head in it that nothing reads.
-    Its batch norms work with batch statistics (training mode), all else is in evaluation mode; its running statistics
-    are its own, never copied from the query network, and are not used.
-
-    Args:
-        query: the network that is trained.
-        momentum: share of the old weight that stays at an update.
-        group: images whose keys share batch-norm statistics. The published runs have 32, a GPU's share of 256; on one
-            device splitting the shuffled batch into such groups takes the place of shuffling between devices.
+    momentum: share of its old weights that stays at a step.
+    group: images whose keys share batch-norm statistics. The published runs have 32, a GPU's share of 256; on one
+        device splitting the shuffled batch into such groups takes the place of shuffling between devices.
 
     Source: He et al. 2020 (arXiv:1911.05722), section 3.2, 3.3; HobbitLong/PyContrast, learning/contrast_trainer.py.
     """
 
-    def __init__(self, query: ContrastiveNetwork | TwoBranchNetwork, *, momentum: float, group: int):
-        self.query, self.momentum, self.group = query, momentum, group
-        self.key = query.slow_copy().requires_grad_(False).eval()
-        for module in self.key.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.train()
+    momentum: float = 0.999
+    group: int = 32
 
-    @torch.no_grad()
+    def build(self, context: Context) -> "EmaPair":
+        return _pair(self, context)
+
+    def momentum_at(self, done: float) -> float:
+        """The same all through the run."""
+        return self.momentum
+
     def keys(
-        self,
-        images: Tensor,
-        order: Tensor,
-        *,
-        rank: int = 0,
-        gather: Gather = lambda tensor: tensor,
-        autocast: Callable[[], AbstractContextManager] = nullcontext,
+        self, network: EmaNetwork, images: Tensor, order: Tensor, processes: Processes, autocast: Autocast
     ) -> Keys:
         """Keys of (N, 3, H, W) images by shuffled batch norm.
 
@@ -67,75 +63,97 @@ class MomentumPair:
         the keys are gathered and put back. So no key shares its batch-norm statistics with the images its query
         shared them with, and the network cannot recognise a pair by them.
         """
-        everyone = gather(images)
-        share, first = len(images), rank * len(images)
+        everyone = processes.gather(images)
+        share, first = len(images), processes.rank * len(images)
         order = order.to(everyone.device)
         mine = everyone[order[first : first + share]]
         groups = mine.tensor_split(max(1, share // self.group))  # of `group` images or some more, never of one
         with autocast():
-            encoded = torch.cat([self.key.embed(group) for group in groups])
-        shuffled = gather(encoded.float())
+            encoded = torch.cat([network.embed(group) for group in groups])
+        shuffled = processes.gather(encoded.float())
         restored = torch.empty_like(shuffled)
         restored[order] = shuffled
         return Keys(restored[first : first + share], restored, first)
 
-    @torch.no_grad()
-    def targets(
-        self,
-        images: Tensor,
-        order: Tensor | None = None,
-        *,
-        rank: int = 0,
-        gather: Gather = lambda tensor: tensor,
-        autocast: Callable[[], AbstractContextManager] = nullcontext,
+
+@dataclass(frozen=True)
+class Target:
+    """An EMA copy that is the target of a prediction; its momentum climbs from `momentum` to 1 (see momentum_ramp)."""
+
+    momentum: float = 0.996
+
+    def build(self, context: Context) -> "EmaPair":
+        return _pair(self, context)
+
+    def momentum_at(self, done: float) -> float:
+        """Of the step before which `done`, 0-1, of the run is over."""
+        return momentum_ramp(self.momentum, done)
+
+    def keys(
+        self, network: EmaNetwork, images: Tensor, order: Tensor, processes: Processes, autocast: Autocast
     ) -> Keys:
-        """Keys of (N, 3, H, W) images with the batch statistics of all of them; `order` is not heeded."""
+        """Keys of (N, 3, H, W) images with the batch statistics of all of them; `order` is ignored."""
         with autocast():
-            own = self.key.embed(images)
-        return Keys(own.float(), gather(own.float()), rank * len(images))
+            own = network.embed(images)
+        return Keys(own.float(), processes.gather(own.float()), processes.rank * len(images))
+
+
+def momentum_ramp(start: float, done: float) -> float:
+    """The EMA momentum, on a half cosine from `start` to 1, when `done`, 0-1, of the run is over.
+
+    Source: Grill et al. 2020 (arXiv:2006.07733), section 3.1: 1 - (1 - start) (cos(pi k / K) + 1) / 2.
+    """
+    return 1 - (1 - start) * (math.cos(math.pi * done) + 1) / 2
+
+
+class EmaPair(Memory):
+    """The query network, which is trained, and the EMA copy of it, which makes the keys.
+
+    The copy holds backbone and projection head only: PyContrast also averages a jigsaw head in it that nothing reads.
+    Its batch norms work with batch statistics (training mode), all else is in evaluation mode; its running statistics
+    are its own, never copied from the query network, and are not used.
+    """
+
+    def __init__(
+        self,
+        query: EmaNetwork,
+        plan: KeyNetwork | Target,
+        *,
+        processes: Processes = ALONE,
+        autocast: Autocast = nullcontext,
+    ):
+        self.query, self.plan, self.processes, self.autocast = query, plan, processes, autocast
+        self.key = query.ema_copy().requires_grad_(False).eval()
+        for module in self.key.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.train()
 
     @torch.no_grad()
-    def update(self, momentum: float | None = None) -> None:
-        """key <- momentum * key + (1 - momentum) * query, for parameters; buffers stay the key network's own.
+    def keys(self, images: Tensor, order: Tensor) -> Keys:
+        """Keys of (N, 3, H, W) images, as the plan says; `order` is `Orders.keys`."""
+        return self.plan.keys(self.key, images, order, self.processes, self.autocast)
 
-        Args:
-            momentum: of this step, where it is not the same in all.
-        """
+    @torch.no_grad()
+    def update(self, momentum: float) -> None:
+        """key <- momentum * key + (1 - momentum) * query, for parameters; buffers stay the key network's own."""
         fast = dict(self.query.named_parameters())
         names = [name for name, _ in self.key.named_parameters()]
         slow: list[Tensor] = [parameter for _, parameter in self.key.named_parameters()]
-        stays = self.momentum if momentum is None else momentum
-        torch._foreach_lerp_(slow, [fast[name].detach() for name in names], 1 - stays)
+        torch._foreach_lerp_(slow, [fast[name].detach() for name in names], 1 - momentum)
+
+    def after_update(self, update: Update) -> None:
+        self.update(self.plan.momentum_at(update.done))
+
+    def state(self) -> State:
+        return self.key.state_dict()
+
+    def restore(self, state: State) -> None:
+        self.key.load_state_dict(state, strict=True)
+
+    def inherit(self, state: State | None) -> None:
+        self.restore(state or {})
 
 
-class KeyQueue:
-    """The last K keys, oldest overwritten first; K need not be a multiple of the batch.
-
-    A row holds one key of `dim` numbers or, of methods that make several of an image, `parts` of them side by side.
-    Starts as random unit rows, as published. Equal in all processes, since it is drawn from the seed and every process
-    enqueues the gathered keys.
-
-    Source: He et al. 2020 (arXiv:1911.05722), section 3.1; HobbitLong/PyContrast, memory/mem_moco.py.
-    """
-
-    def __init__(self, size: int, dim: int, *, parts: int = 1, seed: int = 0, device: torch.device | str = "cpu"):
-        rows = torch.randn(size, dim * parts, generator=torch.Generator().manual_seed(seed))
-        self.rows = F.normalize(rows.unflatten(1, (parts, dim)), dim=2).flatten(1).to(device)
-        self.pointer = 0
-
-    def state(self) -> dict[str, Any]:
-        """For the checkpoint."""
-        return {"rows": self.rows, "pointer": self.pointer}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """As it was when `state` was taken."""
-        self.rows.copy_(state["rows"])
-        self.pointer = state["pointer"]
-
-    @torch.no_grad()
-    def enqueue(self, keys: Tensor) -> None:
-        """Write (B, D) keys at the pointer, wrapping round; of more keys than rows only the last K stay."""
-        places = (torch.arange(len(keys), device=self.rows.device) + self.pointer) % len(self.rows)
-        self.pointer = (self.pointer + len(keys)) % len(self.rows)
-        kept = slice(max(0, len(keys) - len(self.rows)), None)
-        self.rows[places[kept]] = keys[kept].to(self.rows)
+def _pair(plan: KeyNetwork | Target, context: Context) -> EmaPair:
+    assert not isinstance(context.network, PrototypeNetwork), "the recipe's checks refuse it"
+    return EmaPair(context.network, plan, processes=context.processes, autocast=context.autocast)

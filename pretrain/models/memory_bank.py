@@ -1,18 +1,38 @@
 """A memory of every image: a row of the data's bank for each, an average of what the network made of it lately."""
 
+import logging
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..objective import step_seed
+from ..randomness import step_seed
+from .memory import Context, Memory, Part, State, Update
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The bank as an objective is given it.
+class Bank:
+    """A row for every image of the data.
+
+    negatives: rows drawn anew for each image and step, from all of them, with replacement.
+    momentum: share of an image's old row that stays when it is seen.
+    banks: how many, of methods that make several embeddings of an image.
+    """
+
+    negatives: int = 65536
+    momentum: float = 0.5
+    banks: int = 1
+
+    def build(self, context: Context) -> "MemoryBank":
+        return MemoryBank(context.images, context.dim, self, seed=context.seed, device=context.device)
+
+
+@dataclass(frozen=True)
+class BankRows:
+    """What the bank tells an objective.
 
     banks: (M, n, D), unit rows: one bank for each kind of embedding, a row for each image of the data.
     places: (N, 1 + K): the rows that each image of this process is compared with; its own comes first.
@@ -22,7 +42,7 @@ class Drawn:
     places: Tensor
 
 
-class MemoryBank:
+class MemoryBank(Memory):
     """M banks of (n, D) unit rows, written M rows an image.
 
     Starts as random unit rows, as published. Equal in all processes, for it is drawn from the seed and every process
@@ -35,36 +55,31 @@ class MemoryBank:
         self,
         images: int,
         dim: int,
+        plan: Bank,
         *,
-        momentum: float,
-        banks: int = 1,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ):
-        rows = torch.randn(banks, images, dim, generator=torch.Generator().manual_seed(seed))
+        rows = torch.randn(plan.banks, images, dim, generator=torch.Generator().manual_seed(seed))
         self.rows = F.normalize(rows, dim=2).to(device)
-        self.momentum = momentum
+        self.plan = plan
 
-    def draw(self, samples: Tensor, negatives: int, *, seed: int, step: int, rank: int = 0, world: int = 1) -> Drawn:
-        """The bank for (N,) images and their negatives, uniform over all images and with replacement.
+    def known(self, part: Part) -> BankRows:
+        """The bank for a part's images and their negatives, uniform over all images and with replacement.
 
         An image's own row and repeated rows may be among its negatives, as published. The numbers come from (seed,
-        step) and are drawn for the whole batch, so they do not depend on the number of processes.
+        number) and are drawn for the whole batch, so they do not depend on the number of processes.
         """
-        generator = torch.Generator(self.rows.device).manual_seed(step_seed(seed, step))
-        own = samples.to(self.rows.device)
-        size = (world * len(own), negatives)
+        generator = torch.Generator(self.rows.device).manual_seed(step_seed(part.seed, part.number))
+        own, rank = part.samples.to(self.rows.device), part.processes.rank
+        size = (part.processes.world * len(own), self.plan.negatives)
         drawn = torch.randint(self.rows.shape[1], size, generator=generator, device=self.rows.device)
         mine = drawn[rank * len(own) : (rank + 1) * len(own)]
-        return Drawn(self.rows, torch.cat([own[:, None], mine], dim=1))
+        return BankRows(self.rows, torch.cat([own[:, None], mine], dim=1))
 
-    def state(self) -> dict[str, Any]:
-        """For the checkpoint."""
-        return {"rows": self.rows}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """As it was when `state` was taken."""
-        self.rows.copy_(state["rows"])
+    def after_update(self, update: Update) -> None:
+        if update.keys is not None:
+            self.write(torch.cat([part.samples_of_all() for part in update.parts]), update.keys)
 
     @torch.no_grad()
     def write(self, samples: Tensor, embeddings: Tensor) -> None:
@@ -79,5 +94,18 @@ class MemoryBank:
         order = torch.arange(len(samples), device=samples.device)
         last = torch.zeros_like(images).scatter_reduce(0, place, order, "amax", include_self=False)
         new = embeddings[last].to(self.rows).unflatten(1, (len(self.rows), -1)).transpose(0, 1)
-        moved = self.rows[:, images] * self.momentum + new * (1 - self.momentum)
+        moved = self.rows[:, images] * self.plan.momentum + new * (1 - self.plan.momentum)
         self.rows[:, images] = F.normalize(moved, dim=2)
+
+    def state(self) -> State:
+        return {"rows": self.rows}
+
+    def restore(self, state: State) -> None:
+        self.rows.copy_(state["rows"])
+
+    def inherit(self, state: State | None) -> None:
+        if state is None or state["rows"].shape != self.rows.shape:
+            log.info("the memory bank of the earlier run is of another size; this one starts anew")
+            return
+        log.info("rows of the memory bank are taken over by position: continue with the same images, or they mislead")
+        self.restore(state)

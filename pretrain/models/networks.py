@@ -47,8 +47,8 @@ class ContrastiveNetwork(nn.Module):
     def _features(self, images: Tensor) -> Tensor:
         return self.backbone(images.contiguous(memory_format=torch.channels_last))
 
-    def slow_copy(self) -> "ContrastiveNetwork":
-        """A copy of backbone and projection with the same weights: what makes keys or targets."""
+    def ema_copy(self) -> "ContrastiveNetwork":
+        """A copy of backbone and projection with the same weights: what makes the keys."""
         head = copy.deepcopy(self.head)
         if isinstance(head, PredictingHead):
             head.predictor = None
@@ -66,7 +66,7 @@ class PrototypeNetwork(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, head
         self.prototypes = nn.Linear(dim, prototypes, bias=False)
-        self.keep_unit_rows()
+        self.normalize_prototypes()
 
     def forward(self, crops: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Embeddings of all crops, float32 unit rows (sum of the sets' lengths, D), and the prototypes (P, D).
@@ -78,7 +78,7 @@ class PrototypeNetwork(nn.Module):
         return self.head(torch.cat(features)), self.prototypes.weight
 
     @torch.no_grad()
-    def keep_unit_rows(self) -> None:
+    def normalize_prototypes(self) -> None:
         """Put every prototype back to length one, in place."""
         self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
@@ -86,7 +86,7 @@ class PrototypeNetwork(nn.Module):
 class TwoBranchNetwork(nn.Module):
     """A backbone and a head for luma, and others for chroma: CMC's.
 
-    Colours are changed at the entry: RGB normalised by `colours.MEAN` alone becomes YDbDr normalised as published.
+    Colours are changed at the entry: RGB normalised by `ydbdr.MEAN` alone becomes YDbDr normalised as published.
     """
 
     colours: Tensor
@@ -107,7 +107,7 @@ class TwoBranchNetwork(nn.Module):
         luma, chroma = (part.contiguous(memory_format=torch.channels_last) for part in colours.split([1, 2], dim=1))
         return torch.cat([self.head(self.backbone(luma)), self.chroma_head(self.chroma(chroma))], dim=1)
 
-    def slow_copy(self) -> "TwoBranchNetwork":
+    def ema_copy(self) -> "TwoBranchNetwork":
         """A copy with the same weights."""
         return copy.deepcopy(self)
 

@@ -27,8 +27,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..models.ema import Target
 from ..models.losses import squared_distance
-from ..models.memories import Target
+from ..models.memory import Known
 from ..models.optimizers import Lars, Sgd
 from ..models.schedules import MocoCosine, WarmupCosine
 from ..objective import Networks, Orders, Step
@@ -48,7 +49,7 @@ class Byol:
     patches: ClassVar[int] = 0
     needs: ClassVar[tuple[type, ...]] = (Target,)
 
-    def __call__(self, networks: Networks, known: None, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         first, second = (networks.keys(views[name], orders.keys).own for name in self.view_names)
         (from_first, from_second), _ = networks.query([views[name] for name in self.view_names])
         prediction = squared_distance(from_first, second) + squared_distance(from_second, first)

@@ -38,10 +38,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models.ema import Keys
+from ..models.ema import KeyNetwork, Keys
 from ..models.losses import distributional_match, shared_similarities
-from ..models.memories import KeyNetwork, Queue
+from ..models.memory import Known
 from ..models.optimizers import Sgd
+from ..models.queue import Queue, QueueRows
 from ..models.schedules import MocoCosine
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
@@ -85,7 +86,8 @@ class Clsa:
     def view_names(self) -> tuple[str, ...]:
         return "key", *self.weak, *self.strong
 
-    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        negatives = known[QueueRows].rows
         keys = networks.keys(views["key"], orders.keys)
         queries, _ = networks.query([views[name] for name in self.weak + self.strong])
         weak, strong = queries[: len(self.weak)], queries[len(self.weak) :]
@@ -123,7 +125,8 @@ class SymmetricClsa:
     def view_names(self) -> tuple[str, ...]:
         return "key", self.weak, *self.strong
 
-    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        negatives = known[QueueRows].rows
         keys = [networks.keys(views[name], orders.keys) for name in ("key", self.weak)]
         (from_key, from_weak, *strong), _ = networks.query([views[name] for name in self.view_names])
         there, back = (

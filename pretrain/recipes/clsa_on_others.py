@@ -25,8 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models.ema import Target
 from ..models.losses import distributional_match, in_batch_similarities, squared_distance
-from ..models.memories import Target
+from ..models.memory import Known
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
 from ..views.strong_policy import StrongPolicy
@@ -50,7 +51,7 @@ class SimclrClsa:
     match_temperature: float = 0.2
     match_weight: float = 1.0
 
-    def __call__(self, networks: Networks, known: None, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         weak = torch.cat([views["first"], views["second"]])
         (both, strong), _ = networks.query([weak, views["strong"]])
         first, second = both.float().chunk(2)
@@ -81,7 +82,7 @@ class ByolClsa:
     match_temperature: float = 0.2
     match_weight: float = 1.0
 
-    def __call__(self, networks: Networks, known: None, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         first, second = (networks.keys(views[name], orders.keys) for name in ("first", "second"))
         (from_first, from_second, strong), _ = networks.query([views[name] for name in self.view_names])
         prediction, match = strong.new_zeros(()), strong.new_zeros(())

@@ -15,10 +15,10 @@ Where the papers, their code and PyContrast differ, we take PyContrast's:
 - CMC v2 draws RandAugment from a list of eight operations that hardly change colours, and does not turn images gray.
 - Schedule: its cosine, which its run document asks for; a batch above 256 warms up.
 - Batch norm: over the whole process, 256 images on one GPU, where the published runs had 32 on each of eight.
-- A network on YDbDr is one on RGB with a matrix in its first convolution (see colours). So both branches are published
+- A network on YDbDr is one on RGB with a matrix in its first convolution (see ydbdr). So both branches are published
   as encoders that take RGB, in `encoder` (luma) and `encoder_chroma`; the authors' feature is both side by side, the
   online kNN sees luma only.
-- Memory bank and negatives as in InstDis (see instance_bank), keys as in MoCo.
+- Memory bank and negatives as in InstDis (see instdis_pirl), keys as in MoCo.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,13 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...hub import ydbdr as colours
+from ...hub import ydbdr
+from ..models.ema import KeyNetwork
 from ..models.losses import bank_logits, info_nce, key_rank_accuracy
-from ..models.memories import Bank, KeyNetwork, Queue
-from ..models.memory_bank import Drawn
+from ..models.memory import Known
+from ..models.memory_bank import Bank, BankRows
 from ..models.optimizers import Sgd
+from ..models.queue import Queue, QueueRows
 from ..models.schedules import PyContrastCosine
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
@@ -54,12 +56,13 @@ class CrossBank:
 
     temperature: float = 0.07
 
-    def __call__(self, networks: Networks, known: Drawn, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         (both,), _ = networks.query([views["image"]])
-        luma_bank, chroma_bank = known.banks
+        bank = known[BankRows]
+        luma_bank, chroma_bank = bank.banks
         pairs = zip(both.chunk(2, dim=1), (chroma_bank, luma_bank), strict=True)
-        luma, chroma = (bank_logits(rows, bank, known.places, temperature=self.temperature) for rows, bank in pairs)
-        own = known.places.new_zeros(len(both))
+        luma, chroma = (bank_logits(rows, other, bank.places, temperature=self.temperature) for rows, other in pairs)
+        own = bank.places.new_zeros(len(both))
         terms = {"luma": F.cross_entropy(luma, own), "chroma": F.cross_entropy(chroma, own)}
         metrics = {"own_first": (own_row_first(luma) + own_row_first(chroma)) / 2}
         return Step(terms["luma"] + terms["chroma"], terms, networks.everyone(both.detach()), metrics)
@@ -77,11 +80,11 @@ class CrossQueue:
 
     temperature: float = 0.2
 
-    def __call__(self, networks: Networks, known: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         keys = networks.keys(views["key"], orders.keys)
         (both,), _ = networks.query([views["query"]])
         (luma, chroma), (key_luma, key_chroma), (queue_luma, queue_chroma) = (
-            rows.chunk(2, dim=1) for rows in (both, keys.own, known)
+            rows.chunk(2, dim=1) for rows in (both, keys.own, known[QueueRows].rows)
         )
         terms = {
             "luma": info_nce(luma, key_chroma, queue_chroma, temperature=self.temperature),
@@ -154,4 +157,4 @@ def cmc_v2_views(*, px: int) -> tuple[View, ...]:
 
 def _normalize() -> Normalize:
     """To what a two-branch network changes into normalised YDbDr."""
-    return Normalize(mean=colours.MEAN, std=(1.0, 1.0, 1.0))
+    return Normalize(mean=ydbdr.MEAN, std=(1.0, 1.0, 1.0))

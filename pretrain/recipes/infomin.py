@@ -29,9 +29,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..models.ema import KeyNetwork
 from ..models.losses import info_nce, key_rank_accuracy
-from ..models.memories import KeyNetwork, Queue
+from ..models.memory import Known
 from ..models.optimizers import Sgd
+from ..models.queue import Queue, QueueRows
 from ..models.schedules import PyContrastCosine
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
@@ -56,7 +58,8 @@ class InfoMin:
     temperature: float = 0.15
     jigsaw_weight: float = 0.5
 
-    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        negatives = known[QueueRows].rows
         keys = networks.keys(views["key"], orders.keys)
         (query,), query_jigsaw = networks.query([views["query"]], views["jigsaw"], orders.patches)
         assert query_jigsaw is not None

@@ -31,8 +31,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.losses import bank_logits
-from ..models.memories import Bank
-from ..models.memory_bank import Drawn
+from ..models.memory import Known
+from ..models.memory_bank import Bank, BankRows
 from ..models.optimizers import Sgd
 from ..models.schedules import PyContrastCosine
 from ..objective import Networks, Orders, Step
@@ -51,9 +51,10 @@ class InstanceContrast:
 
     temperature: float = 0.07
 
-    def __call__(self, networks: Networks, known: Drawn, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        bank = known[BankRows]
         (image,), _ = networks.query([views["image"]])
-        logits = bank_logits(image, known.banks[0], known.places, temperature=self.temperature)
+        logits = bank_logits(image, bank.banks[0], bank.places, temperature=self.temperature)
         contrast = _own_row(logits)
         metrics = {"own_first": own_row_first(logits)}
         return Step(contrast, {"contrast": contrast}, networks.everyone(image.detach()), metrics)
@@ -73,10 +74,11 @@ class Pirl:
     temperature: float = 0.07
     jigsaw_weight: float = 0.5
 
-    def __call__(self, networks: Networks, known: Drawn, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        bank = known[BankRows]
         (image,), patches = networks.query([views["image"]], views["jigsaw"], orders.patches)
         logits, of_patches = (
-            bank_logits(rows, known.banks[0], known.places, temperature=self.temperature) for rows in (image, patches)
+            bank_logits(rows, bank.banks[0], bank.places, temperature=self.temperature) for rows in (image, patches)
         )
         contrast, jigsaw = _own_row(logits), _own_row(of_patches)
         loss = (1 - self.jigsaw_weight) * contrast + self.jigsaw_weight * jigsaw

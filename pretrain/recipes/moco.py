@@ -25,9 +25,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..models.ema import KeyNetwork
 from ..models.losses import info_nce, key_rank_accuracy
-from ..models.memories import KeyNetwork, Queue
+from ..models.memory import Known
 from ..models.optimizers import Sgd
+from ..models.queue import Queue, QueueRows
 from ..models.schedules import MocoCosine, Steps
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
@@ -45,7 +47,8 @@ class QueueContrast:
 
     temperature: float = 0.2
 
-    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        negatives = known[QueueRows].rows
         keys = networks.keys(views["key"], orders.keys)
         (query,), _ = networks.query([views["query"]])
         contrast = info_nce(query, keys.own, negatives, temperature=self.temperature)
@@ -70,7 +73,8 @@ class SymmetricQueueContrast:
 
     temperature: float = 0.2
 
-    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        negatives = known[QueueRows].rows
         keys = [networks.keys(views[name], orders.keys) for name in ("key", "query")]
         queries, _ = networks.query([views["query"], views["key"]])
         ways = list(zip(queries, keys, strict=True))

@@ -31,10 +31,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..models.clusters import QueueAndPrototypes
+from ..models.clusters import ClusterPrototypes, Clusters
+from ..models.ema import KeyNetwork
 from ..models.losses import info_nce, key_rank_accuracy, proto_nce
-from ..models.memories import Clusters, KeyNetwork, Queue
+from ..models.memory import Known
 from ..models.optimizers import Sgd
+from ..models.queue import Queue, QueueRows
 from ..models.schedules import MocoCosine, Steps
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
@@ -55,22 +57,21 @@ class PrototypeContrast:
 
     temperature: float = 0.2
 
-    def __call__(
-        self, networks: Networks, known: QueueAndPrototypes, views: Mapping[str, Tensor], orders: Orders
-    ) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        queue, clusters = known[QueueRows].rows, known.get(ClusterPrototypes)
         keys = networks.keys(views["key"], orders.keys)
         (query,), _ = networks.query([views["query"]])
-        contrast = info_nce(query, keys.own, known.queue, temperature=self.temperature)
+        contrast = info_nce(query, keys.own, queue, temperature=self.temperature)
         terms = [
             proto_nce(query, each.prototypes, self.temperature * each.concentrations, each.counts, first=keys.first)
-            for each in known.granularities
+            for each in (clusters.granularities if clusters is not None else ())
         ]
         prototypes = torch.stack(terms).mean() if terms else contrast.new_zeros(())
         return Step(
             loss=contrast + prototypes,
             losses={"contrast": contrast, "prototypes": prototypes},
             keys=keys.everyone,
-            metrics={"key_first": key_rank_accuracy(query, keys.own, known.queue)},
+            metrics={"key_first": key_rank_accuracy(query, keys.own, queue)},
         )
 
 

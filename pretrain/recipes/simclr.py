@@ -41,6 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.losses import in_batch_similarities
+from ..models.memory import Known
 from ..models.optimizers import Lars, Sgd
 from ..models.schedules import MocoCosine, WarmupCosine
 from ..objective import Networks, Orders, Step
@@ -62,7 +63,7 @@ class NtXent:
 
     temperature: float = 0.1
 
-    def __call__(self, networks: Networks, known: None, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         (both,), _ = networks.query([torch.cat([views[name] for name in self.view_names])])
         there, back = both_ways(both, networks)
         own = networks.rank * len(there) + torch.arange(len(there), device=there.device)

@@ -18,6 +18,8 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models.labels import Labels
+from ..models.memory import Known
 from ..models.optimizers import Sgd
 from ..models.schedules import Steps
 from ..objective import Networks, Orders, Step
@@ -34,10 +36,11 @@ class Classify:
     patches: ClassVar[int] = 0
     needs: ClassVar[tuple[type, ...]] = ()
 
-    def __call__(self, networks: Networks, known: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        classes = known[Labels].classes
         (logits,), _ = networks.query([views["image"]])
-        loss = F.cross_entropy(logits, known)
-        top1 = 100 * (logits.detach().argmax(dim=1) == known).float().mean()
+        loss = F.cross_entropy(logits, classes)
+        top1 = 100 * (logits.detach().argmax(dim=1) == classes).float().mean()
         return Step(loss=loss, losses={"classify": loss}, metrics={"top1": top1})
 
 

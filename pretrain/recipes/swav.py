@@ -33,8 +33,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.losses import sinkhorn
-from ..models.memories import Prototypes, Queue
+from ..models.memory import Known
 from ..models.optimizers import AdamW, Larc, Sgd
+from ..models.prototypes import Prototypes
+from ..models.queue import Queue, QueueRows
 from ..models.schedules import MocoCosine, WarmupCosine
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
@@ -72,7 +74,7 @@ class Swav:
     def parts(self) -> int:
         return len(self.large)
 
-    def __call__(self, networks: Networks, known: Tensor | None, views: Mapping[str, Tensor], orders: Orders) -> Step:
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         kinds = [[views[name] for name in names] for names in (self.large, self.small) if names]
         embeddings, prototypes = networks.query([torch.cat(crops) for crops in kinds])
         crops = embeddings.float().chunk(len(self.view_names))
@@ -80,7 +82,7 @@ class Swav:
         images = len(crops[0])
         keys = networks.everyone(torch.cat([crop.detach() for crop in crops[: len(self.large)]], dim=1))
         mine = slice(networks.rank * images, (networks.rank + 1) * images)
-        codes = [code[mine] for code in self._codes(keys, known, prototypes.detach().float())]
+        codes = [code[mine] for code in self._codes(keys, known.get(QueueRows), prototypes.detach().float())]
         logits = [score / self.temperature for score in scores]
         pairs = [(i, j) for i in range(len(codes)) for j in range(len(logits)) if i != j]
         terms = [F.cross_entropy(logits[j], codes[i]) for i, j in pairs]
@@ -88,9 +90,9 @@ class Swav:
         used = torch.cat(codes).argmax(dim=1).unique().numel() / min(len(prototypes), images * len(codes))
         return Step(assignment, {"assignment": assignment}, keys, {"prototypes_used": assignment.new_tensor(used)})
 
-    def _codes(self, keys: Tensor, queue: Tensor | None, prototypes: Tensor) -> list[Tensor]:
+    def _codes(self, keys: Tensor, queue: QueueRows | None, prototypes: Tensor) -> list[Tensor]:
         """(B, P) of every large crop, from its part of (B, 2 D); the queue (K, 2 D) is shared out along with it."""
-        rows = keys if queue is None else torch.cat([queue, keys])
+        rows = keys if queue is None else torch.cat([queue.rows, keys])
         parts = rows.chunk(len(self.large), dim=1)
         shared = (sinkhorn(part @ prototypes.T, epsilon=self.epsilon, iterations=self.iterations) for part in parts)
         return [codes[-len(keys) :] for codes in shared]

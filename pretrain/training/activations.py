@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 
-class KeptBytes:
-    """What has been kept so far, each storage once; weights, which are there anyhow, do not count."""
+class SavedBytes:
+    """What autograd has saved so far, each storage once; weights, which are there anyhow, do not count."""
 
     def __init__(self) -> None:
         self._storages: dict[int, int] = {}
@@ -16,8 +16,8 @@ class KeptBytes:
     def __int__(self) -> int:
         return sum(self._storages.values())
 
-    def note(self, tensor: Tensor) -> Tensor:
-        """A tensor that autograd keeps; it is given back as it is."""
+    def add(self, tensor: Tensor) -> Tensor:
+        """A tensor that autograd saves; it is given back as it is."""
         origin = tensor if tensor._base is None else tensor._base
         if not (origin.is_leaf and origin.requires_grad):
             storage = tensor.untyped_storage()
@@ -26,14 +26,14 @@ class KeptBytes:
 
 
 @contextmanager
-def kept_for_backward() -> Iterator[KeptBytes]:
-    """Counts the bytes that operations within the block keep for their gradients."""
-    kept = KeptBytes()
-    with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda tensor: tensor):
-        yield kept
+def count_activations() -> Iterator[SavedBytes]:
+    """The bytes that operations within the block save for their gradients."""
+    saved = SavedBytes()
+    with torch.autograd.graph.saved_tensors_hooks(saved.add, lambda tensor: tensor):
+        yield saved
 
 
-def said(count: int, images: int, device: torch.device) -> str:
+def describe_activations(count: int, images: int, device: torch.device) -> str:
     """A sentence for the log: the activations of a forward pass over `images`, and the peak of a GPU so far."""
     size = f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
     text = f"a forward pass of {images} images keeps {size} of activations"

@@ -1,24 +1,19 @@
 """The parts of a run that learn or remember, built as the recipe says."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 
-from ..models.across_processes import gather_with_gradient, share_batch_norm
-from ..models.clusters import ImageClusters
-from ..models.ema import KeyQueue, MomentumPair
-from ..models.memories import Clusters, KeyNetwork, Prototypes, Queue
-from ..models.memory_bank import MemoryBank
-from ..models.networks import (
-    PrototypeNetwork,
-    TrainedNetwork,
-    build_network,
-    build_prototype_network,
-    build_two_branch_network,
-)
+from ..models.across_processes import Processes, gather_with_gradient, share_batch_norm
+from ..models.ema import EmaPair
+from ..models.labels import LabelledData
+from ..models.memory import Context, Memory, Plan
+from ..models.networks import TrainedNetwork, build_network, build_prototype_network, build_two_branch_network
+from ..models.prototypes import Prototypes
 from ..objective import Networks
 from ..recipe import Recipe
 from .checkpoint import RunState
@@ -33,7 +28,7 @@ class Parts:
     state: RunState
 
 
-def build(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) -> TrainedNetwork:
+def build_trained_network(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) -> TrainedNetwork:
     """The network that is to be trained, with weights from the seed.
 
     Raises:
@@ -55,35 +50,35 @@ def build(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) ->
     return network
 
 
-def assemble(recipe: Recipe, network: TrainedNetwork, accelerator: Accelerator, *, images: int, seed: int) -> Parts:
-    """Optimiser, slow copy and memory for a network; `images` is how many the data has."""
+def assemble(
+    recipe: Recipe,
+    network: TrainedNetwork,
+    accelerator: Accelerator,
+    *,
+    processes: Processes,
+    images: int,
+    seed: int,
+    labels: NDArray[np.int64] | None = None,
+) -> Parts:
+    """Optimiser and memories for a network; `images` is how many the data has, `labels` their classes."""
     raw = recipe.optimizer.build(network)
-    pair = _slow_copy(recipe, network)
+    context = Context(network, images, recipe.dim, seed, accelerator.device, processes, accelerator.autocast)
+    memories = _memories(recipe, context, labels)
     trained, optimizer = accelerator.prepare(network, raw)
     trained.train()
-    memory = _memory(recipe, images, seed, accelerator.device)
-    clusters = ImageClusters() if isinstance(recipe.prototypes, Clusters) else None
-    state = RunState(network, pair, memory, raw, accelerator.scaler, clusters)
-    networks = Networks(trained, everyone=gather_with_gradient, rank=accelerator.process_index)
+    state = RunState(network, memories, raw, accelerator.scaler)
+    networks = Networks(trained, everyone=gather_with_gradient, rank=processes.rank)
+    pair = state.memory(EmaPair)
     if pair is not None:
-        encode = pair.keys if isinstance(recipe.slow, KeyNetwork) else pair.targets
-        keys = partial(encode, rank=networks.rank, gather=accelerator.gather, autocast=accelerator.autocast)
-        networks = Networks(trained, keys, gather_with_gradient, accelerator.process_index)
+        networks = Networks(trained, pair.keys, gather_with_gradient, processes.rank)
     return Parts(networks, optimizer, state)
 
 
-def _slow_copy(recipe: Recipe, network: TrainedNetwork) -> MomentumPair | None:
-    if recipe.slow is None:
-        return None
-    assert not isinstance(network, PrototypeNetwork)
-    group = recipe.slow.group if isinstance(recipe.slow, KeyNetwork) else recipe.batch_size
-    return MomentumPair(network, momentum=recipe.slow.momentum, group=group)
-
-
-def _memory(recipe: Recipe, images: int, seed: int, device: torch.device) -> KeyQueue | MemoryBank | None:
-    memory = recipe.memory
-    if memory is None:
-        return None
-    if isinstance(memory, Queue):
-        return KeyQueue(memory.size, recipe.dim, parts=memory.parts, seed=seed, device=device)
-    return MemoryBank(images, recipe.dim, momentum=memory.momentum, banks=memory.banks, seed=seed, device=device)
+def _memories(recipe: Recipe, context: Context, labels: NDArray[np.int64] | None) -> dict[str, Memory]:
+    """By their names in a checkpoint, in the order in which they follow a step."""
+    plans: dict[str, Plan | None] = {"clusters": recipe.prototypes, "key": recipe.slow, "memory": recipe.memory}
+    memories = {name: plan.build(context) for name, plan in plans.items() if plan is not None}
+    if recipe.head == "classifier":
+        assert labels is not None, "the recipe's checks refuse it"
+        memories["labels"] = LabelledData(labels, context.device)
+    return memories

@@ -4,39 +4,43 @@ One file, replaced in one step, so a run killed at any moment finds the last com
 every one of them comes from (seed, step) or (seed, epoch, sample, view).
 """
 
-import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 from ...hub.errors import ArtifactError, GoodviewsError
-from ..models.clusters import ImageClusters
-from ..models.ema import KeyQueue, MomentumPair
-from ..models.memory_bank import MemoryBank
+from ..models.memory import Memory
 from ..models.networks import TrainedNetwork
 
-log = logging.getLogger(__name__)
+Kind = TypeVar("Kind")
 
 FORMAT = 2
 FILE = "checkpoint.pt"
+NAMES = ("key", "memory", "clusters")  # of the memories that have a place in every checkpoint, None where there is none
 
 
 @dataclass
 class RunState:
-    """All that changes while training; `step` counts the steps done. What a method does not have is None."""
+    """All that changes while training; `step` counts the steps done.
+
+    memories: by their names in a checkpoint, in the order in which they follow a step.
+    """
 
     network: TrainedNetwork
-    pair: MomentumPair | None
-    memory: KeyQueue | MemoryBank | None
+    memories: dict[str, Memory]
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None
-    clusters: ImageClusters | None = None
     step: int = 0
+
+    def memory(self, kind: type[Kind]) -> Kind | None:
+        """The memory of a class, if the method has one."""
+        return next((memory for memory in self.memories.values() if isinstance(memory, kind)), None)
 
 
 def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
@@ -49,9 +53,8 @@ def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
         "format": FORMAT,
         "step": state.step,
         "query": state.network.state_dict(),
-        "key": state.pair.key.state_dict() if state.pair is not None else None,
-        "memory": state.memory.state() if state.memory is not None else None,
-        "clusters": state.clusters.state() if state.clusters is not None else None,
+        **dict.fromkeys(NAMES),
+        **{name: memory.state() for name, memory in state.memories.items() if name in NAMES},
         "optimizer": state.optimizer.state_dict(),
         "scaler": state.scaler.state_dict() if state.scaler is not None else None,
         "monitor": monitor,
@@ -82,13 +85,11 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     content = _read(path, state)
-    _put_back(state.network, content["query"], path)
-    if state.pair is not None:
-        _put_back(state.pair.key, content["key"], path)
-    if state.memory is not None:
-        state.memory.restore(content["memory"])
-    if state.clusters is not None:
-        state.clusters.restore(content["clusters"])
+    with _explain(path):
+        state.network.load_state_dict(content["query"], strict=True)
+        for name, memory in state.memories.items():
+            if content.get(name) is not None:
+                memory.restore(content[name])
     state.optimizer.load_state_dict(content["optimizer"])
     if state.scaler is not None and content["scaler"] is not None:
         state.scaler.load_state_dict(content["scaler"])
@@ -107,10 +108,10 @@ def inherit(state: RunState, folder: Path) -> None:
     """
     path = folder / FILE
     content = _read(path, state)
-    _put_back(state.network, content["query"], path)
-    if state.pair is not None:
-        _put_back(state.pair.key, content["key"] or {}, path)
-    _inherit_memory(state, content["memory"])
+    with _explain(path):
+        state.network.load_state_dict(content["query"], strict=True)
+        for name, memory in state.memories.items():
+            memory.inherit(content.get(name))
     settings = [{name: value for name, value in group.items() if name != "params"} for group in _groups(state)]
     try:
         state.optimizer.load_state_dict(content["optimizer"])
@@ -139,17 +140,6 @@ def copy(folder: Path, out: Path) -> Path:
     return path
 
 
-def _inherit_memory(state: RunState, before: dict[str, Any] | None) -> None:
-    if state.memory is None:
-        return
-    if before is None or before["rows"].shape != state.memory.rows.shape:
-        log.info("what the earlier run remembered of images does not fit this one; its memory starts anew")
-        return
-    if isinstance(state.memory, MemoryBank):
-        log.info("rows of the memory bank are taken over by position: continue with the same images, or they mislead")
-    state.memory.restore(before)
-
-
 def _groups(state: RunState) -> list[dict[str, Any]]:
     return state.optimizer.param_groups
 
@@ -171,9 +161,11 @@ def _write(content: dict[str, Any], path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _put_back(module: nn.Module, weights: dict[str, Any], path: Path) -> None:
+@contextmanager
+def _explain(path: Path) -> Iterator[None]:
+    """A state of another shape becomes one sentence."""
     try:
-        module.load_state_dict(weights, strict=True)
+        yield
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ArtifactError(f"{path} does not fit this recipe: {reason}") from error

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ...hub.errors import UsageError
-from ..models.memories import Clusters, Queue
+from ..models.clusters import Clusters
+from ..models.queue import Queue
 from ..recipe import Recipe
 from ..views.operations import CutJigsaw
 from ..views.view import RandomResizedCrop, View

@@ -1,4 +1,4 @@
-"""How PCL's clusters are made: every image is embedded by the slow copy, then all are sorted by k-means.
+"""How PCL's clusters are made: every image is embedded by the EMA copy, then all are sorted by k-means.
 
 Each process embeds its share of the images and finds the nearest centroids for its share; both are gathered, and the
 rest, which takes little time, every process does for itself. So the clusters are equal in all.
@@ -13,15 +13,16 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from ..models.across_processes import share_of
+from ..models.clusters import ImageClusters
+from ..models.ema import EmaPair
 from ..models.kmeans import Nearest, nearest
-from ..models.memories import Clusters
 from ..views.operations import Normalize
 from ..views.view import CentreCrop, View
 from .run import Run
 
 log = logging.getLogger(__name__)
 
-_SAID_EVERY_S = 30.0
+_REPORT_EVERY_S = 30.0
 
 
 def renew_clusters(run: Run, epoch: int) -> None:
@@ -29,45 +30,46 @@ def renew_clusters(run: Run, epoch: int) -> None:
 
     A run resumed in mid-epoch has them from its checkpoint: made of its newer weights they would be others.
     """
-    plan, clusters = run.recipe.prototypes, run.state.clusters
-    if not isinstance(plan, Clusters) or clusters is None or epoch < plan.from_epoch or epoch == clusters.epoch:
+    clusters = run.state.memory(ImageClusters)
+    if clusters is None or epoch < clusters.plan.from_epoch or epoch == clusters.epoch:
         return
     rows = embed_images(run, epoch)
-    begun = time.monotonic()
+    start = time.monotonic()
 
-    def said(count: int) -> None:
-        _say(run, "epoch %d: %d clusters of %d images, %.0f s", epoch, count, len(rows), time.monotonic() - begun)
+    def report(count: int) -> None:
+        _log(run, "epoch %d: %d clusters of %d images, %.0f s", epoch, count, len(rows), time.monotonic() - start)
 
-    clusters.renew(rows, plan, seed=run.seed, epoch=epoch, nearest=_shared_out(run.accelerator), said=said)
+    clusters.renew(rows, seed=run.seed, epoch=epoch, nearest=_nearest_shared_out(run.accelerator), observe=report)
     run.monitor.restart_clock()
 
 
 @torch.no_grad()
 def embed_images(run: Run, epoch: int) -> Tensor:
-    """(n, D) unit rows, on the device: the slow copy's embedding of the middle of every image.
+    """(n, D) unit rows, on the device: the EMA copy's embedding of the middle of every image.
 
     Its batch norms work with running statistics, of which each process has its own: all take the first one's, which are
     those that a checkpoint holds. An unreadable image has the embedding of the next readable one, as in training.
     """
-    assert run.state.pair is not None
-    key, view, begun = run.state.pair.key, middle(run), time.monotonic()
+    pair = run.state.memory(EmaPair)
+    assert pair is not None, "an objective that needs clusters needs a KeyNetwork"
+    key, view, start = pair.key, middle(run), time.monotonic()
     for name, statistics in key.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             broadcast(statistics, from_process=0)
-    rows, done, said = [], 0, begun
+    rows, done, reported = [], 0, start
     modes = {module: module.training for module in key.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
     key.eval()
     for batch in run.loader.in_order(view):
         with run.accelerator.autocast():
             rows.append(key.embed(batch.views[view.name].to(run.accelerator.device)).float())
         done += len(batch.samples) * run.accelerator.num_processes
-        if time.monotonic() - said > _SAID_EVERY_S:
-            said = time.monotonic()
-            _say(run, "epoch %d: %d images embedded, %.0f img/s", epoch, done, done / (said - begun))
+        if time.monotonic() - reported > _REPORT_EVERY_S:
+            reported = time.monotonic()
+            _log(run, "epoch %d: %d images embedded, %.0f img/s", epoch, done, done / (reported - start))
     for module, mode in modes.items():
         module.train(mode)
     total = len(run.loader.source)
-    _say(run, "epoch %d: all %d images embedded, %.0f img/s", epoch, total, total / (time.monotonic() - begun))
+    _log(run, "epoch %d: all %d images embedded, %.0f img/s", epoch, total, total / (time.monotonic() - start))
     return run.accelerator.gather(torch.cat(rows))[:total]
 
 
@@ -78,7 +80,7 @@ def middle(run: Run) -> View:
     return View("middle", CentreCrop(recipe.input_px, interpolation=recipe.preprocessing.interpolation), (normalize,))
 
 
-def _shared_out(accelerator: Accelerator) -> Nearest:
+def _nearest_shared_out(accelerator: Accelerator) -> Nearest:
     def of(rows: Tensor, centroids: Tensor) -> Tensor:
         mine = share_of(len(rows), accelerator.process_index, accelerator.num_processes).to(rows.device)
         return accelerator.gather(nearest(rows[mine], centroids))[: len(rows)]
@@ -86,6 +88,6 @@ def _shared_out(accelerator: Accelerator) -> Nearest:
     return of
 
 
-def _say(run: Run, text: str, *figures: float) -> None:
+def _log(run: Run, text: str, *figures: float) -> None:
     if run.accelerator.is_main_process:
         log.info(text, *figures)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 FOLDER = "training"
 
 
-def keep_training(state: Path, recipe: Path, encoder: Path) -> None:
+def copy_training(state: Path, recipe: Path, encoder: Path) -> None:
     """Put a run's checkpoint folder and its recipe.json into ENCODER/training.
 
     Raises:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
-from torch import Tensor
 
 from ...hub import artifact
 from ...hub.encoder import Encoder, Origin
@@ -22,19 +21,15 @@ from ...hub.errors import GoodviewsError
 from ...hub.provenance import commit
 from ..data.decoded_cache import Keep
 from ..data.loader import Batch
-from ..models.clusters import QueueAndPrototypes
-from ..models.ema import KeyQueue
-from ..models.memories import Bank, Clusters, Prototypes, Queue
-from ..models.memory_bank import Drawn, MemoryBank
-from ..models.networks import PrototypeNetwork
+from ..models.memory import Known, Part, Update
 from ..models.schedules import Moment
-from ..objective import Step, draw_orders, joined, step_seed
+from ..objective import Step, draw_orders, join
+from ..randomness import step_seed
 from ..recipe import Recipe, describe
-from . import checkpoint, run_folder
-from . import continue_from as continued
-from . import encoders as published
-from .activations import kept_for_backward, said
+from . import checkpoint, encoders, run_folder
+from .activations import count_activations, describe_activations
 from .clustering import renew_clusters
+from .continue_from import copy_training
 from .monitor import Progress
 from .online_knn import online_knn
 from .precision import Device, Precision
@@ -143,7 +138,7 @@ def _learn(run: Run, stop: StopRequest) -> None:
         for batches in _batches(run, epoch, start):
             lr = _set_learning_rate(run)
             step = _step(run, batches)
-            run.finite.note(run.state.step, step.loss, batches)
+            run.finite.watch(run.state.step, step.loss, batches)
             values = {"loss": step.loss, **step.losses, **step.metrics}
             images, wait_s = run.recipe.batch_size, sum(batch.wait_s for batch in batches)
             run.monitor.record(run.state.step, run.epoch, values, lr=lr, images=images, wait_s=wait_s)
@@ -160,7 +155,7 @@ def _learn(run: Run, stop: StopRequest) -> None:
                 _save(run)
     _save(run)
     if run.request.keep_training and run.accelerator.is_main_process:
-        continued.keep_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
+        copy_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
 
 
 def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:
@@ -171,72 +166,55 @@ def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:
 
 
 def _step(run: Run, batches: Sequence[Batch]) -> Step:
-    """One step of training: all that changes, in its order."""
-    recipe, state, accelerator = run.recipe, run.state, run.accelerator
+    """One step of training: all that changes, in its order.
+
+    The memories go in the order in which `build` made them: prototypes to unit length, then the EMA copy, then the keys
+    into queue or bank.
+    """
+    state, memories = run.state, run.state.memories.values()
+    parts = [_part(run, batch, number) for number, batch in enumerate(batches, start=state.step * len(batches))]
     run.optimizer.zero_grad()
-    parts: list[Step] = []
-    for number, batch in enumerate(batches, start=state.step * len(batches)):
-        is_last = len(parts) == len(batches) - 1
-        with nullcontext() if is_last else accelerator.no_sync(run.networks.query):
-            part = _forward(run, batch, number)
-            accelerator.backward(part.loss / len(batches))
-        parts.append(replace(part, loss=part.loss.detach()))
-    step = joined(parts)
-    if isinstance(state.network, PrototypeNetwork) and _are_prototypes_frozen(run):
-        state.network.prototypes.weight.grad = None
+    step = _gradients(run, batches, parts)
+    for memory in memories:
+        memory.before_update(run.epoch)
     run.optimizer.step()
-    if isinstance(state.network, PrototypeNetwork):
-        state.network.keep_unit_rows()
-    if state.pair is not None and recipe.slow is not None:
-        state.pair.update(recipe.slow.momentum_at(state.step / run.steps))
-    if isinstance(state.memory, KeyQueue) and step.keys is not None:
-        state.memory.enqueue(step.keys)
-    if isinstance(state.memory, MemoryBank) and step.keys is not None:
-        samples = [accelerator.gather(batch.samples.to(accelerator.device)) for batch in batches]
-        state.memory.write(torch.cat(samples), step.keys)
+    for memory in memories:
+        memory.after_update(Update(state.step / run.steps, step.keys, parts))
     state.step += 1
     return step
 
 
-def _forward(run: Run, batch: Batch, number: int) -> Step:
-    """What the objective says of one part of a batch; `number`, of all parts so far, decides what is drawn."""
-    recipe, accelerator = run.recipe, run.accelerator
-    rank, world = accelerator.process_index, accelerator.num_processes
-    torch.manual_seed(step_seed(run.seed, number, rank))  # for backbones that draw, e.g. drop path
-    images = recipe.batch_size // run.request.accumulate
-    orders = draw_orders(run.seed, number, batch=images, patches=recipe.objective.patches, rank=rank, world=world)
-    if run.has_said_memory or run.request.compile:  # a compiled network keeps what its compiler chose
-        return recipe.objective(run.networks, _known(run, batch, number), batch.views, orders)
-    with kept_for_backward() as kept:
-        part = recipe.objective(run.networks, _known(run, batch, number), batch.views, orders)
-    if accelerator.is_main_process:
-        log.info(said(int(kept), images // world, accelerator.device))
-    run.has_said_memory = True
-    return part
+def _part(run: Run, batch: Batch, number: int) -> Part:
+    return Part(batch.samples, number, run.seed, run.epoch, run.processes)
 
 
-def _are_prototypes_frozen(run: Run) -> bool:
-    plan = run.recipe.prototypes
-    return isinstance(plan, Prototypes) and run.epoch < plan.frozen_epochs
+def _gradients(run: Run, batches: Sequence[Batch], parts: Sequence[Part]) -> Step:
+    """The losses and keys of a whole batch, whose gradients are added up part by part."""
+    steps: list[Step] = []
+    for batch, part in zip(batches, parts, strict=True):
+        is_last = part is parts[-1]
+        with nullcontext() if is_last else run.accelerator.no_sync(run.networks.query):
+            step = _forward(run, batch, part)
+            run.accelerator.backward(step.loss / len(batches))
+        steps.append(replace(step, loss=step.loss.detach()))
+    return join(steps)
 
 
-def _known(run: Run, batch: Batch, number: int) -> Tensor | QueueAndPrototypes | Drawn | None:
-    """What an objective is given beside the views: the queue once in use, with prototypes for PCL; bank; or labels."""
-    recipe, memory, accelerator = run.recipe, run.state.memory, run.accelerator
-    if recipe.head == "classifier":
-        labels = run.loader.source.labels
-        assert labels is not None
-        return torch.tensor([labels[sample] for sample in batch.samples.tolist()], device=accelerator.device)
-    if isinstance(recipe.prototypes, Clusters) and run.state.clusters is not None and isinstance(memory, KeyQueue):
-        samples = accelerator.gather(batch.samples.to(accelerator.device))
-        drawn = run.state.clusters.draw(samples, recipe.prototypes.negatives, seed=run.seed, step=number)
-        return QueueAndPrototypes(memory.rows, drawn)
-    if isinstance(recipe.memory, Queue) and isinstance(memory, KeyQueue):
-        return memory.rows if run.epoch >= recipe.memory.from_epoch else None
-    if isinstance(recipe.memory, Bank) and isinstance(memory, MemoryBank):
-        place = {"rank": accelerator.process_index, "world": accelerator.num_processes}
-        return memory.draw(batch.samples, recipe.memory.negatives, seed=run.seed, step=number, **place)
-    return None
+def _forward(run: Run, batch: Batch, part: Part) -> Step:
+    """What the objective says of one part of a batch; the part's number decides what is drawn."""
+    rank, world, images = run.processes.rank, run.processes.world, len(part.samples)
+    torch.manual_seed(step_seed(run.seed, part.number, rank))  # for backbones that draw, e.g. drop path
+    patches = run.recipe.objective.patches
+    orders = draw_orders(run.seed, part.number, batch=images * world, patches=patches, rank=rank, world=world)
+    known = Known(*(memory.known(part) for memory in run.state.memories.values()))
+    if run.has_reported_activations or run.request.compile:  # a compiled network keeps what its compiler chose
+        return run.recipe.objective(run.networks, known, batch.views, orders)
+    with count_activations() as activations:
+        step = run.recipe.objective(run.networks, known, batch.views, orders)
+    if run.accelerator.is_main_process:
+        log.info(describe_activations(int(activations), images, run.accelerator.device))
+    run.has_reported_activations = True
+    return step
 
 
 def _set_learning_rate(run: Run) -> float:
@@ -305,5 +283,5 @@ def _encoders(run: Run) -> dict[str, Encoder]:
         parent=run.parent,
         metrics={name: round(value, 6) for name, value in run.monitor.last.items()} | knn,
     )
-    found = published.backbones(run.state.network, run.recipe).items()
+    found = encoders.backbones(run.state.network, run.recipe).items()
     return {name: Encoder(backbone, run.recipe.preprocessing, origin) for name, backbone in found}

@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from torch import Tensor
 
 from ...hub.errors import UsageError
 from ...hub.sources.open import open_data
@@ -18,11 +19,15 @@ from ...hub.sources.source import Source
 from ..data.decoded_cache import KeptPhotos, describe_kept, hint, keep_photos
 from ..data.device_crops import PhotosOnDevice
 from ..data.loader import ViewLoader
-from ..models.memories import Bank, Clusters, Queue
+from ..models.across_processes import Processes
+from ..models.clusters import Clusters
+from ..models.ema import EmaPair
+from ..models.memory_bank import Bank
+from ..models.queue import Queue
 from ..models.schedules import warmup_epochs
 from ..recipe import Recipe, describe
-from . import build as parts
 from . import checkpoint, run_folder
+from .build import assemble, build_trained_network
 from .checkpoint import RunState
 from .checks import validate
 from .collapse import CollapseWatch
@@ -51,9 +56,18 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         describe(recipe), dataset, seed, arithmetic, request.accumulate, request.compile, parent
     )
     run_folder.check(request.out, identity, resume=request.resume, overwrite=request.overwrite)
-    network = parts.build(recipe, seed, accelerator.device, world=accelerator.num_processes)
+    processes = _processes(accelerator)
+    network = build_trained_network(recipe, seed, accelerator.device, world=processes.world)
     kept = _keep(request, images.train, accelerator)
-    built = parts.assemble(recipe, network, accelerator, images=len(images.train), seed=seed)
+    built = assemble(
+        recipe,
+        network,
+        accelerator,
+        processes=processes,
+        images=len(images.train),
+        seed=seed,
+        labels=images.train.labels,
+    )
     if request.continue_from is not None:  # also when resumed: the run may have been killed before its first checkpoint
         start_from(request.continue_from, built.state)
     accelerator.wait_for_everyone()
@@ -70,6 +84,7 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
         dataset=dataset,
         accelerator=accelerator,
         loader=loader,
+        processes=processes,
         networks=built.networks,
         optimizer=built.optimizer,
         state=built.state,
@@ -180,9 +195,17 @@ def _check_accumulation(recipe: Recipe, parts: int, world: int) -> None:
         )
 
 
+def _processes(accelerator: Accelerator) -> Processes:
+    def gather(rows: Tensor) -> Tensor:
+        return accelerator.gather(rows.to(accelerator.device))
+
+    return Processes(accelerator.process_index, accelerator.num_processes, gather)
+
+
 def _compile(state: RunState) -> None:
     """The backbones, in place: their tensors' names, and with them checkpoints, stay as they are."""
-    for network in (state.network, None if state.pair is None else state.pair.key):
+    pair = state.memory(EmaPair)
+    for network in (state.network, None if pair is None else pair.key):
         for backbone in (getattr(network, "backbone", None), getattr(network, "chroma", None)):
             if backbone is not None:
                 backbone.compile(backend=COMPILER)

@@ -1,4 +1,4 @@
-"""A run in memory. How it starts is in `start`, what it does in `loop`."""
+"""A run in memory. How it starts is in `prepare`, what it does in `loop`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from ...hub.sources.source import Data
 from ..data.decoded_cache import Keep
 from ..data.loader import ViewLoader
+from ..models.across_processes import Processes
 from ..objective import Networks
 from ..recipe import Recipe
 from .checkpoint import RunState
@@ -52,6 +53,7 @@ class Run:
     dataset: dict[str, Any]
     accelerator: Accelerator
     loader: ViewLoader
+    processes: Processes
     networks: Networks
     optimizer: torch.optim.Optimizer
     state: RunState
@@ -59,7 +61,7 @@ class Run:
     finite: FiniteWatch
     gauge: tuple[OnlineKnn, int] | None = None
     saved_at: float = 0.0
-    has_said_memory: bool = False
+    has_reported_activations: bool = False
 
     @property
     def recipe(self) -> Recipe:

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from goodviews.pretrain.models.ema import KeyQueue, Keys
+from goodviews.pretrain.models.ema import Keys
 from goodviews.pretrain.models.heads import JigsawHead
 from goodviews.pretrain.models.losses import queue_logits
+from goodviews.pretrain.models.memory import Known
+from goodviews.pretrain.models.queue import KeyQueue, QueueRows
 from goodviews.pretrain.models.schedules import Moment, PyContrastCosine, Steps
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.infomin import InfoMin
 
+NO_ORDERS = Orders(torch.empty(0), torch.empty(0))
 VECTORS = Path(__file__).parent.parent / "vectors"
 
 
@@ -28,7 +31,7 @@ def _infomin_step(v):
     )
     objective = InfoMin(temperature=float(v["temperature"]), jigsaw_weight=float(v["beta"]))
     views = dict.fromkeys(("query", "key", "jigsaw"), torch.empty(0))
-    return objective(networks, v["queue_before"], views, Orders(torch.empty(0), torch.empty(0))), query, jigsaw
+    return objective(networks, Known(QueueRows(v["queue_before"])), views, NO_ORDERS), query, jigsaw
 
 
 def test_infomin_losses_agree_with_pycontrast():

@@ -16,7 +16,7 @@ from goodviews.hub.demo.page import write_page
 from goodviews.hub.errors import DataError
 from goodviews.hub.identity import EncoderId
 from goodviews.hub.report import Evidence, Protocol, Report, save_report
-from goodviews.pretrain.models.memories import Queue
+from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.recipe import describe
 from goodviews.pretrain.recipes.infomin import infomin_demo
 

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from goodviews.pretrain.models.ema import KeyQueue, MomentumPair
+from goodviews.pretrain.models.ema import EmaPair, KeyNetwork
 from goodviews.pretrain.models.networks import ContrastiveNetwork, build_network
+from goodviews.pretrain.models.queue import KeyQueue
 from goodviews.pretrain.objective import draw_orders
 
 
@@ -18,7 +19,7 @@ class UnitRows(nn.Module):
 def small_pair(momentum=0.9, group=4):
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return MomentumPair(ContrastiveNetwork(backbone, UnitRows(), nn.Linear(2, 2)), momentum=momentum, group=group)
+    return EmaPair(ContrastiveNetwork(backbone, UnitRows(), nn.Linear(2, 2)), KeyNetwork(momentum, group))
 
 
 def test_key_network_starts_equal_to_the_query_network_and_learns_nothing_by_gradient():
@@ -33,7 +34,7 @@ def test_key_weights_move_once_a_step_by_one_minus_momentum():
     old = pair.key.get_parameter("backbone.0.weight").clone()
     with torch.no_grad():
         pair.query.backbone[0].weight += 1.0
-    pair.update()
+    pair.update(0.9)
     torch.testing.assert_close(pair.key.get_parameter("backbone.0.weight"), old + 0.1)
 
 
@@ -41,7 +42,7 @@ def test_key_batch_norms_use_batch_statistics_and_keep_running_ones_of_their_own
     pair = small_pair()
     pair.query.eval()
     pair.keys(torch.randn(8, 3, 6, 6), torch.arange(8))
-    pair.update()
+    pair.update(0.9)
     assert pair.key.backbone[1].training
     assert not torch.equal(pair.key.backbone[1].running_mean, pair.query.backbone[1].running_mean)
 

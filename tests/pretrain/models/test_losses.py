@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from goodviews.pretrain.models.ema import Keys
 from goodviews.pretrain.models.heads import JigsawHead, ProjectionHead
 from goodviews.pretrain.models.losses import info_nce, key_rank_accuracy
+from goodviews.pretrain.models.memory import Known
+from goodviews.pretrain.models.queue import QueueRows
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.infomin import InfoMin
 
@@ -51,7 +53,7 @@ def test_infomin_total_of_two_equal_terms_is_that_term():
     query, key, negatives = unit(4, 8), unit(4, 8), unit(6, 8)
     networks = Networks(query=lambda *views: ([query], query), keys=lambda images, order: Keys(key, key))
     views = dict.fromkeys(("query", "key", "jigsaw"), torch.empty(0))
-    step = InfoMin()(networks, negatives, views, Orders(torch.empty(0), torch.empty(0)))
+    step = InfoMin()(networks, Known(QueueRows(negatives)), views, Orders(torch.empty(0), torch.empty(0)))
     torch.testing.assert_close(step.loss, step.losses["contrast"])
     torch.testing.assert_close(step.loss, step.losses["jigsaw"])
 

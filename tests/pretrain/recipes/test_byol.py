@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from goodviews.pretrain.models.ema import Keys, MomentumPair
+from goodviews.pretrain.models.ema import EmaPair, Keys, Target
 from goodviews.pretrain.models.heads import PredictingHead
 from goodviews.pretrain.models.losses import squared_distance
-from goodviews.pretrain.models.memories import Target
+from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.models.networks import build_network
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.byol import Byol
@@ -25,7 +25,7 @@ def byol(first, second, target=lambda rows: rows):
     networks = Networks(
         query=lambda crops: (list(crops), None), keys=lambda images, order: Keys(target(images), target(images))
     )
-    return Byol()(networks, None, {"first": first, "second": second}, NO_ORDERS)
+    return Byol()(networks, Known(), {"first": first, "second": second}, NO_ORDERS)
 
 
 @pytest.mark.parametrize(("angle", "distance"), [(0.0, 0.0), (90.0, 2.0), (180.0, 4.0)])
@@ -52,7 +52,7 @@ def test_target_gets_slower_on_a_half_cosine(done, momentum):
 
 def test_target_has_a_projection_and_no_predictor():
     network = build_network("test_resnet", head="byol", dim=16, patches=0, seed=0)
-    pair = MomentumPair(network, momentum=0.9, group=4)
+    pair = EmaPair(network, Target(momentum=0.9))
     assert isinstance(network.head, PredictingHead)
     assert pair.key.head.predictor is None
     fast = dict(network.named_parameters())
@@ -65,9 +65,9 @@ def test_target_has_a_projection_and_no_predictor():
 
 
 def test_target_takes_the_batchs_statistics_and_keeps_the_order():
-    pair = MomentumPair(build_network("test_resnet", head="byol", dim=16, patches=0, seed=0), momentum=0.9, group=4)
+    pair = EmaPair(build_network("test_resnet", head="byol", dim=16, patches=0, seed=0), Target(momentum=0.9))
     images = torch.randn(4, 3, 32, 32)
-    keys = pair.targets(images, torch.tensor([3, 2, 1, 0]))
+    keys = pair.keys(images, torch.tensor([3, 2, 1, 0]))
     torch.testing.assert_close(keys.own, pair.key.embed(images))
     assert not torch.allclose(keys.own[:2], pair.key.embed(images[:2]))
 

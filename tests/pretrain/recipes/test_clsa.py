@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from goodviews.pretrain.models.ema import KeyQueue, Keys, MomentumPair
+from goodviews.pretrain.models.ema import EmaPair, KeyNetwork, Keys
 from goodviews.pretrain.models.heads import ProjectionHead
 from goodviews.pretrain.models.losses import distributional_match, shared_similarities
-from goodviews.pretrain.models.memories import KeyNetwork, Queue
+from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.models.networks import ContrastiveNetwork
+from goodviews.pretrain.models.queue import KeyQueue, Queue, QueueRows
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.clsa import Clsa, SymmetricClsa, compare
 from goodviews.pretrain.recipes.registry import choose
@@ -36,9 +37,10 @@ class PublishedStep:
             self.v = v = {key: torch.from_numpy(content[key]) for key in content}
         network = ContrastiveNetwork(nn.Flatten(), ProjectionHead(32, 128, "mlp"))
         network.head.load_state_dict(self._head("before.encoder_q"))
-        self.pair = MomentumPair(network, momentum=float(v["momentum"]), group=6)
+        self.pair = EmaPair(network, KeyNetwork(momentum=float(v["momentum"]), group=6))
         self.pair.key.head.load_state_dict(self._head("before.encoder_k"))
-        self.pair.update()  # the published code averages before it makes the keys, we at the end of the step before
+        # the published code averages before it makes the keys, we at the end of the step before
+        self.pair.update(self.pair.plan.momentum)
         self.queue = KeyQueue(96, 128)
         self.queue.rows.copy_(v["before.queue"].T)
         weak, strong = v["weak_pick"].tolist(), v["strong_pick"].tolist()
@@ -53,8 +55,8 @@ class PublishedStep:
             temperature=float(v["temperature"]),
             match_temperature=float(v["clsa_temperature"]),
         )
-        networks = Networks(network, self.pair.keys)
-        self.step = self.objective(networks, self.queue.rows, self.views, Orders(torch.randperm(6), torch.empty(6, 0)))
+        networks, known = Networks(network, self.pair.keys), Known(QueueRows(self.queue.rows))
+        self.step = self.objective(networks, known, self.views, Orders(torch.randperm(6), torch.empty(6, 0)))
 
     def _head(self, prefix):
         start = f"{prefix}.fc."
@@ -160,7 +162,7 @@ def _symmetric(objective, key, weak, strong, queue):
     """With networks that give back what they are given; keys are marked by their sign."""
     networks = Networks(query=lambda crops: (list(crops), None), keys=lambda images, order: Keys(-images, -images))
     views = dict(zip(objective.view_names, (key, weak, strong)))
-    return objective(networks, queue, views, NO_ORDERS)
+    return objective(networks, Known(QueueRows(queue)), views, NO_ORDERS)
 
 
 def test_symmetric_loss_is_that_of_both_directions_and_keeps_the_key_crops_keys():

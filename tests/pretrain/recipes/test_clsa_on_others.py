@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from goodviews.pretrain.models.ema import Keys
+from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.byol import Byol
 from goodviews.pretrain.recipes.clsa_on_others import ByolClsa, SimclrClsa
@@ -27,7 +28,7 @@ def three_views():
 @pytest.mark.parametrize(("base", "with_term"), [(NtXent(), SimclrClsa()), (Byol(), ByolClsa())])
 def test_loss_is_the_bases_and_both_matches(base, with_term):
     views = three_views()
-    alone, step = base(ECHO, None, views, NO_ORDERS), with_term(ECHO, None, views, NO_ORDERS)
+    alone, step = base(ECHO, Known(), views, NO_ORDERS), with_term(ECHO, Known(), views, NO_ORDERS)
     torch.testing.assert_close(step.loss, alone.loss + 2 * step.losses["match"])
     (term,) = alone.losses
     torch.testing.assert_close(step.losses[term], alone.losses[term])
@@ -36,7 +37,7 @@ def test_loss_is_the_bases_and_both_matches(base, with_term):
 @pytest.mark.parametrize("objective", [SimclrClsa(), ByolClsa()])
 def test_match_teaches_the_strong_view_only(objective):
     views = three_views()
-    objective(ECHO, None, views, NO_ORDERS).losses["match"].backward()
+    objective(ECHO, Known(), views, NO_ORDERS).losses["match"].backward()
     assert views["strong"].grad.abs().sum() > 0
     assert views["first"].grad is None or views["first"].grad.abs().sum() == 0
     assert views["second"].grad is None or views["second"].grad.abs().sum() == 0
@@ -49,7 +50,7 @@ def test_match_on_byol_is_over_the_targets_of_the_batch():
         p = (views[weak] @ views[target].T / 0.2).softmax(dim=1)
         r = (views["strong"] @ views[target].T / 0.2).log_softmax(dim=1)
         terms.append(-(p * r).sum(dim=1).mean())
-    step = ByolClsa()(ECHO, None, views, NO_ORDERS)
+    step = ByolClsa()(ECHO, Known(), views, NO_ORDERS)
     torch.testing.assert_close(step.losses["match"], sum(terms) / 2)
 
 
@@ -63,7 +64,7 @@ def test_match_on_simclr_is_over_all_views_of_the_batch_but_the_images_own():
             p = (views[weak][i] @ columns[kept].T / 0.2).softmax(dim=0)
             r = (views["strong"][i] @ columns[kept].T / 0.2).log_softmax(dim=0)
             terms.append(-(p * r).sum())
-    step = SimclrClsa()(ECHO, None, views, NO_ORDERS)
+    step = SimclrClsa()(ECHO, Known(), views, NO_ORDERS)
     torch.testing.assert_close(step.losses["match"], sum(terms) / 8)
 
 

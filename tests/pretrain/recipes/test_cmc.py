@@ -8,13 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from goodviews.hub import ydbdr as colours
+from goodviews.hub import ydbdr
 from goodviews.hub.artifact import check, load
-from goodviews.pretrain.models.ema import KeyQueue, Keys
+from goodviews.pretrain.models.ema import KeyNetwork, Keys
 from goodviews.pretrain.models.losses import bank_logits
-from goodviews.pretrain.models.memories import Bank, KeyNetwork, Queue
-from goodviews.pretrain.models.memory_bank import Drawn
+from goodviews.pretrain.models.memory import Known
+from goodviews.pretrain.models.memory_bank import Bank, BankRows
 from goodviews.pretrain.models.networks import build_two_branch_network
+from goodviews.pretrain.models.queue import KeyQueue, Queue, QueueRows
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.cmc import CrossBank, CrossQueue
 from goodviews.pretrain.recipes.registry import choose
@@ -39,7 +40,7 @@ def test_queue_step_agrees_with_pycontrast():
     )
     queue = torch.cat([v["queue_l"], v["queue_ab"]], dim=1)
     views = dict.fromkeys(("query", "key"), torch.empty(0))
-    step = CrossQueue(temperature=float(v["temperature"]))(networks, queue, views, NO_ORDERS)
+    step = CrossQueue(temperature=float(v["temperature"]))(networks, Known(QueueRows(queue)), views, NO_ORDERS)
     torch.testing.assert_close(step.loss, v["loss"], rtol=1e-5, atol=0)
     step.loss.backward()
     torch.testing.assert_close(luma.grad, v["grad_query_l"], rtol=1e-4, atol=1e-7)
@@ -51,7 +52,7 @@ def test_bank_step_compares_each_branch_with_the_others_rows_at_the_same_places(
     luma, chroma, banks = unit(3, 4, seed=0), unit(3, 4, seed=1), unit(2, 9, 4, seed=2)
     places = torch.randint(9, (3, 6), generator=torch.Generator().manual_seed(0))
     networks = Networks(query=lambda crops: ([torch.cat([luma, chroma], dim=1)], None))
-    step = CrossBank(0.07)(networks, Drawn(banks, places), {"image": torch.empty(0)}, NO_ORDERS)
+    step = CrossBank(0.07)(networks, Known(BankRows(banks, places)), {"image": torch.empty(0)}, NO_ORDERS)
     own = torch.zeros(3, dtype=torch.long)
     pairs = ((luma, banks[1]), (chroma, banks[0]))
     expected = [F.cross_entropy(bank_logits(rows, bank, places, temperature=0.07), own) for rows, bank in pairs]
@@ -64,8 +65,8 @@ def test_colours_are_normalised_ydbdr():
     y = rgb @ [0.299, 0.587, 0.114]
     db, dr = rgb @ [-0.45, -0.883, 1.333], rgb @ [-1.333, 1.116, 0.217]
     wanted = [(y - 0.457) / 0.5, (db + 0.082) / 1.331, (dr + 0.052) / 1.333]
-    image = (torch.from_numpy(rgb) - torch.tensor(colours.MEAN)).float()
-    ours = torch.einsum("kc,hwc->khw", torch.tensor(colours.TO_YDBDR), image)
+    image = (torch.from_numpy(rgb) - torch.tensor(ydbdr.MEAN)).float()
+    ours = torch.einsum("kc,hwc->khw", torch.tensor(ydbdr.TO_YDBDR), image)
     np.testing.assert_allclose(ours, np.stack(wanted), atol=1e-6)
 
 
@@ -77,7 +78,7 @@ def test_queue_of_two_parts_starts_with_two_unit_rows_side_by_side():
 def test_luma_does_not_see_colour_and_chroma_does_not_see_brightness():
     network = build_two_branch_network("test_resnet", head="linear", dim=8, seed=0, width=0.5).eval()
     image = torch.rand(1, 3, 32, 32)
-    matrix = torch.tensor(colours.TO_YDBDR)
+    matrix = torch.tensor(ydbdr.TO_YDBDR)
     for channel, same, other in ((0, slice(8, 16), slice(0, 8)), (1, slice(0, 8), slice(8, 16))):
         only = torch.linalg.solve(matrix, torch.eye(3)[channel])[:, None, None]  # changes this channel alone
         before, after = network.embed(image), network.embed(image + only * torch.rand(1, 1, 32, 32))
@@ -103,7 +104,7 @@ def test_both_branches_are_published_as_encoders_that_take_rgb(images, tmp_path)
         assert encoder.model_args == {"channels": [32, 64, 128, 256]}
         with torch.no_grad():
             torch.testing.assert_close(encoder(batch), branch(colours_of[:, part]), rtol=1e-3, atol=1e-4)
-    assert encoder.preprocessing.mean == colours.MEAN
+    assert encoder.preprocessing.mean == ydbdr.MEAN
 
 
 def test_published_settings_are_the_published_ones():
@@ -114,7 +115,7 @@ def test_published_settings_are_the_published_ones():
     assert [view.crop.scale for view in (*cmc.views, *v2.views)] == [(0.08, 1.0), (0.2, 1.0), (0.2, 1.0)]
     assert [type(operation).__name__ for operation in cmc.views[0].program] == ["Flip", "ColorJitter", "Normalize"]
     assert v2.views[0].program[3].operations == EIGHT
-    assert cmc.views[0].program[-1] == Normalize(mean=colours.MEAN, std=(1.0, 1.0, 1.0))
+    assert cmc.views[0].program[-1] == Normalize(mean=ydbdr.MEAN, std=(1.0, 1.0, 1.0))
     with torch.device("meta"):
         network = build_two_branch_network("resnet50", head="linear", dim=128, seed=0, width=0.5)
     assert (network.backbone.num_features, network.backbone.conv1.weight.shape) == (1024, (64, 1, 7, 7))

@@ -3,8 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from goodviews.pretrain.models.ema import Keys
-from goodviews.pretrain.models.memories import KeyNetwork, Queue
+from goodviews.pretrain.models.ema import KeyNetwork, Keys
+from goodviews.pretrain.models.memory import Known
+from goodviews.pretrain.models.queue import Queue, QueueRows
 from goodviews.pretrain.models.schedules import MocoCosine, PyContrastCosine
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.moco import QueueContrast, SymmetricQueueContrast
@@ -21,7 +22,8 @@ def step(objective, query, key, queue):
         query=lambda crops: (list(crops), None),
         keys=lambda images, order: Keys(F.normalize(images + 0.1, dim=1), F.normalize(images + 0.1, dim=1)),
     )
-    return objective(networks, queue, {"query": query, "key": key}, Orders(torch.empty(0), torch.empty(0)))
+    orders = Orders(torch.empty(0), torch.empty(0))
+    return objective(networks, Known(QueueRows(queue)), {"query": query, "key": key}, orders)
 
 
 def test_symmetric_loss_is_the_mean_of_both_directions_and_keeps_one_key_an_image():

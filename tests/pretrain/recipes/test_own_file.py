@@ -39,6 +39,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.recipes.moco import QueueContrast, moco_v2_smoke
 from goodviews.pretrain.objective import Networks, Orders, Step
 
@@ -47,8 +48,8 @@ from goodviews.pretrain.objective import Networks, Orders, Step
 class Hotter(QueueContrast):
     needs: ClassVar[tuple[type, ...]] = QueueContrast.needs
 
-    def __call__(self, networks: Networks, negatives: Tensor, views: Mapping[str, Tensor], orders: Orders) -> Step:
-        step = super().__call__(networks, negatives, views, orders)
+    def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
+        step = super().__call__(networks, known, views, orders)
         return replace(step, metrics={**step.metrics, "twice": 2 * step.loss.detach()})
 
 

@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 
 from goodviews.hub.errors import UsageError
-from goodviews.pretrain.models.clusters import Compared, Granularity, ImageClusters, QueueAndPrototypes
-from goodviews.pretrain.models.ema import Keys
+from goodviews.pretrain.models.clusters import ClusterPrototypes, Clusters, Granularity, ImageClusters, StepPrototypes
+from goodviews.pretrain.models.ema import EmaPair, KeyNetwork, Keys
 from goodviews.pretrain.models.kmeans import nearest
 from goodviews.pretrain.models.losses import info_nce, proto_nce
-from goodviews.pretrain.models.memories import Clusters, KeyNetwork, Queue
+from goodviews.pretrain.models.memory import Known, Part
+from goodviews.pretrain.models.queue import Queue, QueueRows
 from goodviews.pretrain.models.schedules import MocoCosine, Moment
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.pcl import PrototypeContrast
@@ -63,11 +64,11 @@ def contrast(known, queries, keys):
 
 def test_loss_is_that_of_moco_and_from_the_first_clusters_the_mean_over_granularities_too():
     queries, keys, queue = unit(3, 8), unit(3, 8, seed=1), unit(10, 8, seed=2)
-    alone = contrast(QueueAndPrototypes(queue, ()), queries, keys)
+    alone = contrast(Known(QueueRows(queue)), queries, keys)
     torch.testing.assert_close(alone.loss, info_nce(queries, keys, queue, temperature=0.2))
     assert alone.losses["prototypes"] == 0
-    fine, coarse = (Compared(unit(n, 8, seed=n), torch.linspace(0.5, 1.5, n), everything(n)) for n in (7, 5))
-    step = contrast(QueueAndPrototypes(queue, (fine, coarse)), queries, keys)
+    fine, coarse = (StepPrototypes(unit(n, 8, seed=n), torch.linspace(0.5, 1.5, n), everything(n)) for n in (7, 5))
+    step = contrast(Known(QueueRows(queue), ClusterPrototypes((fine, coarse))), queries, keys)
     terms = [
         F.cross_entropy(queries @ each.prototypes.T / (0.2 * each.concentrations), torch.arange(3))
         for each in (fine, coarse)
@@ -79,14 +80,18 @@ def test_loss_is_that_of_moco_and_from_the_first_clusters_the_mean_over_granular
 
 @pytest.fixture
 def clusters():
-    made = ImageClusters()
+    made = ImageClusters(Clusters(negatives=5))
     of = torch.arange(40) % 10
     made.granularities = (Granularity(unit(10, 8), torch.linspace(0.5, 1.5, 10), of),)
     return made
 
 
+def part(number):
+    return Part(torch.tensor([3, 13, 7]), number, seed=0, epoch=20)
+
+
 def test_step_meets_its_images_prototypes_then_others_none_of_them_twice(clusters):
-    (drawn,) = clusters.draw(torch.tensor([3, 13, 7]), 5, seed=0, step=1)
+    (drawn,) = clusters.known(part(1)).granularities
     (kept,) = clusters.granularities
     assert torch.equal(drawn.prototypes[:3], kept.prototypes[[3, 3, 7]])
     assert torch.equal(drawn.concentrations[:3], kept.concentrations[[3, 3, 7]])
@@ -94,14 +99,15 @@ def test_step_meets_its_images_prototypes_then_others_none_of_them_twice(cluster
     assert drawn.counts.all()
     assert len(set(others)) == 5
     assert not {3, 7} & set(others)
-    (again,) = clusters.draw(torch.tensor([3, 13, 7]), 5, seed=0, step=1)
-    (later,) = clusters.draw(torch.tensor([3, 13, 7]), 5, seed=0, step=2)
+    (again,) = clusters.known(part(1)).granularities
+    (later,) = clusters.known(part(2)).granularities
     assert torch.equal(drawn.prototypes, again.prototypes)
     assert not torch.equal(drawn.prototypes, later.prototypes)
 
 
 def test_fewer_others_than_asked_for_all_take_part_and_the_rest_does_not_count(clusters):
-    (drawn,) = clusters.draw(torch.tensor([3, 13, 7]), 16384, seed=0, step=1)
+    clusters.plan = Clusters(negatives=16384)
+    (drawn,) = clusters.known(part(1)).granularities
     assert len(drawn.prototypes) == 3 + 10
     assert drawn.counts.sum() == 3 + 8
     (kept,) = clusters.granularities
@@ -112,9 +118,9 @@ def test_clusters_come_from_seed_and_epoch_alone():
     rows, plan = unit(50, 8), Clusters(counts=(4, 9), tries=2)
 
     def made(seed, epoch):
-        found, said = ImageClusters(), []
-        found.renew(rows, plan, seed=seed, epoch=epoch, nearest=nearest, said=said.append)
-        assert said == [4, 9]
+        found, counts = ImageClusters(plan), []
+        found.renew(rows, seed=seed, epoch=epoch, nearest=nearest, observe=counts.append)
+        assert counts == [4, 9]
         return found
 
     first = made(0, 3)
@@ -181,7 +187,7 @@ def test_images_are_embedded_in_order_by_the_resting_key_network(images, smoke, 
     embed = clustering.embed_images
 
     def embed_and_check(run, epoch):
-        key = run.state.pair.key
+        key = run.state.memory(EmaPair).key
         modes = {name: module.training for name, module in key.named_modules()}
         before = {name: value.clone() for name, value in key.named_buffers()}
         rows = embed(run, epoch)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub.errors import UsageError
-from goodviews.pretrain.models.memories import KeyNetwork, Queue
+from goodviews.pretrain.models.ema import KeyNetwork
+from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.recipe import UNNAMED
 from goodviews.pretrain.recipes import registry
 from goodviews.pretrain.recipes.registry import RECIPES, SHORT_NAMES, choose

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.models.networks import build_network
 from goodviews.pretrain.models.optimizers import Lars
 from goodviews.pretrain.objective import Networks, Orders
@@ -22,7 +23,7 @@ def unit(*shape, seed=0):
 def nt_xent(first, second, temperature=0.1, **networks):
     """With a network that gives back what it is given."""
     seen = Networks(query=lambda crops: (list(crops), None), **networks)
-    return NtXent(temperature)(seen, None, {"first": first, "second": second}, NO_ORDERS)
+    return NtXent(temperature)(seen, Known(), {"first": first, "second": second}, NO_ORDERS)
 
 
 def test_loss_is_twice_the_papers_mean_over_all_anchors():

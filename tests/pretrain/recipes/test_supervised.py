@@ -10,6 +10,8 @@ import torch
 
 from goodviews.hub.artifact import load
 from goodviews.hub.errors import UsageError
+from goodviews.pretrain.models.labels import Labels
+from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.models.optimizers import Sgd
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.registry import choose
@@ -35,7 +37,7 @@ def test_two_colours_are_learned_and_the_backbone_is_kept_without_its_classifier
 def test_loss_and_top1_by_hand():
     networks = Networks(query=lambda crops: ([torch.tensor([[0.0, 0.0], [3.0, 0.0]])], None))
     labels, orders = torch.tensor([1, 0]), Orders(torch.empty(0), torch.empty(0))
-    step = Classify()(networks, labels, {"image": torch.empty(0)}, orders)
+    step = Classify()(networks, Known(Labels(labels)), {"image": torch.empty(0)}, orders)
     assert step.loss.item() == pytest.approx((math.log(2) + math.log(1 + math.exp(-3))) / 2)
     assert step.metrics["top1"] == 50
 

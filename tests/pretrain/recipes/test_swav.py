@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from goodviews.pretrain.models.losses import sinkhorn
-from goodviews.pretrain.models.memories import Queue
+from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.models.networks import build_prototype_network
 from goodviews.pretrain.models.optimizers import Larc
+from goodviews.pretrain.models.queue import Queue, QueueRows
 from goodviews.pretrain.models.schedules import Moment
 from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipes.registry import choose
@@ -28,7 +29,9 @@ def step_of(crops, prototypes, queue=None, **settings):
     small = tuple(f"small_{i}" for i in range(len(crops) - 2))
     objective = Swav(small=small, **settings)
     networks = Networks(query=lambda sets: (torch.cat(list(sets)), prototypes))
-    return objective(networks, queue, dict(zip(objective.view_names, crops)), NO_ORDERS)
+    return objective(
+        networks, Known(None if queue is None else QueueRows(queue)), dict(zip(objective.view_names, crops)), NO_ORDERS
+    )
 
 
 def test_sinkhorn_agrees_with_the_paper_worked_out_in_numpy():
@@ -99,7 +102,7 @@ def test_two_processes_have_the_loss_of_one_with_both_their_images():
         mine = [crop[3 * rank : 3 * rank + 3] for crop in crops]
         objective = Swav(small=("small_1",))
         networks = Networks(lambda sets: (torch.cat(list(sets)), prototypes), everyone=lambda rows: keys, rank=rank)
-        losses.append(objective(networks, None, dict(zip(objective.view_names, mine)), NO_ORDERS).loss)
+        losses.append(objective(networks, Known(), dict(zip(objective.view_names, mine)), NO_ORDERS).loss)
     torch.testing.assert_close(sum(losses) / 2, step_of(crops, prototypes).loss)
 
 
@@ -108,7 +111,7 @@ def test_prototypes_start_at_length_one_and_are_put_back_to_it():
     torch.testing.assert_close(network.prototypes.weight.norm(dim=1), torch.ones(5))
     with torch.no_grad():
         network.prototypes.weight.mul_(3)
-    network.keep_unit_rows()
+    network.normalize_prototypes()
     torch.testing.assert_close(network.prototypes.weight.norm(dim=1), torch.ones(5))
 
 

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from goodviews.hub.errors import UsageError
-from goodviews.pretrain.models.memories import KeyNetwork
+from goodviews.pretrain.models.ema import KeyNetwork
+from goodviews.pretrain.models.queue import QueueRows
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
-from goodviews.pretrain.training import checkpoint, loop
-from goodviews.pretrain.training import prepare as start
-from goodviews.pretrain.training.activations import kept_for_backward
+from goodviews.pretrain.training import checkpoint, loop, prepare
+from goodviews.pretrain.training.activations import count_activations
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_every_part_meets_the_queue_as_it_was_before_the_step(without_batch_norm
     honest = objective.__call__
 
     def noting(self, networks, known, views, orders):
-        met.append(known.clone())
+        met.append(known[QueueRows].rows.clone())
         return honest(self, networks, known, views, orders)
 
     monkeypatch.setattr(objective, "__call__", noting)
@@ -104,7 +104,7 @@ def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, 
     recipe = replace(smoke, epochs=1)
     loop.pretrain(recipe, images, tmp_path / "compiled", compile=True)
     loop.pretrain(recipe, images, tmp_path / "plain")
-    assert len(set(called)) == 2  # the trained backbone and its slow copy; not the encoder that the kNN looks at
+    assert len(set(called)) == 2  # the trained backbone and its EMA copy; not the encoder that the kNN looks at
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("compiled", "plain")]
     assert weights[0] == weights[1]
     with pytest.raises(UsageError, match=r"was begun with compile False, not True"):
@@ -113,7 +113,7 @@ def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, 
 
 def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch):
     """Traced as for any backend, then run as it is: what takes minutes is only the code that inductor writes."""
-    monkeypatch.setattr(start, "COMPILER", "eager")
+    monkeypatch.setattr(prepare, "COMPILER", "eager")
     torch._dynamo.reset()
     recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
     loop.pretrain(recipe, images, tmp_path / "compiled", compile=True, knn_every=0)
@@ -126,9 +126,9 @@ def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch)
 
 def test_bytes_kept_for_a_backward_pass_are_those_of_its_inputs_once():
     layer, rows = nn.Linear(10, 20), torch.ones(7, 10, requires_grad=True) * 1
-    with kept_for_backward() as kept:
+    with count_activations() as saved:
         torch.relu(layer(rows)) + torch.relu(layer(rows))
-    assert int(kept) == 4 * (7 * 10 + 2 * 7 * 20)
+    assert int(saved) == 4 * (7 * 10 + 2 * 7 * 20)
 
 
 def test_run_says_how_much_memory_a_step_keeps(smoke, images, tmp_path, caplog):

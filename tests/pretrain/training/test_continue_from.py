@@ -10,6 +10,8 @@ import torch
 
 from goodviews.hub.artifact import check, load
 from goodviews.hub.errors import ArtifactError, UsageError
+from goodviews.pretrain.models.ema import EmaPair
+from goodviews.pretrain.models.queue import KeyQueue
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop
 
@@ -39,10 +41,10 @@ def test_run_starts_with_the_networks_queue_and_optimiser_of_its_parent(parent, 
     loop.pretrain(slower, images, tmp_path / "run", knn_every=0, continue_from=parent)
     ours, theirs = runs[0].state, state(parent / "training")
     assert ours.step == 0
-    for network, name in ((ours.network, "query"), (ours.pair.key, "key")):
+    for network, name in ((ours.network, "query"), (ours.memory(EmaPair).key, "key")):
         assert all(torch.equal(weight, theirs[name][key]) for key, weight in network.state_dict().items())
-    assert torch.equal(ours.memory.rows, theirs["memory"]["rows"])
-    assert ours.memory.pointer == theirs["memory"]["pointer"]
+    assert torch.equal(ours.memory(KeyQueue).rows, theirs["memory"]["rows"])
+    assert ours.memory(KeyQueue).pointer == theirs["memory"]["pointer"]
     running = [entry["momentum_buffer"] for entry in ours.optimizer.state_dict()["state"].values()]
     expected = [entry["momentum_buffer"] for entry in theirs["optimizer"]["state"].values()]
     assert all(torch.equal(a, b) for a, b in zip(running, expected, strict=True))
@@ -94,8 +96,8 @@ def test_memory_of_another_size_starts_anew(parent, images, smoke, tmp_path, mon
     monkeypatch.setattr(loop, "_learn", lambda run, stop: runs.append(run))
     larger = replace(smoke, memory=replace(smoke.memory, size=12))
     loop.pretrain(larger, images, tmp_path / "run", knn_every=0, continue_from=parent)
-    assert len(runs[0].state.memory.rows) == 12
-    assert "its memory starts anew" in caplog.text
+    assert len(runs[0].state.memory(KeyQueue).rows) == 12
+    assert "this one starts anew" in caplog.text
 
 
 @pytest.mark.parametrize("change", [{"architecture": "test_nfnet"}, {"dim": 64}])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from goodviews.pretrain.models.ema import MomentumPair
+from goodviews.pretrain.models.ema import EmaPair
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop
 
@@ -24,28 +24,30 @@ import torch
 from accelerate import PartialState
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.recipes.registry import choose
-from goodviews.pretrain.models.ema import MomentumPair
+from goodviews.pretrain.models.ema import EmaPair
+from goodviews.pretrain.models.queue import KeyQueue
 
 torch.set_num_threads(1)
 data, out = Path(sys.argv[1]), Path(sys.argv[2])
 met = []
-encode = MomentumPair.keys
+encode = EmaPair.keys
 
-def keys(self, images, order, **options):
-    found = encode(self, images, order, **options)
+def keys(self, images, order):
+    found = encode(self, images, order)
     met.append((found.own, found.everyone, order, images))
     return found
 
 if __name__ == "__main__":
-    MomentumPair.keys = keys
+    EmaPair.keys = keys
     recipe = replace(choose("infomin_smoke"), architecture="test_resnet", epochs=2)
     loop._save, save = lambda run: (runs.append(run), save(run)), loop._save
     runs = []
     loop.pretrain(recipe, data, out / "run", device="cpu")
     state = runs[-1].state
     rank = PartialState().process_index
-    content = {"met": met, "queue": state.memory.rows, "pointer": state.memory.pointer}
-    content |= {"query": dict(state.pair.query.named_parameters()), "key": dict(state.pair.key.named_parameters())}
+    pair, queue = state.memory(EmaPair), state.memory(KeyQueue)
+    content = {"met": met, "queue": queue.rows, "pointer": queue.pointer}
+    content |= {"query": dict(pair.query.named_parameters()), "key": dict(pair.key.named_parameters())}
     torch.save(content, out / f"rank{rank}.pt")
 """
 
@@ -107,13 +109,13 @@ def test_queue_and_weights_end_equal_in_both_processes(ranks):
 def test_first_keys_are_those_of_one_process_with_the_same_groups(ranks, images, smoke, tmp_path, monkeypatch):
     """Two processes of two images and one process with groups of two shuffle alike, so they make the same keys."""
     met = []
-    encode = MomentumPair.keys
+    encode = EmaPair.keys
 
-    def keys(self, images, order, **options):
-        met.append(encode(self, images, order, **options))
+    def keys(self, images, order):
+        met.append(encode(self, images, order))
         return met[-1]
 
-    monkeypatch.setattr(MomentumPair, "keys", keys)
+    monkeypatch.setattr(EmaPair, "keys", keys)
     loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", knn_every=0)
     _, (first, _) = ranks
     torch.testing.assert_close(met[0].everyone, first["met"][0][1], rtol=1e-4, atol=1e-5)
@@ -218,6 +220,8 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from accelerate import PartialState
+from goodviews.pretrain.models.ema import EmaPair
+from goodviews.pretrain.models.queue import KeyQueue
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.recipes.registry import choose
 
@@ -231,9 +235,9 @@ def step_or_stop(run, batches):
     return step(run, batches)
 
 def state(run):
-    kept = run.state
-    content = {"query": kept.network.state_dict(), "key": dict(kept.pair.key.named_parameters())}
-    return content | {"queue": kept.memory.rows, "buffers": dict(kept.network.named_buffers())}
+    network, pair, queue = run.state.network, run.state.memory(EmaPair), run.state.memory(KeyQueue)
+    content = {"query": network.state_dict(), "key": dict(pair.key.named_parameters())}
+    return content | {"queue": queue.rows, "buffers": dict(network.named_buffers())}
 
 if __name__ == "__main__":
     options = {"device": "cpu", "knn_every": 0, "accumulate": 2, "keep": "disk"}

@@ -10,13 +10,15 @@ from PIL import Image
 
 from goodviews.hub.artifact import check, load
 from goodviews.hub.errors import DataError, GoodviewsError, OutputExists, UsageError
-from goodviews.pretrain.models.memories import Bank, Clusters, KeyNetwork, Queue, Target
+from goodviews.pretrain.models.clusters import Clusters
+from goodviews.pretrain.models.ema import KeyNetwork, Target
+from goodviews.pretrain.models.memory_bank import Bank
+from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.objective import Step
 from goodviews.pretrain.recipes.registry import RECIPES
-from goodviews.pretrain.training import build as parts
-from goodviews.pretrain.training import encoders as published
-from goodviews.pretrain.training import finite_loss as finite
-from goodviews.pretrain.training import loop
+from goodviews.pretrain.training import finite_loss, loop
+from goodviews.pretrain.training.build import build_trained_network
+from goodviews.pretrain.training.encoders import backbones
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def smaller(recipe):
 def test_recipe_trains_for_two_steps(name, images, tmp_path):
     """With its own views, objective, optimiser and schedule; a smaller network, batch and memory."""
     recipe = smaller(RECIPES[name]())
-    before = published.backbones(parts.build(recipe, 0, torch.device("cpu")), recipe)["encoder"].state_dict()
+    before = backbones(build_trained_network(recipe, 0, torch.device("cpu")), recipe)["encoder"].state_dict()
     encoder = load(loop.pretrain(recipe, images, tmp_path / "run", knn_every=0))
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
     assert all(not torch.equal(weight, before[name]) for name, weight in encoder.backbone.named_parameters())
@@ -267,7 +269,7 @@ def test_full_disk_does_not_hide_why_a_run_stopped(images, smoke, tmp_path, monk
         raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos")
 
     monkeypatch.setattr(objective, "__call__", poisoned)
-    monkeypatch.setattr(finite.torch, "save", full)
+    monkeypatch.setattr(finite_loss.torch, "save", full)
     with pytest.raises(GoodviewsError, match=r"stopped at step 1: loss is inf; its batch could not be saved in .*pt"):
         loop.pretrain(smoke, images, tmp_path / "run", knn_every=0)
     assert not (tmp_path / "run" / "bad_batch.pt").exists()
