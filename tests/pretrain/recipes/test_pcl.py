@@ -202,7 +202,7 @@ def test_images_are_embedded_in_order_by_the_resting_key_network(images, smoke, 
 
     monkeypatch.setattr(clustering, "embed_images", embed_and_check)
     with caplog.at_level(logging.INFO):
-        loop.pretrain(smoke, images, tmp_path / "run", knn_every=0, workers=1)
+        loop.pretrain(smoke, images, tmp_path / "run", knn_every=0, workers=1, precision="fp32")
     assert [len(rows) for rows in seen] == [16]
     assert "epoch 1: all 16 images embedded" in caplog.text
     assert "epoch 1: 5 clusters of 16 images" in caplog.text
