@@ -22,8 +22,8 @@ def build_backbone(
 
     Args:
         architecture: a timm name, or resnet18_cifar or resnet50_cifar with the stem for photos of 32 px.
-        width: of the channels of a ResNet's stages; its stem keeps 64, for timm can make no other. Not published "x2"
-            networks to the letter therefore, whose stem is wider too.
+        width: of the channels of a ResNet's stages; its stem keeps 64, for timm can make no other. Published "x2"
+            networks have a wider stem too: resnet50_wide and its like, of `wide_stem`.
         in_chans: channels of the input.
 
     Raises:
