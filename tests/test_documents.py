@@ -33,7 +33,9 @@ def test_every_path_that_a_document_names_exists(document):
 
 
 def test_a_path_that_is_gone_is_seen_and_a_users_own_folder_is_no_path_of_ours():
-    text = "`hub/cli.py`, hub/gone.py. See [a card](MODEL_CARD.md#limits), [arXiv](https://arxiv.org/1), demo/transfer/knn"
+    text = (
+        "`hub/cli.py`, hub/gone.py. See [a card](MODEL_CARD.md#limits), [arXiv](https://arxiv.org/1), demo/transfer/knn"
+    )
     assert paths_in(text) == {"hub/cli.py", "hub/gone.py", "MODEL_CARD.md"}
 
 
