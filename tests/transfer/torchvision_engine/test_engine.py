@@ -25,7 +25,7 @@ from goodviews.transfer.detection.load_detector import load_detector
 from goodviews.transfer.detection.photo_batches import batches, resize, trainable_photos
 from goodviews.transfer.detection.settings import DetectionSettings, scale_to_batch
 from goodviews.transfer.detection.voc import VocDetection, voc_detection, voc_detection_smoke
-from goodviews.transfer.evaluation.voc import to_voc_form
+from goodviews.transfer.evaluation.voc_matching import to_voc_form
 from goodviews.transfer.task import Setup, Task
 from goodviews.transfer.torchvision_engine import training as engine
 from goodviews.transfer.torchvision_engine.network import build_detector
