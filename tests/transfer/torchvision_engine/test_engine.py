@@ -337,7 +337,7 @@ def test_a_report_says_how_it_differs_from_the_published_protocol(small: Encoder
 )
 def test_settings_that_cannot_be_are_refused_before_anything_is_read(small: Encoder, tmp_path, change, message):
     with pytest.raises(UsageError, match=message):
-        tiny_task().changed([change]).run(small, tmp_path / "no data", tmp_path / "run")
+        tiny_task().with_changes([change]).run(small, tmp_path / "no data", tmp_path / "run")
 
 
 def test_wrong_data_leaves_nothing_behind(small: Encoder, devkit: Path, tmp_path):
