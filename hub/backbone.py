@@ -7,8 +7,19 @@ from timm.models import is_model_in_modules
 from torch import nn
 
 from . import cifar_stem, wide_stem
-from .errors import UsageError
+from .errors import ArtifactError, UsageError
 
+# What a config.json may ask timm for. Everything else is refused: timm also takes paths of files that it then loads.
+ARGUMENTS = frozenset(
+    {
+        *("aa_layer", "act_layer", "avg_down", "base_width", "block_args", "cardinality", "channels", "depths"),
+        *("dims", "drop_path_rate", "drop_rate", "embed_dim", "global_pool", "img_size", "in_chans", "layers"),
+        *("mlp_ratio", "no_embed_class", "norm_layer", "num_heads", "output_stride", "patch_size", "qkv_bias"),
+        *("reg_tokens", "replace_stem_pool", "stem_channels", "stem_padding", "stem_type", "stem_width", "widths"),
+        "zero_init_last",
+    }
+)
+LARGEST_ARGUMENT = 2**16  # more channels than any network has
 _STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
 
 
@@ -43,9 +54,28 @@ def build_backbone(
 
 
 def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str = "avg") -> nn.Module:
-    """The network that an encoder's `architecture` and `model_args` name, with weights that mean nothing yet."""
+    """The network that an encoder's `architecture` and `model_args` name, with weights that mean nothing yet.
+
+    Raises:
+        ArtifactError: an argument is not allowed in a folder, or is no plain value of a sensible size.
+    """
+    if not isinstance(model_args, dict):
+        raise ArtifactError(f"config.json has model_args {model_args!r:.80}; they must be an object.")
+    for name, value in model_args.items():
+        if name not in ARGUMENTS:
+            raise ArtifactError(f"config.json passes {name!r} to timm, which a folder may not do.")
+        if not _is_plain(value):
+            raise ArtifactError(f"config.json has {value!r:.80} for {name}; plain numbers and words are allowed.")
     backbone = timm.create_model(architecture, num_classes=0, global_pool=global_pool, **model_args)
     return _with_arguments(backbone, model_args)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) < 100 and all(not isinstance(item, list) and _is_plain(item) for item in value)
+    if isinstance(value, int | float):
+        return 0 <= value <= LARGEST_ARGUMENT
+    return value is None or (isinstance(value, str) and len(value) < 40 and value.replace("_", "").isalnum())
 
 
 def _with_arguments(backbone: Any, model_args: dict[str, Any]) -> nn.Module:

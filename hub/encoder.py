@@ -208,6 +208,41 @@ class Encoder(nn.Module):
             self.train(was_training)
         return np.concatenate(rows)
 
+    def push(
+        self,
+        repo: str,
+        *,
+        revision: str | None = None,
+        private: bool = False,
+        create_pr: bool = False,
+        message: str | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Publish this encoder as a Hub repository in one commit, e.g. `encoder.push("owner/name")`.
+
+        Reports that were attached to a folder are published with the folder: `goodviews hub push FOLDER owner/name`.
+
+        Args:
+            repo: "owner/name"; made where it is missing.
+            revision: the branch; "main" where none is named.
+            private: whether a new repository is private.
+            create_pr: leave the change as a pull request.
+            message: of the commit.
+            token: instead of HF_TOKEN.
+
+        Returns:
+            The address of the commit or of the pull request.
+
+        Raises:
+            ArtifactError: the Hub refuses, or cannot be reached.
+            UsageError: the name is none.
+        """
+        from .remote.publish import push_encoder
+
+        return push_encoder(
+            self, repo, revision=revision, private=private, create_pr=create_pr, message=message, token=token
+        )
+
     def _batches(
         self,
         images: Sequence[ImageLike],

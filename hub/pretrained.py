@@ -1,41 +1,51 @@
 """from_pretrained: one name for an encoder, wherever it lives."""
 
-import re
-import urllib.error
+import json
 from pathlib import Path
-from typing import Any
 
 import timm
 import torch
 import torchvision
-from timm.data.config import resolve_model_data_config
-from torch import Tensor
 
 from .artifact import load
-from .backbone import build_backbone
 from .catalogue.entries import is_entry
 from .catalogue.open_entry import open_catalogue_entry
-from .encoder import Encoder, Origin
+from .encoder import Encoder
 from .errors import ArtifactError, UsageError
 from .importers.import_file import read_encoder
-from .preprocessing import Preprocessing
-from .weights import load_strictly
+from .loading.timm_weights import load_timm, load_timm_folder
+from .loading.torchvision_weights import load_torchvision
+from .loading.untrained import make_untrained
 
 SOURCES = (
-    "a folder written by goodviews (RUN/encoder), "
+    "a folder written by goodviews (RUN/encoder), a Hub repository (owner/name or owner/name@revision), "
     "'torchvision:resnet50' (or 'torchvision:resnet50.IMAGENET1K_V1'), 'timm:resnet50.a1_in1k', "
     "a name of `goodviews hub list`, a checkpoint file that `goodviews hub import` reads, or 'random:resnet50-224px@0'"
 )
+LOADERS = {"torchvision": load_torchvision, "timm": load_timm, "random": make_untrained}
 
 
-def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> Encoder:
+def from_pretrained(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    cache_dir: Path | str | None = None,
+    local_files_only: bool = False,
+    token: str | None = None,
+    device: str | torch.device = "cpu",
+) -> Encoder:
     """Load an encoder, in evaluation mode.
 
     Args:
-        name: a folder; "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; a name of the catalogue, which
-            is downloaded and imported once; a checkpoint of another program, imported on the fly; or
+        name: a folder; a Hub repository in timm's form, "owner/name", "owner/name@revision" or "hf-hub:owner/name";
+            "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; a name of the catalogue, which is downloaded
+            and imported once; a checkpoint of another program, imported on the fly; or
             "random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED]", the untrained network that every result should be compared
             with; WIDTH as `build_backbone` takes it.
+        revision: of a Hub repository: a branch, a tag or a commit; "main" where none is named.
+        cache_dir: where files of the Hub or the catalogue are kept, instead of the usual places.
+        local_files_only: take what is in the cache, and never the network (as with HF_HUB_OFFLINE=1).
+        token: that opens a private or gated repository, instead of HF_TOKEN.
         device: where its weights go.
 
     Raises:
@@ -43,87 +53,58 @@ def from_pretrained(name: str | Path, *, device: str | torch.device = "cpu") -> 
         UsageError: the name has no meaning.
     """
     text = str(name)
+    place = Path(text).expanduser()
     scheme, _, rest = text.partition(":")
-    is_local = isinstance(name, Path) or Path(text).exists()
-    if Path(text).is_file():
-        encoder = read_encoder(Path(text))
-    elif is_local:
-        encoder = load(Path(text))
-    elif scheme == "torchvision" and rest:
-        encoder = _from_torchvision(rest)
-    elif scheme == "timm" and rest:
-        encoder = _from_timm(rest)
-    elif scheme == "random" and rest:
-        encoder = _random(rest)
+    cache = None if cache_dir is None else Path(cache_dir)
+    if place.is_file():
+        encoder = read_encoder(place)
+    elif place.exists() or isinstance(name, Path):
+        encoder = _load_folder(place, name=place.resolve().name)
+    elif scheme in LOADERS and rest:
+        encoder = LOADERS[scheme](rest)
     elif is_entry(text):
-        encoder = load(open_catalogue_entry(text))
+        encoder = load(open_catalogue_entry(text, cache_dir=cache, local_files_only=local_files_only))
     else:
-        raise ArtifactError(f"There is no encoder {text}: it is no folder here. Give {SOURCES}.")
-    encoder.source = str(Path(text).resolve()) if is_local else text
+        encoder = _from_hub(text, revision=revision, cache_dir=cache, local_files_only=local_files_only, token=token)
+    encoder.source = str(place.resolve()) if place.exists() else text
     return encoder.to(device)
 
 
-def _from_torchvision(name: str) -> Encoder:
-    """torchvision's and timm's ResNets have the same tensor names; the classifier `fc` alone is left behind."""
-    architecture, _, tag = name.partition(".")
+def _from_hub(
+    text: str, *, revision: str | None, cache_dir: Path | None, local_files_only: bool, token: str | None
+) -> Encoder:
+    from .remote.names import parse_repository
+
+    repository = parse_repository(text, revision=revision)
+    if repository is None:
+        raise _no_encoder(text)
+    from .remote.fetch import fetch_encoder
+
+    folder = fetch_encoder(repository, cache_dir=cache_dir, local_files_only=local_files_only, token=token)
+    return _load_folder(folder, name=str(repository))
+
+
+def _load_folder(folder: Path, *, name: str) -> Encoder:
+    """Ours with everything that it says of itself; any other in timm's form by its network and weights."""
+    return load_timm_folder(folder, name=name) if _is_timms(folder) else load(folder)
+
+
+def _is_timms(folder: Path) -> bool:
+    """Whether a folder's config.json is in timm's form and not ours."""
     try:
-        weights = torchvision.models.get_model_weights(architecture)[tag or "DEFAULT"]
-    except (ValueError, KeyError):
-        raise UsageError(f"torchvision has no weights {name}; give e.g. torchvision:resnet50.IMAGENET1K_V2.") from None
-    state = _download(
-        f"torchvision:{name}", lambda: weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    )
-    without_head: dict[str, Tensor] = {
-        key: value for key, value in state.items() if key not in {"fc.weight", "fc.bias"}
-    }
-    backbone = build_backbone(architecture)
-    load_strictly(backbone, without_head, source=f"torchvision:{name}")
-    transforms: Any = weights.transforms()
-    crop_px, resize_px = transforms.crop_size[0], transforms.resize_size[0]
-    preprocessing = Preprocessing(
-        crop_px, crop_px / resize_px, transforms.interpolation.value, tuple(transforms.mean), tuple(transforms.std)
-    )
-    return Encoder(backbone, preprocessing, Origin(f"torchvision:{architecture}.{weights.name}", parent=weights.url))
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False  # `load` says what is wrong
+    return isinstance(config, dict) and "goodviews" not in config and "architecture" in config
 
 
-def _from_timm(name: str) -> Encoder:
-    if not timm.is_model_pretrained(name):
-        near = ", ".join(timm.list_pretrained(f"{name.split('.')[0]}*")[:5]) or "timm:resnet50.a1_in1k"
-        raise UsageError(f"timm has no pretrained weights {name}; it has {near}.")
-    backbone = _download(f"timm:{name}", lambda: timm.create_model(name, pretrained=True, num_classes=0))
-    cfg: dict[str, Any] = resolve_model_data_config(backbone)  # type: ignore[no-untyped-call, unused-ignore]
-    preprocessing = Preprocessing(
-        cfg["input_size"][-1], cfg["crop_pct"], cfg["interpolation"], tuple(cfg["mean"]), tuple(cfg["std"])
-    )
-    licence = backbone.pretrained_cfg.get("license")
-    return Encoder(
-        backbone,
-        preprocessing,
-        Origin(f"timm:{name}", licence=licence, parent=backbone.pretrained_cfg.get("hf_hub_id")),
-    )
-
-
-def _random(name: str) -> Encoder:
-    """The size belongs to the name: a baseline must see images as large as the encoder it is compared with."""
-    found = re.fullmatch(r"([^@]+?)(?:-w(\d+(?:\.\d+)?))?(?:-(\d+)px)?(?:@(\d+))?", name)
-    if found is None:
-        raise UsageError(f"random:{name} is not of the form random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED].")
-    architecture, width, px, seed = found.groups()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(seed or 0))
-        backbone = build_backbone(architecture, width=float(width or 1))
-    return Encoder(backbone, Preprocessing(input_px=int(px or 224)), Origin(f"random:{name}"))
-
-
-def _download(name: str, fetch: Any) -> Any:
-    """Call `fetch`; what goes wrong on the way becomes one sentence."""
-    try:
-        return fetch()
-    except (urllib.error.URLError, OSError) as error:
-        raise ArtifactError(
-            f"The weights {name} could not be fetched ({error}). Check the connection, or give a folder."
-        ) from error
-    except RuntimeError as error:
-        raise ArtifactError(
-            f"The weights {name} arrived damaged or do not fit ({error}). Delete the cached file and retry."
-        ) from error
+def _no_encoder(text: str) -> ArtifactError | UsageError:
+    """What a name that means nothing may have meant."""
+    meant = [f"torchvision:{text}"] if text in torchvision.models.list_models() else []
+    meant += [f"timm:{found}" for found in timm.list_pretrained(f"{text}.*")[:3]]
+    meant += [f"random:{text}"] if timm.is_model(text) else []
+    if meant:
+        return UsageError(
+            f"{text} is a network, and its weights can come from several places; give one of {', '.join(meant)}."
+        )
+    return ArtifactError(f"There is no encoder {text}: it is no folder here. Give {SOURCES}.")

@@ -31,12 +31,18 @@ def push(
     """
     from rich.console import Console
 
+    from .names import require_repository
     from .publish import push as publish
     from .publish import sizes
 
     console = Console(soft_wrap=True, highlight=False)
     done = publish(
-        encoder, _repository(repo, revision), private=private, create_pr=create_pr, dry_run=dry_run, message=message
+        encoder,
+        require_repository(repo, revision=revision),
+        private=private,
+        create_pr=create_pr,
+        dry_run=dry_run,
+        message=message,
     )
     for name, size in sizes(done.files):
         console.print(f"{size:>14}  {name}", markup=False)
@@ -62,17 +68,8 @@ def pull(repo: str, /, *, out: Path, revision: str | None = None, overwrite: boo
     """
     from rich.console import Console
 
+    from .names import require_repository
     from .pull import pull as copy
 
-    folder = copy(_repository(repo, revision), out, overwrite=overwrite)
+    folder = copy(require_repository(repo, revision=revision), out, overwrite=overwrite)
     Console(soft_wrap=True, highlight=False).print(f"Encoder: {folder}", markup=False)
-
-
-def _repository(repo: str, revision: str | None):  # type: ignore[no-untyped-def]
-    from ..errors import UsageError
-    from .names import parse_repository
-
-    found = parse_repository(repo, revision=revision)
-    if found is None:
-        raise UsageError(f"{repo!r} is no repository; give OWNER/NAME, letters, digits, '.', '_' and '-'.")
-    return found

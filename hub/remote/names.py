@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from ..errors import UsageError
+
 PREFIX = "hf-hub:"
 _NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]+))?")
 
@@ -28,3 +30,15 @@ def parse_repository(name: str, *, revision: str | None = None) -> Repository | 
     if match is None:
         return None
     return Repository(match["repo"], revision or match["revision"] or "main")
+
+
+def require_repository(name: str, *, revision: str | None = None) -> Repository:
+    """`parse_repository` for whoever needs one.
+
+    Raises:
+        UsageError: the name is none of a repository.
+    """
+    found = parse_repository(name, revision=revision)
+    if found is None:
+        raise UsageError(f"{name!r} is no repository; give OWNER/NAME, of letters, digits, '.', '_' and '-'.")
+    return found

@@ -1,15 +1,20 @@
 """An encoder folder to a Hub repository, in one commit: its files are all there afterwards, or none."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-from ..artifact import read_config
+from ..encoder_folder import read_config, save
 from ..errors import UsageError
 from .client import TIMEOUT_S, hub_client, one_sentence
-from .names import Repository
+from .names import Repository, require_repository
+
+if TYPE_CHECKING:
+    from ..encoder import Encoder
 
 # What belongs to a published encoder. training/ (gigabytes of optimizer state) is private unless asked for.
 PUBLISHED = ("config.json", "model.safetensors", "preprocessor_config.json", "README.md", "LICENSE")
@@ -85,6 +90,24 @@ def push(
             parent_commit=None if create_pr else info.sha,
         )
     return Push(repository, files, removed, made.pr_url or made.commit_url)
+
+
+def push_encoder(
+    encoder: "Encoder",
+    repo: str,
+    *,
+    revision: str | None,
+    private: bool,
+    create_pr: bool,
+    message: str | None,
+    token: str | None,
+) -> str:
+    """`push` for an encoder in memory; gives the address. See `Encoder.push`."""
+    repository = require_repository(repo, revision=revision)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = save(encoder, Path(folder) / "encoder")
+        done = push(saved, repository, private=private, create_pr=create_pr, message=message, token=token)
+    return str(done.address)
 
 
 def _paths(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -93,7 +93,9 @@ def test_a_checkpoint_of_another_program_is_imported_on_the_fly(tmp_path):
 
 def test_names_of_the_catalogue_are_opened_unless_a_folder_has_that_name(tmp_path, monkeypatch):
     folder = save(from_pretrained("random:resnet18-w0.25@3"), tmp_path / "opened")
-    monkeypatch.setattr(pretrained, "open_catalogue_entry", lambda name: folder if name == "moco-v2-800" else None)
+    monkeypatch.setattr(
+        pretrained, "open_catalogue_entry", lambda name, **options: folder if name == "moco-v2-800" else None
+    )
     monkeypatch.chdir(tmp_path)
     assert from_pretrained("moco-v2-800").name == "random:resnet18-w0.25@3"
     save(from_pretrained("random:resnet18-w0.25@4"), tmp_path / "moco-v2-800")
