@@ -131,7 +131,8 @@ def recipes() -> None:
         about = (make.__doc__ or "").splitlines()[0]
         sides = Counter(view.crop.px for view in recipe.views)
         views = " + ".join(f"{count}x{px}" for px, count in sides.items())
-        budget = f"{recipe.epochs} epochs, batch {recipe.batch_size}, lr {recipe.optimizer.lr:g}"
+        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+        budget = f"{epochs}, batch {recipe.batch_size}, lr {recipe.optimizer.lr:g}"
         table.add_row(name, f"{about}\n{recipe.architecture}, views {views} px, {budget}")
     Console().print(table)
 

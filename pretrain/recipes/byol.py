@@ -1,12 +1,14 @@
-"""BYOL: one view's embedding must be predictable from the other's; no negatives, but a target that follows slowly.
+"""BYOL: one view's embedding must be predictable from the other's; no negatives, but a target, an EMA of the network.
 
-Paper: Grill et al., "Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning", arXiv:2006.07733.
-Published by its authors (ImageNet top-1, linear probe, ResNet-50): 74.3 % at 1000 epochs. Measured here: not yet.
+Published: 74.3 % ImageNet top-1 at 1000 epochs (linear probe, ResNet-50), by its authors.
+Measured here: not yet.
+Cost: hours unknown; 1000 epochs of 1.28 million images, each encoded four times an epoch, in batches of 4096.
 
-    python -m goodviews.pretrain byol_1000 --data IMAGENET --out runs/byol_1000
+    goodviews pretrain byol_1000 --data IMAGENET --out runs/byol_1000
 
-Every batch norm takes its statistics over all processes, the target's too, which work with the batch's statistics.
-Where paper and code (google-deepmind/deepmind-research, byol/) differ or leave it open, we take:
+Paper: Grill et al., "Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning", arXiv:2006.07733. Every
+batch norm takes its statistics over all processes, the target's too, which work with the batch's statistics. Where
+paper and code (google-deepmind/deepmind-research, byol/) differ or leave it open, we take:
 - Budgets of 40, 100, 300 and 1000 epochs with the rates, decays and target momenta of the code's presets.
 - The target starts equal to the online network; the code draws it anew and notes that this made no difference.
 - The target moves after the optimizer step, by the momentum of the step just made (code).
@@ -14,7 +16,7 @@ Where paper and code (google-deepmind/deepmind-research, byol/) differ or leave 
 - The two views have different programs: blur always and no solarising, blur for one in ten and solarising for one in
   five; each is once the predicted one.
 - LARS: batch norms and biases without decay and without a rate of their own; the rate outside the momentum (code).
-- Residual branches start as nothing (the code's library, haiku). Convolutions start with He's normal weights by
+- Residual branches are zero-initialised (the code's library, haiku). Convolutions start with He's normal weights by
   fan-out (timm), not haiku's; stem and pooling pad all sides (PyTorch).
 - Brightness is added (code), up to 0.4 of the full one. Jitter, gray, blur and solarising work on 8 bits. Blur mirrors
   edges. Crops are made smaller with antialiasing (Pillow's bicubic).
@@ -42,7 +44,7 @@ from ..views.view import Operation, RandomResizedCrop, View
 class Byol:
     """Each view's prediction against the target's projection of the other.
 
-    loss = the sum of both directions; `losses` reports their mean: 0 when all is predicted, 2 when nothing is.
+    loss = the sum of both directions; `losses` reports their mean: 0 when perfect, 2 at random.
     """
 
     view_names: ClassVar[tuple[str, ...]] = ("first", "second")
@@ -93,9 +95,9 @@ def byol_imagenette() -> Recipe:
     """ResNet-18 at 128 px on Imagenette for 800 epochs, as lightly's benchmark sets BYOL up.
 
     Published by lightly: 88.7 % kNN in 215 minutes on one A6000. Measured here: not yet. Theirs: SGD at a rate of 0.06,
-    weight decay 5e-4, a cosine from epoch 0 to none, a target of momentum 0.99 throughout. The loss here is four times
+    weight decay 5e-4, a cosine from epoch 0 to zero, a target of momentum 0.99 throughout. The loss here is four times
     theirs (the mean of both directions' negative cosines), so a quarter of the rate and four times the decay make the
-    same steps. Ours: BYOL's own two programs (theirs are SimCLR's), and a target that slows from there.
+    same steps. Ours: BYOL's own two programs (theirs are SimCLR's), and a target whose momentum rises from there.
 
         goodviews pretrain byol_imagenette --data imagenette2-160 --out RUN --keep gpu
 
@@ -115,7 +117,7 @@ def byol_imagenette() -> Recipe:
 
 
 def byol_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone and crops of infomin_imagenette_cpu.
+    """For about 5,000 photos on a CPU: the backbone and crops of infomin_imagenette_cpu.
 
     Ours, not published: plain SGD, since LARS is made for large batches, and a target that follows within a hundred
     steps.
@@ -133,7 +135,7 @@ def byol_imagenette_cpu() -> Recipe:
 
 
 def byol_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return replace(
         byol_1000(),
         architecture="resnet18",

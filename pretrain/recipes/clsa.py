@@ -1,14 +1,17 @@
 """CLSA: a strongly augmented view must rank keys and queue as a weakly augmented one does.
 
-Paper: Wang & Qi, "Contrastive Learning with Stronger Augmentations", arXiv:2104.07713. Published by its authors
-(ImageNet top-1, linear probe, ResNet-50): one strong crop 69.4 % at 200 epochs, 72.2 % at 800; five sizes of weak and
-strong crops 73.3 % at 200, 76.2 % at 800. Measured here: not yet.
+Published: 69.4 % ImageNet top-1 at 200 epochs, 72.2 % at 800 with one strong crop; 73.3 % at 200, 76.2 % at 800 with
+weak and strong crops of five sizes (linear probe, ResNet-50), by its authors.
+Measured here: not yet. Small variants: docs/results/orderings-imagenette224 and docs/results/orderings-cifar10.
+Cost: hours unknown; 32 GPUs for 800 epochs with five sizes, not stated for the others. Each of 1.28 million images is
+encoded three times an epoch with one strong crop, eleven times with five sizes.
 
-    python -m goodviews.pretrain clsa_200 --data IMAGENET --out runs/clsa_200
+    goodviews pretrain clsa_200 --data IMAGENET --out runs/clsa_200
 
-A weakly augmented crop is contrasted as in MoCo v2. A strongly augmented one would be misled by that; instead its
-similarities to keys and queue, as a distribution, are drawn to the weak crop's. Where paper and code
-(maple-research-lab/CLSA) differ or leave it open, we take:
+Paper: Wang & Qi, "Contrastive Learning with Stronger Augmentations", arXiv:2104.07713. A weakly augmented crop is
+contrasted as in MoCo v2. A strongly augmented one would be misled by that; instead its similarities to keys and queue,
+as a distribution, are drawn to the weak crop's. Where paper and code (maple-research-lab/CLSA) differ or leave it open,
+we take:
 - Columns: the keys of the whole batch, then the queue, for contrast and match alike (code); the other images' keys are
   negatives too. MoCo, and as far as we know the paper, has the own key and the queue only.
 - Where a process's own keys lie among all: by its global rank. The code takes the number of the GPU within its machine,
@@ -20,13 +23,13 @@ similarities to keys and queue, as a distribution, are drawn to the weak crop's.
   teaches each strong one. To average them instead, set match_weight to 1 / strong crops, divide lr by the weak crops
   and multiply weight_decay by them.
 - Strong crop: 96 px from 8.6 to 42.9 % of the photo when there is one, not 224 (code). Five sizes are fixed, one crop
-  of each, weak and strong, all drawn for themselves; crops that a setting does not use are not made.
+  of each, weak and strong, all drawn independently; crops that a setting does not use are not made.
 - Key: one crop an image, always 224 px from 20 to 100 % of the photo (code).
 - Each crop goes through the query network by itself, so with batch statistics of its own (code).
-- Momentum: averaged after the optimizer step; the code averages before the key is made in the next step: the same pairs
+- EMA: updated after the optimizer step. The code updates it before the key is made in the next step: the same pairs
   of networks meet. Only keys have shuffled batch norm, in groups of 32 whatever the number of processes;
   queries have the statistics of their whole process, 256 images on one GPU (32 in the published runs).
-- Schedule: a cosine from epoch 0 to none (code). For 800 epochs batch and rate are not published: those of 200.
+- Schedule: a cosine from epoch 0 to zero (code). For 800 epochs batch and rate are not published: those of 200.
 - Symmetric loss: the authors' is marked unverified and pairs queries with the wrong images' keys; see SymmetricClsa.
 """
 
@@ -68,7 +71,7 @@ class Clsa:
 
     loss = sum over weak of contrast + match_weight * sum over weak and strong of match
 
-    `losses` reports the mean of each kind of term, to be held against log(B + K).
+    `losses` reports the mean of each kind of term, to be compared with log(B + K).
 
     Source: maple-research-lab/CLSA, model/CLSA.py, training/train.py.
     """
@@ -161,7 +164,7 @@ def compare(
 ) -> Terms:
     """CLSA's terms for the embeddings of weak and strong crops, each (N, D), unit rows.
 
-    Every strong crop is held against the mean of the weak crops' distributions once, not against each of them in turn:
+    Every strong crop is matched once with the mean of the weak crops' distributions, not with each of them in turn:
     the sum is the same and the work a fifth.
     """
     own = keys.first + torch.arange(len(keys.own), device=keys.own.device)
@@ -210,14 +213,14 @@ def clsa_multi_800() -> Recipe:
 
 
 def clsa_symmetric_200() -> Recipe:
-    """One strong crop and both directions, put right; ours, not published."""
+    """One strong crop and both directions, corrected; ours, not published."""
     return replace(clsa_200(), objective=SymmetricClsa())
 
 
 def clsa_imagenette() -> Recipe:
     """The backbone, crops, budget, queue and rate of moco_v2_imagenette; views and objective of CLSA, one strong crop.
 
-    Ours, not published, to be held against the benchmark named there. The strong crop's side is in proportion.
+    Ours, not published, to be compared with the benchmark named there. The strong crop's side is in proportion.
     """
     whole, part = RandomResizedCrop(128, (0.2, 1.0)), RandomResizedCrop(56, (0.086, 0.429))
     return replace(
@@ -233,7 +236,7 @@ def clsa_imagenette() -> Recipe:
 
 
 def clsa_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
+    """For about 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
 
     Ours, not published; the reasons for each number stand there, and in moco_v2_imagenette_cpu. The strong crop shows
     3/7 as much of the photo as the others, as published, at half their side; its policy is whole.
@@ -258,13 +261,13 @@ def clsa_multi_imagenette_cpu() -> Recipe:
 
     Each shows the share of the photo that the published size does, but at least twice its lower end. Ten crops go
     through the query network instead of two: a step takes about four times as long. Terms are averaged instead of
-    summed (see above); docs/results/orderings-imagenette224 tells what the sum costs so short a run.
+    summed (see above); docs/results/orderings-imagenette224 shows what the sum costs so short a run.
     """
     return _with_sizes(clsa_imagenette_cpu(), _FIVE_SMALL)
 
 
 def clsa_cifar_cpu() -> Recipe:
-    """For some 8,000 photos of 32 px on a CPU: the network and epochs of moco_v2_cifar_cpu.
+    """For about 8,000 photos of 32 px on a CPU: the network and epochs of moco_v2_cifar_cpu.
 
     Ours, not published: clsa_imagenette_cpu at the photos' own size.
     """
@@ -285,7 +288,7 @@ def clsa_multi_cifar_cpu() -> Recipe:
 
 
 def clsa_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     whole, part = RandomResizedCrop(32, (0.2, 1.0)), RandomResizedCrop(16, (0.086, 0.429))
     return replace(
         clsa_200(),

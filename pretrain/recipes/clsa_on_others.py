@@ -1,13 +1,13 @@
 """CLSA's distributional term on SimCLR and on BYOL: strong views learn from weak ones' distributions there too.
 
-Paper: Wang & Qi, "Contrastive Learning with Stronger Augmentations", arXiv:2104.07713, says that the term can be added
-to other contrastive methods; neither code nor numbers of that were published, as far as we know. Measured here: not
-yet.
+Published: nothing, as far as we know; CLSA's authors say that the term can be added to other contrastive methods.
+Measured here: not yet.
+Cost: hours unknown; each image is encoded three times an epoch, with BYOL's target five times.
 
-    python -m goodviews.pretrain simclr_clsa_200 --data IMAGENET --out runs/simclr_clsa_200
+    goodviews pretrain simclr_clsa_200 --data IMAGENET --out runs/simclr_clsa_200
 
-All of this is ours:
-- The base method is unchanged, loss, weak views, optimiser and all. One strong crop is added, 96 px from 8.6 to 42.9 %
+Paper: Wang & Qi, "Contrastive Learning with Stronger Augmentations", arXiv:2104.07713. All of this is ours:
+- The base method is unchanged: loss, weak views, optimizer and all. One strong crop is added, 96 px from 8.6 to 42.9 %
   of the photo, changed as the first view is and then by CLSA's strong policy.
 - What a view is compared with: on SimCLR the other weak view of every image of the batch and the first's own kind of
   all other images, the columns of the base loss; on BYOL the target's projections of the other view of all images in
@@ -106,7 +106,7 @@ def simclr_clsa_200() -> Recipe:
 
 
 def simclr_clsa_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     views = with_strong(simclr_views(px=32), strong_px=16)
     return replace(simclr_smoke(), views=views, objective=SimclrClsa())
 
@@ -118,7 +118,7 @@ def byol_clsa_300() -> Recipe:
 
 
 def byol_clsa_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     views = with_strong(byol_views(px=32), strong_px=16)
     return replace(byol_smoke(), views=views, objective=ByolClsa())
 

@@ -1,14 +1,16 @@
 """CMC and CMC v2 as PyContrast has them: what luma and chroma of an image say must agree, against all other images.
 
+Published: CMC 58.6 % ImageNet top-1 (linear probe on both features, two ResNet-50 of half width, 200 epochs), by the
+authors of PyContrast; no number of CMC v2 is known to us.
+Measured here: not yet.
+Cost: hours unknown; 200 epochs of 1.28 million images, each encoded once an epoch by both half-width networks, with
+CMC v2 twice.
+
+    goodviews pretrain cmc_200 --data IMAGENET --out runs/cmc_200
+
 Papers: Tian, Krishnan & Isola, "Contrastive Multiview Coding", arXiv:1906.05849; "CMC v2" is PyContrast's own, CMC with
-momentum contrast and InfoMin's views. Published by the authors of PyContrast (ImageNet top-1, linear probe on both
-features, two ResNet-50 of half width, 200 epochs): CMC 58.6 %; no number of CMC v2 is known to us. Measured here: not
-yet.
-
-    python -m goodviews.pretrain cmc_200 --data IMAGENET --out runs/cmc_200
-
-An image in YDbDr is parted into its luma and its two chroma channels; each has a backbone of half width and a head.
-Where the papers, their code and PyContrast differ, we take PyContrast's:
+momentum contrast and InfoMin's views. An image in YDbDr is split into its luma and its two chroma channels; each has a
+backbone of half width and a head. Where the papers, their code and PyContrast differ, we take PyContrast's:
 - YDbDr, not Lab; crops with a change of colours, not without; a softmax over 65536 drawn rows, not noise estimation.
 - One view an image: CMC compares its luma with the chroma row of the memory bank and the other way round, the same rows
   drawn for both, and sums the losses; CMC v2 does so with keys of a second view and a queue for each.
@@ -112,7 +114,7 @@ def cmc_200() -> Recipe:
 
 
 def cmc_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     small = replace(cmc_200(), architecture="resnet18", views=cmc_views(px=32))
     return replace(small, batch_size=4, epochs=1, memory=Bank(negatives=5, momentum=0.5, banks=2))
 
@@ -130,7 +132,7 @@ def cmc_v2_200() -> Recipe:
 
 
 def cmc_v2_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     small = replace(cmc_v2_200(), architecture="resnet18", views=cmc_v2_views(px=32))
     slow, memory = KeyNetwork(momentum=0.999, group=2), Queue(10, parts=2)
     return replace(small, batch_size=4, epochs=1, slow=slow, memory=memory)

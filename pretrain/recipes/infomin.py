@@ -1,24 +1,27 @@
 """InfoMin: views that share less, and a second look at the image as nine shuffled patches.
 
+Published: 67.4 % ImageNet top-1 at 100 epochs, 70.1 % at 200, 73.0 % at 800 (linear probe, ResNet-50), by its authors.
+Measured here: not yet. Of infomin_imagenette_cpu: 47.1 % top-1 by 20 neighbours on ten classes, 32.7 % untrained; see
+docs/results/imagenette224-48px.
+Cost: hours unknown, on eight GPUs by the code's defaults; 200 epochs of 1.28 million images, each encoded as two views
+and nine patches an epoch.
+
+    goodviews pretrain infomin_200 --data IMAGENET --out runs/infomin_200
+
 Paper: Tian, Sun, Poole, Krishnan, Schmid & Isola, "What Makes for Good Views for Contrastive Learning?",
-arXiv:2005.10243. Published by its authors (ImageNet top-1, linear probe, ResNet-50): 67.4 % at 100 epochs, 70.1 % at
-200, 73.0 % at 800. Measured here: not yet; of the small variant below docs/results/imagenette224-48px tells (top-1 by
-20 neighbours on ten classes 47.1 %, untrained 32.7 %).
-
-    python -m goodviews.pretrain infomin_200 --data IMAGENET --out runs/infomin_200
-
-Where paper and code (HobbitLong/PyContrast) differ or leave it open, we take:
-- Jigsaw keys: none. The patches are scored against the whole image's key and the same queue (code).
+arXiv:2005.10243. Where paper and code (HobbitLong/PyContrast) differ or leave it open, we take:
+- Jigsaw keys: none. The patches are compared with the whole image's key and the same queue (code).
 - Patch order: drawn in the head for every image and step, from all 9! (code; PIRL's own code shuffles in the data).
-- Patches carry no colour change (code; the original PIRL has one). Their crop is their own, not a view's.
-- RandAugment: two operations, each applied with p 0.5, magnitude 10 with spread 0.5, at which Solarize does almost
-  nothing (code; the paper says "RA"). Grayscale comes after it, last.
-- Schedule: cosine an epoch, epochs from 1, floor lr / 1000; the published runs ask for it, the code would take steps.
-  A batch above 256 warms up from 0.01 over 5 epochs, 10 in runs of more than 500 (code).
-- Batch 256, lr 0.03: the code's defaults, not stated for ResNet-50. Another batch needs another lr: --scale-lr.
-- The optimizer step comes first, then the momentum average, as in the code; which averages the jigsaw head too, unused.
+- Patches keep their colours (code; the original PIRL changes them). Their crop is their own, not a view's.
+- RandAugment: two operations, each applied with p 0.5, magnitude 10 with spread 0.5, at which Solarize changes almost
+  nothing (code; the paper says "RA"). Grayscale is the last operation.
+- Schedule: a cosine by epoch, epochs from 1, floor lr / 1000. The published runs ask for it; the code's default is
+  steps. A batch above 256 warms up from 0.01 over 5 epochs, 10 in runs of more than 500 (code).
+- Batch 256, learning rate 0.03: the code's defaults, not stated for ResNet-50. Another batch needs another rate:
+  --scale-lr.
+- The optimizer step comes first, then the EMA step, as in the code, which averages the unused jigsaw head too.
 - Batch norm: keys share statistics in groups of 32 after shuffling, as on eight GPUs, whatever the number of processes;
-  queries have those of their whole process, 256 images on one GPU.
+  queries share those of their whole process, 256 images on one GPU.
 - An incomplete last batch is dropped; the code keeps it.
 - Logits and losses are float32 also in mixed precision (the code leaves it to apex).
 """
@@ -101,7 +104,7 @@ def infomin_800() -> Recipe:
 def infomin_imagenette() -> Recipe:
     """The backbone, crops, budget, queue and rate of moco_v2_imagenette; views, objective and schedule of InfoMin.
 
-    Ours, not published, to be held against the benchmark named there. Jigsaw crop and patches are in proportion.
+    Ours, not published, to be compared with the benchmark named there. Jigsaw crop and patches are in proportion.
     """
     return replace(
         infomin_200(),
@@ -115,14 +118,14 @@ def infomin_imagenette() -> Recipe:
 
 
 def infomin_imagenette_cpu() -> Recipe:
-    """An hour and a half on one core for some 5,000 photos: ResNet-18, 48 px views, a queue of 16 batches.
+    """An hour and a half on one core for about 5,000 photos: ResNet-18, 48 px views, a queue of 16 batches.
 
     Ours, not published. In so few steps the published proportions fail: as long as all embeddings are nearly alike, a
-    query finds its key by how new it is, keys drift, and images are never told apart. What makes images differ from the
-    start and the first lessons easy helps: residual branches that start as nothing, a quarter of the published colour
-    change and of RandAugment, crops of at least 0.4 of the photo. Small batches make more steps of the same images.
-    What RandAugment costs whole, docs/results/orderings-imagenette224 tells; the run of docs/results/imagenette224-48px
-    still had it so.
+    query finds its key by how new it is, keys drift, and the network never learns to tell images apart. It helps to
+    make images differ from the start and the first lessons easy: zero-initialised residual branches, a quarter of the
+    published colour change and of RandAugment, crops of at least 0.4 of the photo. Small batches make more steps of the
+    same images. What the whole of RandAugment costs, docs/results/orderings-imagenette224 shows; the run of
+    docs/results/imagenette224-48px still had the whole.
     """
     return replace(
         infomin_200(),
@@ -139,7 +142,7 @@ def infomin_imagenette_cpu() -> Recipe:
 
 
 def infomin_cifar_cpu() -> Recipe:
-    """For some 8,000 photos of 32 px on a CPU: the network and epochs of moco_v2_cifar_cpu.
+    """For about 8,000 photos of 32 px on a CPU: the network and epochs of moco_v2_cifar_cpu.
 
     Ours, not published: infomin_imagenette_cpu at the photos' own size.
     """
@@ -153,10 +156,10 @@ def infomin_cifar_cpu() -> Recipe:
 
 
 def infomin_demo() -> Recipe:
-    """A minute on one core for some 100 photos: enough to see the jigsaw loss fall, not to make an encoder.
+    """A minute on one core for about 100 photos: enough to see the jigsaw loss fall, not to make an encoder.
 
-    Ours, not published. With views of 32 px a minute holds two hundred steps; fewer and larger ones learn nothing but
-    how old a key is (see `infomin_imagenette_cpu`), which a queue of two batches hardly shows.
+    Ours, not published. With views of 32 px a minute holds two hundred steps; fewer and larger ones learn only how
+    old a key is (see `infomin_imagenette_cpu`), which a queue of two batches hardly shows.
     """
     return replace(
         infomin_imagenette_cpu(),
@@ -172,7 +175,7 @@ def infomin_demo() -> Recipe:
 
 
 def infomin_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return replace(
         infomin_200(),
         architecture="resnet18",

@@ -1,22 +1,24 @@
 """InstDis and PIRL as PyContrast has them: an image must find its own row in a memory of all images.
 
+Published: InstDis 59.5 % ImageNet top-1, PIRL 61.7 % (linear probe, ResNet-50, 200 epochs), by PyContrast's authors.
+Measured here: not yet.
+Cost: hours unknown, on eight GPUs; 200 epochs of 1.28 million images, each encoded once an epoch, with PIRL also as
+nine patches.
+
+    goodviews pretrain instdis_200 --data IMAGENET --out runs/instdis_200
+
 Papers: Wu, Xiong, Yu & Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
 arXiv:1805.01978 (InstDis); Misra & van der Maaten, "Self-Supervised Learning of Pretext-Invariant Representations",
-arXiv:1912.01991 (PIRL). Published by the authors of PyContrast (ImageNet top-1, linear probe, ResNet-50, 200 epochs):
-InstDis 59.5 %, PIRL 61.7 %. Measured here: not yet.
-
-    python -m goodviews.pretrain instdis_200 --data IMAGENET --out runs/instdis_200
-
-One view of each image is compared with the image's row in the bank, an average of what the network made of it in
-earlier epochs, among 65536 rows drawn for it; PIRL does the same with nine shuffled patches and the same rows. Where
-the papers, their code and PyContrast differ, we take PyContrast's:
+arXiv:1912.01991 (PIRL). One view of each image is compared with the image's row in the bank, an average of its
+embeddings in earlier epochs, among 65536 rows drawn for it; PIRL does the same with nine shuffled patches and the same
+rows. Where the papers, their code and PyContrast differ, we take PyContrast's:
 - Loss: a softmax over the drawn rows. The first InstDis (zhirongw/lemniscate.pytorch) and PIRL contrast by noise
   estimation, with 4096 and 32000 rows and an estimated constant.
 - The own row may be among those drawn, and rows may be drawn twice. Harmless for ImageNet's 1.28 million; with data of
   few images lower memory.negatives (a warning says so).
 - Schedule: its cosine, which its run document asks for, not the steps that are its default; a batch above 256 warms up.
 - Batch norm: over the whole process, 256 images on one GPU, where the published runs had 32 on each of eight.
-- PIRL's patches carry no change of colour (the original's do) and are shuffled in the head; the bank is written with
+- PIRL's patches keep their colours (the original changes them) and are shuffled in the head; the bank is written with
   the whole image's embedding only.
 - Similarities are computed to the whole bank and the drawn ones taken out, the same numbers by less work.
 - A batch's last embedding counts for an image that occurs twice in it; an incomplete last batch is dropped.
@@ -111,7 +113,7 @@ def instdis_200() -> Recipe:
 
 
 def instdis_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return _small(instdis_200(), instance_views(px=32))
 
 
@@ -123,7 +125,7 @@ def pirl_200() -> Recipe:
 
 
 def pirl_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return _small(pirl_200(), (*instance_views(px=32), jigsaw_view(px=48, patch_px=12)))
 
 

@@ -1,19 +1,21 @@
-"""MoCo v1 and v2: a query must find its own key among a queue of old keys made by a slow copy of its network.
+"""MoCo v1 and v2: a query must find its own key among a queue of earlier keys, made by an EMA copy of its network.
+
+Published: v1 60.6 % ImageNet top-1 at 200 epochs (60.8 +- 0.2 over repeats); v2 67.7 % at 200 (67.5 +- 0.1), 71.1 % at
+800 (linear probe, ResNet-50), by their authors.
+Measured here: not yet. Small variants: docs/results/orderings-imagenette224 and docs/results/orderings-cifar10.
+Cost: hours unknown, on eight GPUs; 200 epochs of 1.28 million images, each encoded twice an epoch.
+
+    goodviews pretrain moco_v2_200 --data IMAGENET --out runs/moco_v2_200
 
 Papers: He, Fan, Wu, Xie & Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning",
 arXiv:1911.05722 (v1); Chen, Fan, Girshick & He, "Improved Baselines with Momentum Contrastive Learning",
-arXiv:2003.04297 (v2: an MLP head, blur and a milder hue in the views, a higher temperature, a cosine). Published by
-their authors (ImageNet top-1, linear probe, ResNet-50): v1 60.6 % at 200 epochs (60.8 +- 0.2 over repeats); v2 67.7 %
-at 200 (67.5 +- 0.1), 71.1 % at 800. Measured here: not yet.
-
-    python -m goodviews.pretrain moco_v2_200 --data IMAGENET --out runs/moco_v2_200
-
-Where the papers, their code (facebookresearch/moco) and PyContrast's "MoCo" and "MoCov2" differ:
+arXiv:2003.04297 (v2: an MLP head, blur and a milder hue in the views, a higher temperature, a cosine). Where the
+papers, their code (facebookresearch/moco) and PyContrast's "MoCo" and "MoCov2" differ:
 - Order of the view's operations: the code's. v2: jitter, gray, blur, flip; v1: gray, jitter, flip, so that gray images
   are jittered too. PyContrast flips first, then jitters, then grays.
-- Schedule: the code's. v2: a cosine from epoch 0 to none; PyContrast counts epochs from 1 and keeps a floor. v1: a
+- Schedule: the code's. v2: a cosine from epoch 0 to zero; PyContrast counts epochs from 1 and keeps a floor. v1: a
   tenth of the rate after 120 and again after 160 epochs; PyContrast's published runs ask for its cosine there too.
-- The key network is averaged after the optimizer step (PyContrast), not before the next forward (MoCo): the pairs of
+- The EMA copy is updated after the optimizer step (PyContrast), not before the next forward pass (MoCo): the pairs of
   networks that meet are the same, but for a first average of equal weights.
 - Batch norm: keys share statistics in groups of 32 after shuffling, whatever the number of processes; the published
   runs do it as one group a GPU on eight. Queries have the statistics of their whole process, 256 images on one GPU.
@@ -97,7 +99,7 @@ def moco_v1_200() -> Recipe:
 
 
 def moco_v1_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return replace(
         moco_v1_200(),
         architecture="resnet18",
@@ -134,7 +136,7 @@ def moco_v2_imagenette() -> Recipe:
 
     Published by lightly: 87.4 % kNN (k = 20) in 232 minutes on one A6000. Measured here: not yet. Theirs: both
     directions, temperature 0.1, a queue of 4096, momentum 0.99, rate 0.06, weight decay 5e-4, a cosine from epoch 0 to
-    none; their kNN weighs by temperature 0.1, ours by 0.07. Ours: MoCo v2's own views, the blur in proportion (theirs
+    zero; their kNN weighs by temperature 0.1, ours by 0.07. Ours: MoCo v2's own views, the blur in proportion (theirs
     are SimCLR's), a head as wide as the features, 512 (theirs 2048), keys of one direction in the queue (theirs of
     both), and keys' batch norm in groups of 32 (theirs over the whole batch).
 
@@ -155,7 +157,7 @@ def moco_v2_imagenette() -> Recipe:
 
 
 def moco_v2_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
+    """For about 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
 
     Ours, not published; the reasons for each number stand there. Half of the published colour change is as much as
     the quarter of InfoMin's there, and the blur is in proportion to the side.
@@ -175,7 +177,7 @@ def moco_v2_imagenette_cpu() -> Recipe:
 
 
 def moco_v2_cifar_cpu() -> Recipe:
-    """For some 8,000 photos of 32 px on a CPU: ResNet-18 with a stem for them, a quarter as wide, 12 epochs.
+    """For about 8,000 photos of 32 px on a CPU: ResNet-18 with a stem for them, a quarter as wide, 12 epochs.
 
     Ours, not published: moco_v2_imagenette_cpu at the photos' own size. At full width a step takes ten times as long.
     """
@@ -189,7 +191,7 @@ def moco_v2_cifar_cpu() -> Recipe:
 
 
 def moco_v2_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return replace(
         moco_v2_200(),
         architecture="resnet18",

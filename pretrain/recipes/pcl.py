@@ -1,18 +1,20 @@
 """PCL v1 and v2: momentum contrast, and a query must find the prototype of the cluster that its image lies in.
 
-Paper: Li, Zhou, Xiong & Hoi, "Prototypical Contrastive Learning of Unsupervised Representations", ICLR 2021. Published
-by its authors (ImageNet top-1, linear probe, ResNet-50, 200 epochs): v1 61.5 %, v2 67.6 %. Measured here: not yet.
+Published: v1 61.5 % ImageNet top-1, v2 67.6 % (linear probe, ResNet-50, 200 epochs), by its authors.
+Measured here: not yet.
+Cost: hours unknown; 200 epochs of 1.28 million images, each encoded twice an epoch and once more for k-means.
 
-    python -m goodviews.pretrain pcl_v2_200 --data IMAGENET --out runs/pcl_v2_200
+    goodviews pretrain pcl_v2_200 --data IMAGENET --out runs/pcl_v2_200
 
-v2 has MoCo v2's head, views and cosine. Where paper and code (salesforce/PCL) differ or leave it open, we take:
+Paper: Li, Zhou, Xiong & Hoi, "Prototypical Contrastive Learning of Unsupervised Representations", ICLR 2021. v2 has
+MoCo v2's head, views and cosine. Where paper and code (salesforce/PCL) differ or leave it open, we take:
 - Temperature 0.2 for both (the code's commands); the paper's first version has 0.1, from memory, not verified.
 - Clusters are made at the beginning of every epoch from epoch 20, counted from 0, of the key network's embeddings of
   centre crops (code). The crop is cut at the photo's own size and resized then, the code resizes first.
 - k-means by torch: faiss for GPUs, which the code uses, is on no registry. As there 20 rounds, the best of 5 tries and
   first centroids drawn among the images. A centroid without images moves to the image farthest from its own; faiss
-  divides a large cluster. We stop when nothing changes, and leave out faiss's limit of 1000 images a centroid, which
-  25,000 clusters of ImageNet do not reach.
+  divides a large cluster. We stop when no image changes its cluster, and leave out faiss's limit of 1000 images a
+  centroid, which 25,000 clusters of ImageNet do not reach.
 - Concentration: mean distance / log(n + 10), as the code has it (see kmeans.concentration), scaled to a mean of the
   temperature.
 - Images of a batch that lie in one cluster are each other's negatives though their prototypes are the same, as
@@ -20,7 +22,7 @@ v2 has MoCo v2's head, views and cosine. Where paper and code (salesforce/PCL) d
 - The batch's prototypes are those of all processes' images, and others are drawn for the batch, so the loss does not
   depend on the number of processes; in the code each process has its own. Where there are fewer than 16384 others, all
   of them are taken; the code fails.
-- Batch norm of queries and keys is that of MoCo here (see moco). The embeddings that are sorted are made with the key
+- Batch norm of queries and keys is that of MoCo here (see moco). The embeddings for k-means are made with the key
   network's running statistics (code), of several processes the first one's.
 """
 
@@ -98,12 +100,12 @@ def pcl_v2_200() -> Recipe:
 
 
 def pcl_v1_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return _small(pcl_v1_200(), moco_v1_views(px=32))
 
 
 def pcl_v2_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return _small(pcl_v2_200(), moco_v2_views(px=32))
 
 

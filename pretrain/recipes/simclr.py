@@ -1,15 +1,17 @@
 """SimCLR: two views of an image must find each other among all other views in a large batch.
 
+Published: about 64.5 % ImageNet top-1 at 100 epochs, 69.1 % at 1000 (linear probe, ResNet-50); twice as wide 74.2 %,
+four times 76.6 %, by its authors.
+Measured here: not yet.
+Cost: hours unknown; 1000 epochs of 1.28 million images, each encoded twice an epoch, in batches of 4096.
+
+    goodviews pretrain simclr_1000 --data IMAGENET --out runs/simclr_1000
+
 Paper: Chen, Kornblith, Norouzi & Hinton, "A Simple Framework for Contrastive Learning of Visual Representations",
-arXiv:2002.05709. Published by its authors (ImageNet top-1, linear probe): ResNet-50 about 64.5 % at 100 epochs, 69.1 %
-at 1000; twice as wide 74.2 %, four times 76.6 %. Measured here: not yet.
-
-    python -m goodviews.pretrain simclr_1000 --data IMAGENET --out runs/simclr_1000
-
-Every batch norm takes its statistics over all processes. Where paper and code (google-research/simclr) differ or leave
-it open, we take:
-- Loss: the sum of both views' means (code), twice the paper's mean over all anchors. LARS takes no notice of the
-  factor but for the vectors it leaves alone and beside the weight decay.
+arXiv:2002.05709. Every batch norm takes its statistics over all processes. Where paper and code
+(google-research/simclr) differ or leave it open, we take:
+- Loss: the sum of both views' means (code), twice the paper's mean over all anchors. With LARS only the vectors that it
+  leaves alone, and the weight decay, notice the factor.
 - Negatives: of all processes; the gradient flows through the gathered views too (code).
 - Both views go through the network as one batch (code).
 - Everything is the first version's, as the numbers above are; the repository today is set for the second, with three
@@ -25,7 +27,7 @@ it open, we take:
 - Crops from 8 % of the photo (paper); the code refuses those below 10 %. They are made smaller with antialiasing
   (Pillow's bicubic), which TensorFlow's lacks.
 - Convolutions start with He's normal weights by fan-out (timm), not from a truncated normal by fan-in (code).
-- Images lie in 0-1, not normalised (code); the encoder's preprocessing says so.
+- Images lie in 0-1, not normalised (code); the encoder's preprocessing records that.
 - The max-pool after the stem pads all sides (PyTorch), not right and bottom only (TensorFlow).
 - "x2": the stages are twice as wide, the stem has 64 channels as in the plain network, not 128: timm cannot build
   that, and what it cannot build others cannot load. 93.9 M parameters. Not the published network to the letter.
@@ -54,7 +56,7 @@ from ..views.view import RandomResizedCrop, View
 class NtXent:
     """Normalised temperature-scaled cross-entropy of two views, each against all other views of the whole batch.
 
-    loss = the sum of both views' means; `losses` reports their mean, to be held against log(2 B - 1).
+    loss = the sum of both views' means; `losses` reports their mean, to be compared with log(2 B - 1).
     """
 
     view_names: ClassVar[tuple[str, ...]] = ("first", "second")
@@ -117,7 +119,7 @@ def simclr_imagenette() -> Recipe:
     """ResNet-18 at 128 px on Imagenette for 800 epochs, as lightly's benchmark sets SimCLR up.
 
     Published by lightly: 88.9 % kNN in 194 minutes on one A6000. Measured here: not yet. Theirs: temperature 0.5, SGD
-    at a rate of 0.06, weight decay 5e-4, a cosine from epoch 0 to none. The loss here is twice theirs, so half the rate
+    at a rate of 0.06, weight decay 5e-4, a cosine from epoch 0 to zero. The loss here is twice theirs, so half the rate
     and twice the decay make the same steps. Ours: the views and head of SimCLR, the blur in proportion to the side, and
     both views in one batch (theirs one after the other); images lie in 0-1.
 
@@ -139,7 +141,7 @@ def simclr_imagenette() -> Recipe:
 
 
 def simclr_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone and crops of infomin_imagenette_cpu.
+    """For about 5,000 photos on a CPU: the backbone and crops of infomin_imagenette_cpu.
 
     Ours, not published. Small batches have few negatives: a higher temperature, and plain SGD, for LARS is made for
     large ones.
@@ -157,7 +159,7 @@ def simclr_imagenette_cpu() -> Recipe:
 
 
 def simclr_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return replace(
         simclr_1000(),
         architecture="resnet18",

@@ -1,26 +1,28 @@
-"""SwAV: a crop must foretell to which prototypes another crop of its image is assigned.
+"""SwAV: a crop must predict the prototypes to which another crop of its image is assigned.
+
+Published: 72.1 % ImageNet top-1 at 100 epochs, 73.9 % at 200, 74.6 % at 400, 75.3 % at 800; with a batch of 256, 72.7 %
+at 200 and 74.3 % at 400; with two crops only, 70.1 % at 400 (linear probe, ResNet-50), by its authors.
+Measured here: not yet.
+Cost: hours unknown, on 64 GPUs for batches of 4096, 4 GPUs for 256; 1.28 million images an epoch, each encoded as two
+large and six small crops.
+
+    goodviews pretrain swav_800 --data IMAGENET --out runs/swav_800
 
 Paper: Caron, Misra, Mairal, Goyal, Bojanowski & Joulin, "Unsupervised Learning of Visual Features by Contrasting
-Cluster Assignments", arXiv:2006.09882. Published by its authors (ImageNet top-1, linear probe, ResNet-50): 72.1 % at
-100 epochs, 73.9 % at 200, 74.6 % at 400, 75.3 % at 800; with a batch of 256, 72.7 % at 200 and 74.3 % at 400; with two
-crops only, 70.1 % at 400. Measured here: not yet.
-
-    python -m goodviews.pretrain swav_800 --data IMAGENET --out runs/swav_800
-
-The two large crops are assigned, all others and each other foretell. Where paper and code (facebookresearch/swav)
-differ or leave it open, we take:
+Cluster Assignments", arXiv:2006.09882. The two large crops are assigned; all others, and each the other, predict. Where
+paper and code (facebookresearch/swav) differ or leave it open, we take:
 - Crops of one side go through the backbone together, all crops through the head together (code): so do their
   batch-norm statistics mix. They are of all processes; the published large runs share them in groups of 8 processes,
   512 images.
 - Assignments are made for the images of all processes at once, on each of them alike (the code adds up sums instead).
-- Prototypes are put to length one after each step (code: before the next) and stay as they are in the first epoch; the
+- Prototypes are scaled to unit length after each step (code: before the next) and stay frozen in the first epoch; the
   code counts 313 steps at a batch of 4096, 5005 at 256.
 - The queue of 15 batches for small batches is given to the assignment from epoch 15 on, and filled from the start; the
   code begins to fill it at epoch 15. Both large crops of an image lie in one of its rows.
-- Optimiser: SGD behind LARC without clipping; every parameter decays and has a rate of its own (code).
+- Optimizer: SGD behind LARC without clipping; every parameter decays and has a rate of its own (code).
 - Rate: for 4096 from 0.3 to 4.8 over ten epochs, then a cosine to 0.0048; for 256 a cosine from 0.6 to 0.0006.
 - Scores and losses are float32 also in mixed precision.
-- Normalised with a standard deviation of 0.228 for red, one digit off the usual (code); the encoder says so.
+- Normalised with a standard deviation of 0.228 for red, one digit off the usual (code); the encoder records it.
 - The published wider networks are left out: their stem is wider too, which timm cannot build.
 """
 
@@ -156,8 +158,8 @@ def swav_imagenette() -> Recipe:
     """ResNet-18 at 128 px on Imagenette for 800 epochs, as lightly's benchmark sets SwAV up.
 
     Published by lightly: 90.2 % kNN in 283 minutes on one A6000. Measured here: not yet. Theirs: two crops of 128 px
-    and six of 64, 3000 prototypes, Adam at 0.001, a cosine from epoch 0 to none, no queue. Ours: weight decay 1e-6
-    apart from Adam's moments (theirs within), prototypes that stay as they are in the first epoch, and crops of a side
+    and six of 64, 3000 prototypes, Adam at 0.001, a cosine from epoch 0 to zero, no queue. Ours: weight decay 1e-6
+    apart from Adam's moments (theirs within), prototypes that are frozen in the first epoch, and crops of a side
     in one batch (theirs one after the other).
 
         goodviews pretrain swav_imagenette --data imagenette2-160 --out RUN --keep gpu
@@ -175,11 +177,11 @@ def swav_imagenette() -> Recipe:
 
 
 def swav_imagenette_cpu() -> Recipe:
-    """For some 5,000 photos on a CPU: the backbone of infomin_imagenette_cpu, two small crops.
+    """For about 5,000 photos on a CPU: the backbone of infomin_imagenette_cpu, two small crops.
 
     Ours, not published: plain SGD, since LARC is made for large batches, and ten prototypes a class. At the published
-    epsilon such short runs stay where all images look alike and the loss is log(P); at 0.03, and with residual branches
-    that start as nothing, they leave it within a hundred steps.
+    epsilon such short runs stay where all images look alike and the loss is log(P); at 0.03, and with zero-initialised
+    residual branches, they leave it within a hundred steps.
     """
     views = swav_views(large_px=48, small_px=24, large_scale=(0.4, 1.0), small_scale=(0.15, 0.4))[:4]
     return replace(
@@ -197,7 +199,7 @@ def swav_imagenette_cpu() -> Recipe:
 
 
 def swav_smoke() -> Recipe:
-    """Seconds on a CPU: shows that the parts fit, teaches the network nothing."""
+    """Seconds on a CPU: shows that the parts fit; too short to learn anything."""
     return replace(
         swav_800(),
         architecture="resnet18",

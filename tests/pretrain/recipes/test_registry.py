@@ -1,6 +1,8 @@
 """Recipes by name, and fields changed from the command line."""
 
 import ast
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,12 @@ def test_unknown_recipe_is_answered_with_those_of_like_names():
         choose("infomin_2000")
     with pytest.raises(UsageError, match=r"no recipe xyz; `goodviews recipes` lists all"):
         choose("xyz")
+
+
+@pytest.mark.parametrize("name", sorted({make.__module__ for make in RECIPES.values()}))
+def test_lab_note_opens_with_the_published_number_ours_the_cost_and_a_command_that_names_a_recipe(name):
+    note = import_module(name).__doc__
+    assert re.search(
+        r"\n\nPublished: .+\nMeasured here: .+\nCost: .+\n\n    goodviews pretrain (\w+) --data", note, re.DOTALL
+    )
+    assert re.search(r"    goodviews pretrain (\w+) ", note)[1] in RECIPES
