@@ -2,7 +2,7 @@
 a tiny encoder, a made-up data folder and a made-up report."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from goodviews.hub.identity import EncoderId
 from goodviews.hub.report import Evidence, Protocol, Report
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
+from goodviews.pretrain.training import precision
 
 HERE = Path(__file__).parent
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
@@ -33,6 +34,28 @@ COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+_running: list[pytest.Item] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _running[:] = [item]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tests_that_ask_the_hardware_are_marked() -> Iterator[None]:
+    """So that `.ci/run` finds them and runs them both ways: as if the processor multiplied bf16, and as if not."""
+    ask = precision._multiplies_bf16
+
+    def ask_if_marked(device: str) -> bool:
+        marked = _running[0].get_closest_marker("precision")
+        assert marked, "this test trains in the hardware's precision: state another, or mark the test `precision`"
+        return ask(device)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "_multiplies_bf16", ask_if_marked)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The benchmarks of training run on a CPU, tiny: looked at is not what they measure but what it must add up to."""
+"""The benchmarks run on a CPU, tiny: looked at is not what they measure but what it must add up to."""
 
 import json
 import runpy
@@ -55,3 +55,8 @@ def test_lightlys_moco_is_trained_on_the_same_files(run):
     words = ["moco_v2_smoke", "--architecture", "test_resnet", "--steps", "2", "--warm-up", "1", "--workers", "0"]
     figures = run("gpu_pretraining", *words, "--device", "cpu", "--precision", "fp32")["moco_v2_smoke"]
     assert figures["over_lightly"] == pytest.approx(figures["from_files"] / figures["lightly"])
+
+
+def test_help_takes_longer_than_an_empty_python(run):
+    figures = run("help_speed", "--rounds", "1")
+    assert 0 < figures["best"]["python"] < figures["best"]["help"]

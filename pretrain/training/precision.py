@@ -1,5 +1,6 @@
 """Which arithmetic a run uses, and where bfloat16 pays."""
 
+import os
 from typing import Literal
 
 import torch
@@ -9,6 +10,8 @@ from ...hub.machine import bf16_instructions
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
+
+PRETEND = "GOODVIEWS_BF16"  # "1" or "0": what the hardware is taken for, so that the tests can meet both kinds anywhere
 
 
 def resolve_device(device: Device) -> str:
@@ -36,6 +39,8 @@ def resolve_precision(precision: Precision, device: str) -> Literal["fp32", "bf1
 
 
 def _multiplies_bf16(device: str) -> bool:
+    if PRETEND in os.environ:
+        return os.environ[PRETEND] == "1"
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(bf16_instructions())

@@ -14,6 +14,7 @@ from goodviews.hub.errors import UsageError
 from goodviews.pretrain.recipes.registry import RECIPES
 
 
+@pytest.mark.precision
 def test_pretrain_prints_what_was_resolved_and_where_the_results_are(images, tmp_path, capsys):
     words = [
         "pretrain",
@@ -36,6 +37,7 @@ def test_pretrain_prints_what_was_resolved_and_where_the_results_are(images, tmp
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]["batch_size"] == 8
 
 
+@pytest.mark.precision
 def test_changed_batch_with_an_unchanged_rate_is_pointed_out(images, tmp_path, capsys):
     words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64]
     with pytest.raises(UsageError):
@@ -44,6 +46,7 @@ def test_changed_batch_with_an_unchanged_rate_is_pointed_out(images, tmp_path, c
     assert "The recipe's is for 4; in proportion, 0.48: --scale-lr." in printed.replace("\n", "")
 
 
+@pytest.mark.precision
 def test_rate_is_scaled_in_proportion_when_asked_and_that_is_said(images, tmp_path, capsys):
     words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64, "--scale-lr"]
     with pytest.raises(UsageError, match=r"takes 64 images"):
@@ -79,6 +82,7 @@ def test_module_runs_the_command_and_fails_with_one_sentence(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.precision
 def test_signal_to_the_whole_process_group_ends_in_a_saved_run(images, tmp_path):
     """As Ctrl-C in a terminal does it: the loader's workers get the signal too."""
     run = tmp_path / "run"

@@ -44,6 +44,7 @@ def test_shards_show_what_their_folder_shows_from_any_step_on(images, tmp_path, 
     assert_same(pickle.loads(pickle.dumps(source)), folder)
 
 
+@pytest.mark.precision
 def test_run_on_shards_continues_bit_for_bit_in_mid_epoch(images, smoke, tmp_path, monkeypatch):
     data = str(write_shards(tmp_path / "shards", images) / "photos-{000..002}.tar")
     loop.pretrain(smoke, data, tmp_path / "whole", knn_every=0)

@@ -86,6 +86,7 @@ def test_luma_does_not_see_colour_and_chroma_does_not_see_brightness():
         assert not torch.allclose(after[:, other], before[:, other], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.precision
 def test_both_branches_are_published_as_encoders_that_take_rgb(images, tmp_path):
     recipe = replace(choose("cmc_smoke"), architecture="test_resnet")
     runs, save = [], loop._save

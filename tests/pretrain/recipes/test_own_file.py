@@ -58,6 +58,7 @@ def hotter():
 """
 
 
+@pytest.mark.precision
 def test_objective_of_ones_own_trains_from_its_file(images, tmp_path):
     file = tmp_path / "own_objective.py"
     file.write_text(OWN)

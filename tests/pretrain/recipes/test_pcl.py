@@ -23,6 +23,8 @@ from goodviews.pretrain.recipes.pcl import PrototypeContrast
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, clustering, loop
 
+pytestmark = pytest.mark.precision
+
 NO_ORDERS = Orders(torch.empty(0), torch.empty(0))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from goodviews.hub.artifact import load
 from goodviews.hub.errors import UsageError
@@ -18,19 +19,29 @@ from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.recipes.supervised import Classify
 from goodviews.pretrain.training import loop
 
+pytestmark = pytest.mark.precision
+
 
 @pytest.fixture(scope="module")
 def small():
     return replace(choose("supervised_smoke"), architecture="test_resnet")
 
 
-def test_two_colours_are_learned_and_the_backbone_is_kept_without_its_classifier(small, images, tmp_path):
-    recipe = replace(small, epochs=6, optimizer=Sgd(lr=0.05))
-    encoder = load(loop.pretrain(recipe, images, tmp_path / "run", knn_every=0))
+def test_two_colours_are_learned_and_the_backbone_is_kept_without_its_classifier(tmp_path):
+    """Whatever the rounding: all images are in every batch, no crop changes them, and no batch norm magnifies noise."""
+    for name in ("red", "blue"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (40, 40), name).save(tmp_path / "data" / name / f"{number}.png")
+    recipe = replace(choose("supervised_smoke"), architecture="test_nfnet", batch_size=8, epochs=4)
+    recipe = replace(recipe, optimizer=Sgd(lr=0.001, momentum=0))
+    encoder = load(loop.pretrain(recipe, tmp_path / "data", tmp_path / "run", knn_every=0))
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert sum(line["top1"] for line in lines[-4:]) / 4 >= 90
-    assert lines[-1]["loss"] < lines[0]["loss"]
-    assert not hasattr(encoder.backbone, "head")
+    losses = [line["loss"] for line in lines]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 5
+    assert lines[-1]["top1"] == 100
+    assert "head.fc.weight" not in encoder.backbone.state_dict()
     assert encoder.backbone.num_classes == 0
 
 

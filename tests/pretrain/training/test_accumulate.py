@@ -18,6 +18,8 @@ from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop, prepare
 from goodviews.pretrain.training.activations import count_activations
 
+pytestmark = pytest.mark.precision
+
 
 @pytest.fixture(scope="module")
 def without_batch_norm() -> Recipe:
@@ -36,7 +38,8 @@ def state(run) -> dict:
 
 def test_batch_in_parts_teaches_what_the_whole_batch_does(without_batch_norm, images, tmp_path):
     for parts in (1, 4):
-        loop.pretrain(without_batch_norm, images, tmp_path / f"{parts}", knn_every=0, accumulate=parts)
+        options = {"knn_every": 0, "accumulate": parts, "precision": "fp32"}
+        loop.pretrain(without_batch_norm, images, tmp_path / f"{parts}", **options)
     whole, in_parts = metrics(tmp_path / "1"), metrics(tmp_path / "4")
     assert [line["step"] for line in in_parts] == [1, 2, 3, 4]
     for ours, theirs in zip(in_parts, whole, strict=True):
@@ -116,9 +119,9 @@ def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch)
     monkeypatch.setattr(prepare, "COMPILER", "eager")
     torch._dynamo.reset()
     recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
-    loop.pretrain(recipe, images, tmp_path / "compiled", compile=True, knn_every=0)
+    loop.pretrain(recipe, images, tmp_path / "compiled", compile=True, knn_every=0, precision="fp32")
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
-    loop.pretrain(recipe, images, tmp_path / "plain", knn_every=0)
+    loop.pretrain(recipe, images, tmp_path / "plain", knn_every=0, precision="fp32")
     weights = [load_file(tmp_path / run / "encoder" / "model.safetensors") for run in ("compiled", "plain")]
     for name, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)

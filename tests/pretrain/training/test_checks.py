@@ -65,6 +65,7 @@ def test_climb_of_the_learning_rate_is_known_for_every_schedule():
     )
 
 
+@pytest.mark.precision
 def test_run_that_only_climbs_is_told_so(images, tmp_path, caplog):
     recipe = replace(choose("byol_smoke"), architecture="test_resnet", schedule=WarmupCosine(warmup_epochs=1))
     loop.pretrain(recipe, images, tmp_path / "run", knn_every=0)

@@ -84,6 +84,7 @@ def test_classifier_of_two_classes_is_judged_by_its_features(caplog):
     assert by_features(1, 1.0)["effective_rank"] == spread(features)["effective_rank"] > 4
 
 
+@pytest.mark.precision
 def test_run_writes_the_figures_to_metrics_and_to_tensorboard(images, smoke, tmp_path):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     loop.pretrain(smoke, images, tmp_path / "run", tensorboard=True)
@@ -99,6 +100,7 @@ def test_run_writes_the_figures_to_metrics_and_to_tensorboard(images, smoke, tmp
     assert [event.step for event in events.Scalars("knn_top1")] == [0, 4, 8]
 
 
+@pytest.mark.precision
 def test_missing_tensorboard_is_named(images, smoke, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtra, match=r'--tensorboard needs tensorboard, .*"goodviews\[log\]"'):

@@ -15,6 +15,8 @@ from goodviews.pretrain.models.queue import KeyQueue
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop
 
+pytestmark = pytest.mark.precision
+
 
 @pytest.fixture(scope="module")
 def parent(images, smoke, tmp_path_factory) -> Path:

@@ -20,6 +20,8 @@ from goodviews.pretrain.training import finite_loss, loop
 from goodviews.pretrain.training.build import build_trained_network
 from goodviews.pretrain.training.encoders import backbones
 
+pytestmark = pytest.mark.precision
+
 
 @pytest.fixture(scope="module")
 def run(images, smoke, tmp_path_factory):

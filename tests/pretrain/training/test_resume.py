@@ -16,6 +16,8 @@ from goodviews.hub.errors import ArtifactError, GoodviewsError
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop
 
+pytestmark = pytest.mark.precision
+
 TIMES = {"images_per_s", "data_wait", "time_s"}
 
 KILLED = """
