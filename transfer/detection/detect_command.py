@@ -10,6 +10,7 @@ from ...hub.errors import UsageError
 
 if TYPE_CHECKING:
     from PIL import Image
+    from rich.console import Console
 
     from .detector import Detections
 
@@ -25,32 +26,34 @@ def detect(
 ) -> None:
     """Find objects in photos with the detector that `goodviews transfer` trained.
 
+    Example: goodviews detect runs/coco photo.jpg --out boxes.png
+
     Args:
         run: The folder of a finished detection run.
         photos: Photos of any size.
         out: Draw boxes and masks into this .png or .jpg; for several photos, the folder to make.
-        min_score: Say and draw what has at least this score, 0 to 1.
+        min_score: Leave out objects below this score, 0 to 1.
         json: Print JSON instead of a table: boxes as xmin, ymin, xmax, ymax in pixels, masks as COCO run lengths.
         overwrite: Replace OUT if it exists.
     """
     from rich.console import Console
 
     from ...hub.images import read_image
+    from .draw_objects import draw_detections
     from .load_detector import load_detector
-    from .photo_marks import draw_found
 
     _check(photos, out, min_score, overwrite)
     detector = load_detector(run)
     images = [read_image(path) for path in photos]
-    found = [_at_least(min_score, detector.detect(image, str(path))) for image, path in zip(images, photos)]
+    detections = [_at_least(min_score, detector.detect(image, str(path))) for image, path in zip(images, photos)]
     if out is not None:
-        drawn = (draw_found(image, one, detector.classes) for image, one in zip(images, found))
-        _write(dict(zip(photos, drawn)), out, overwrite)
+        pictures = (draw_detections(image, one, detector.classes) for image, one in zip(images, detections))
+        _write(dict(zip(photos, pictures)), out, overwrite)
     if json:
-        print(json_text.dumps([_as_json(one) for one in found], indent=2, ensure_ascii=False))
+        print(json_text.dumps([_to_json(one) for one in detections], indent=2, ensure_ascii=False))
         return
     console = Console()
-    _print_table(console, found, min_score)
+    _print_tables(console, detections, min_score)
     if out is not None:
         console.print(
             f"{'Picture' if len(photos) == 1 else 'Pictures'}: {out}", highlight=False, markup=False, soft_wrap=True
@@ -58,7 +61,7 @@ def detect(
 
 
 def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bool) -> None:
-    """Whatever can be refused before anything is loaded."""
+    """Refuses what can be refused before anything is loaded."""
     from ...hub.atomic import refuse_existing
     from ...hub.pictures import check_picture_name, is_picture_name
 
@@ -79,15 +82,15 @@ def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bo
         )
 
 
-def _at_least(min_score: float, found: Detections) -> Detections:
-    """Best first."""
+def _at_least(min_score: float, detections: Detections) -> Detections:
+    """Those with this score or more, the highest first."""
     from .detector import Detections
 
-    kept = [i for i in (-found.scores).argsort(kind="stable").tolist() if found.scores[i] >= min_score]
-    masks = None if found.masks is None else tuple(found.masks[index] for index in kept)
-    return Detections(
-        found.photo_id, found.boxes[kept], found.scores[kept], tuple(found.names[index] for index in kept), masks
-    )
+    order = (-detections.scores).argsort(kind="stable").tolist()
+    chosen = [index for index in order if detections.scores[index] >= min_score]
+    names = tuple(detections.names[index] for index in chosen)
+    masks = None if detections.masks is None else tuple(detections.masks[index] for index in chosen)
+    return Detections(detections.photo_id, detections.boxes[chosen], detections.scores[chosen], names, masks)
 
 
 def _write(pictures: dict[Path, Image.Image], out: Path, overwrite: bool) -> None:
@@ -103,20 +106,21 @@ def _write(pictures: dict[Path, Image.Image], out: Path, overwrite: bool) -> Non
             write_picture(picture, folder / f"{path.stem}.png")
 
 
-def _as_json(found: Detections) -> dict[str, Any]:
+def _to_json(detections: Detections) -> dict[str, Any]:
     objects: list[dict[str, Any]] = []
-    for place, (name, score, box) in enumerate(zip(found.names, found.scores.tolist(), found.boxes.tolist())):
+    rows = zip(detections.names, detections.scores.tolist(), detections.boxes.tolist())
+    for place, (name, score, box) in enumerate(rows):
         objects.append({"class": name, "score": round(score, 4), "box": [round(edge, 1) for edge in box]})
-        if found.masks is not None:
-            objects[-1]["mask"] = found.masks[place].as_coco()
-    return {"photo": found.photo_id, "found": objects}
+        if detections.masks is not None:
+            objects[-1]["mask"] = detections.masks[place].as_coco()
+    return {"photo": detections.photo_id, "found": objects}
 
 
-def _print_table(console: Any, found: list[Detections], min_score: float) -> None:
+def _print_tables(console: Console, detections: list[Detections], min_score: float) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
-    for one in found:
+    for one in detections:
         if not one.names:
             nothing = f"{one.photo_id}: nothing with a score of {min_score:g} or more."
             console.print(nothing, highlight=False, markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
-"""A page of test photos with what was found and what was to be found.
+"""A page of test photos with their labelled and their detected objects.
 
-Boxes lie on one picture of a photo, the labelled ones dashed in white. Masks would hide each other: with them every
-photo is shown twice, labelled on the left and found on the right. A crowd is no miss: it is pale and named, or absent.
+Boxes share one picture of a photo, the labelled ones dashed in white. Masks would hide each other: with them each photo
+is shown twice, labelled on the left and found on the right. A crowd is no miss: it is pale and named, or absent.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from PIL import Image, ImageDraw
 
 from ..datasets.labelled_photos import LabelledPhoto, read_photo
 from .detector import Detections
-from .photo_marks import (
+from .draw_objects import (
     COLOURS,
     colour_of,
     draw_dashed,
     draw_marks,
     font,
-    marks_of_found,
-    marks_of_labelled,
-    scaled,
+    marks_of_detections,
+    marks_of_labels,
+    scale_box,
 )
 
 MIN_SCORE = 0.5  # of what is drawn
@@ -32,21 +32,21 @@ Entry = tuple[LabelledPhoto, Detections]
 
 
 def draw_samples(
-    photos: Sequence[LabelledPhoto], found: Sequence[Detections], classes: Sequence[str], *, title: str
+    photos: Sequence[LabelledPhoto], detections: Sequence[Detections], classes: Sequence[str], *, title: str
 ) -> Image.Image:
     """A few photos, evenly spaced through the test split so that none is picked by its result.
 
     Args:
-        photos: at least one.
-        found: one entry a photo, in the same order.
-        classes: what each colour stands for.
-        title: the page's first line.
+        photos: At least one.
+        detections: One entry a photo, in the same order.
+        classes: What each colour stands for.
+        title: The page's first line.
     """
-    has_masks = any(one.masks is not None for one in found)
+    has_masks = any(one.masks is not None for one in detections)
     most = PAIRS if has_masks else PHOTOS
     step = max(1, len(photos) / most)
     chosen = [int(step * number) for number in range(min(most, len(photos)))]
-    entries = [(photos[index], found[index]) for index in chosen]
+    entries = [(photos[index], detections[index]) for index in chosen]
     rows = _rows(entries, 2, PAIRS_ROW_PX) if has_masks else _rows(entries, 1, ROW_PX)
     height = HEADER_PX + sum(row[0][1] + CAPTION_PX + GAP_PX for row in rows) + MARGIN_PX - GAP_PX
     page = Image.new("RGB", (PAGE_PX, height), PAPER)
@@ -63,38 +63,38 @@ def draw_samples(
     return page
 
 
-def draw_boxes(photo: LabelledPhoto, found: Detections, classes: Sequence[str], height_px: int) -> Image.Image:
-    """One photo: what was to be found dashed in white, what was found in the colour of its class."""
-    picture, scale = _resized(photo, height_px)
+def draw_boxes(photo: LabelledPhoto, detections: Detections, classes: Sequence[str], height_px: int) -> Image.Image:
+    """One photo: labelled boxes dashed in white, detected ones in the colour of their class."""
+    picture, scale = _read_resized(photo, height_px)
     draw = ImageDraw.Draw(picture)
     for thing in photo.objects:
         if not thing.is_crowd:
-            draw_dashed(draw, scaled(thing.box, scale))
-    return draw_marks(picture, marks_of_found(found, classes, picture.size, scale, MIN_SCORE))
+            draw_dashed(draw, scale_box(thing.box, scale))
+    return draw_marks(picture, marks_of_detections(detections, classes, picture.size, scale, MIN_SCORE))
 
 
-def draw_pair(photo: LabelledPhoto, found: Detections, classes: Sequence[str], height_px: int) -> Image.Image:
-    """One photo twice: on the left what was to be found, on the right what was found."""
-    picture, scale = _resized(photo, height_px)
+def draw_pair(photo: LabelledPhoto, detections: Detections, classes: Sequence[str], height_px: int) -> Image.Image:
+    """One photo twice: its labelled objects on the left, the detected ones on the right."""
+    picture, scale = _read_resized(photo, height_px)
     pair = Image.new("RGB", (2 * picture.width + BETWEEN_PX, height_px), PAPER)
-    pair.paste(draw_marks(picture, marks_of_labelled(photo, classes, picture.size, scale)), (0, 0))
-    marks = marks_of_found(found, classes, picture.size, scale, MIN_SCORE)
+    pair.paste(draw_marks(picture, marks_of_labels(photo, classes, picture.size, scale)), (0, 0))
+    marks = marks_of_detections(detections, classes, picture.size, scale, MIN_SCORE)
     pair.paste(draw_marks(picture, marks), (picture.width + BETWEEN_PX, 0))
     return pair
 
 
-def _resized(photo: LabelledPhoto, height_px: int) -> tuple[Image.Image, float]:
+def _read_resized(photo: LabelledPhoto, height_px: int) -> tuple[Image.Image, float]:
     size = (round(photo.width * height_px / photo.height), height_px)
     return read_photo(photo).resize(size, Image.Resampling.LANCZOS), height_px / photo.height
 
 
 def _rows(entries: list[Entry], pictures: int, most_px: int) -> list[list[tuple[Entry, int]]]:
-    """Rows of (photo, what was found; height in px) that fill the page's width; what is left over is left out.
+    """Rows of (entry, height in px) that fill the page's width; entries that fill no row are left out.
 
     Args:
-        entries: in the order of the page.
-        pictures: of each photo.
-        most_px: a row's height at most.
+        entries: In the order of the page.
+        pictures: Of each photo.
+        most_px: The largest height of a row.
     """
     rows: list[list[tuple[Entry, int]]] = []
     waiting: list[Entry] = []
@@ -126,7 +126,7 @@ def _draw_header(draw: ImageDraw.ImageDraw, title: str, classes: Sequence[str], 
 
 
 def _legend(draw: ImageDraw.ImageDraw, classes: Sequence[str], free_px: float) -> list[tuple[str, str]]:
-    """Names and colours: of the classes if they fit, else that there are colours."""
+    """Names and colours: those of the classes if they fit, else words that say what colours mean."""
     width = sum(54 + draw.textlength(name, font(14)) for name in classes)
     if len(classes) <= len(COLOURS) and width <= free_px:
         return [(name, colour_of(name, classes)) for name in classes]
@@ -134,7 +134,7 @@ def _legend(draw: ImageDraw.ImageDraw, classes: Sequence[str], free_px: float) -
 
 
 def _draw_words(draw: ImageDraw.ImageDraw, left: float, top: float, words: str) -> int:
-    """Gives where to go on."""
+    """Draws words and returns where the next ones begin."""
     if not words:
         return int(left)
     draw.text((left, top), words, INK, font(14))
@@ -142,9 +142,9 @@ def _draw_words(draw: ImageDraw.ImageDraw, left: float, top: float, words: str) 
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, at: tuple[int, int], width: int, entry: Entry) -> None:
-    """As much as the photo is wide for; the numbers matter more than the name."""
-    photo, found = entry
+    """Draws as much as fits under the photo; the numbers matter more than the name."""
+    photo, detections = entry
     labelled = sum(not thing.is_crowd for thing in photo.objects)
-    counts = f"{labelled} labelled, {int((found.scores >= MIN_SCORE).sum())} found"
+    counts = f"{labelled} labelled, {int((detections.scores >= MIN_SCORE).sum())} found"
     choices = [f"{photo.id}   {counts}", counts, photo.id]
     draw.text(at, next((words for words in choices if draw.textlength(words, font(12)) <= width), ""), QUIET, font(12))

@@ -10,7 +10,7 @@ from goodviews.transfer.datasets.labelled_photos import LabelledObject, Labelled
 from goodviews.transfer.datasets.masks import encode
 from goodviews.transfer.detection.curves_page import draw_classes, draw_curves
 from goodviews.transfer.detection.detector import Detections
-from goodviews.transfer.detection.photo_marks import COLOURS, FILL, draw_found
+from goodviews.transfer.detection.draw_objects import COLOURS, OPACITY, draw_detections
 from goodviews.transfer.detection.samples_page import draw_boxes, draw_pair, draw_samples
 from goodviews.transfer.evaluation.precision_recall import ByClass, curve
 
@@ -38,7 +38,7 @@ def found(score: float = 0.9, *, with_masks: bool = False) -> Detections:
 
 
 def veiled(colour: str) -> list[float]:
-    return [(1 - FILL) * old + FILL * new for old, new in zip(GREY, ImageColor.getrgb(colour))]
+    return [(1 - OPACITY) * old + OPACITY * new for old, new in zip(GREY, ImageColor.getrgb(colour))]
 
 
 def test_a_crowd_is_no_miss(photo: LabelledPhoto):
@@ -65,8 +65,8 @@ def test_masks_are_veils_labelled_on_the_left_and_found_on_the_right(photo: Labe
 def test_a_picture_of_a_tiny_photo_is_enlarged_and_low_scores_are_left_out():
     tiny = Image.new("RGB", (40, 30), GREY)
     one = Detections("", np.array([[4.0, 4.0, 20.0, 20.0]]), np.array([0.4]), ("dog",))
-    assert draw_found(tiny, one, CLASSES, min_score=0.5).getcolors() == [(640 * 480, GREY)]
-    assert draw_found(tiny, one, CLASSES, min_score=0.3).getpixel((64, 200)) == ImageColor.getrgb(COLOURS[1])
+    assert draw_detections(tiny, one, CLASSES, min_score=0.5).getcolors() == [(640 * 480, GREY)]
+    assert draw_detections(tiny, one, CLASSES, min_score=0.3).getpixel((64, 200)) == ImageColor.getrgb(COLOURS[1])
 
 
 @pytest.mark.parametrize("with_masks", [False, True])
