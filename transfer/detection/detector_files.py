@@ -60,7 +60,7 @@ def read_about(folder: Path) -> About:
         raise ArtifactError(f"{path} is not JSON; the folder is damaged.") from None
     try:
         if content["format"] == FORMAT:
-            return _to_about(_with_tuples(content))
+            return _to_about(content)
     except (KeyError, TypeError):  # not an object, or one with other fields
         pass
     raise ArtifactError(
@@ -93,10 +93,11 @@ def read_weights(network: nn.Module, path: Path) -> None:
 
 
 def _to_about(content: dict[str, Any]) -> About:
-    values = {"engine": "torchvision", **content}  # the first files did not name it
+    values = {"engine": "torchvision", **_with_tuples(content)}  # the first files did not name it
     del values["format"]
-    values["preprocessing"] = Preprocessing(**content["preprocessing"])
-    return About(**{**values, "settings": DetectionSettings(**content["settings"])})
+    values["preprocessing"] = Preprocessing(**values["preprocessing"])
+    values["model_args"] = content.get("model_args")  # as timm gets them from an encoder's config.json
+    return About(**{**values, "settings": DetectionSettings(**values["settings"])})
 
 
 def _with_tuples(value: Any) -> Any:
