@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +12,11 @@ from cyclopts import Parameter
 
 from ..hub.errors import DataError, UsageError
 from .task import Setup, Task
-from .tasks import SHORT_BUDGETS, TASKS, find_task, whole_task
+from .tasks import find_task
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from rich.table import Table
 
-    from ..hub.comparison.tables import Table
     from ..hub.photo_encoder import PhotoEncoder
     from ..hub.report import Report
 
@@ -48,27 +46,27 @@ def transfer(
         data: The data, laid out as `goodviews tasks` says for the task; your own in that layout will do. Detection
             looks where DETECTRON2_DATASETS points if none is given.
         out: The folder to make.
-        check: Train nothing; say what the data hold and everything that is wrong with them. Needs no --encoder, --out.
+        check: Train nothing; list what the data hold and everything that is wrong with them. Needs no --encoder, --out.
         device: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
-        set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1; the report's name then tells
-            them, and it is compared with no report of the task itself.
+        set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1. They become part of the task's
+            name, and the report shares no column with reports of the task itself.
         overwrite: Replace OUT if it exists.
     """
     from rich.console import Console
 
     from ..hub.atomic import refuse_existing
 
-    chosen = find_task(task).changed(set)
-    data = data or _usual_data(task, chosen)
+    resolved = find_task(task).with_changes(set)
+    data = data or _usual_data(task, resolved)
     if check:
-        _check_data(chosen, data)
+        _check_data(resolved, data)
         return
     if encoder is None or out is None:
-        lacking = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
-        raise UsageError(f"{lacking} must be given: the encoder to measure, and the folder to make.")
+        missing = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
+        raise UsageError(f"{missing} must be given: the encoder to measure, and the folder to make.")
     refuse_existing(out, overwrite)
     setup = replace(setup, progress=True)
-    report = chosen.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
+    report = resolved.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
     console = Console()
     console.print(_metrics_table(report))
     if report.dataset.get("skipped_images"):
@@ -80,7 +78,7 @@ def transfer(
 
 
 def _usual_data(name: str, task: Task) -> Path:
-    """Where the data are if nobody says."""
+    """Where the data are when none are given."""
     variable = task.data_variable
     if variable and os.environ.get(variable):
         return Path(os.environ[variable])
@@ -91,45 +89,27 @@ def _usual_data(name: str, task: Task) -> Path:
 def _check_data(task: Task, data: Path) -> None:
     from rich.console import Console
 
-    console, checked = Console(), task.check(task.measure, data)
-    console.print(f"{data}: {checked.summary}.", highlight=False, markup=False, soft_wrap=True)
-    for note in checked.notes:
-        console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
-    for problem in checked.problems:
-        console.print(f"- {problem}", highlight=False, markup=False, soft_wrap=True)
-    if checked.problems:
-        count = "One thing is" if len(checked.problems) == 1 else f"{len(checked.problems)} things are"
+    console, report = Console(), task.check(task.measure, data)
+    notes = [f"Note: {note}" for note in report.notes]
+    for line in (f"{data}: {report.summary}.", *notes, *(f"- {problem}" for problem in report.problems)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if report.problems:
+        count = "One thing is" if len(report.problems) == 1 else f"{len(report.problems)} things are"
         raise DataError(f"{count} wrong with {data}; nothing was trained.")
     console.print("Nothing is wrong with them.")
 
 
 def tasks() -> None:
-    """List the tasks, by the data that they read: what each is, what is fine-tuned and what is measured."""
+    """List the tasks, by the data that they read: what each is, what is fine-tuned and what is measured.
+
+    Example: goodviews tasks
+    """
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
-    tables: dict[str, RichTable] = {}
-    for name, make in TASKS.items():
-        if whole_task(name) != name:
-            continue
-        task = make()
-        if task.layout not in tables:
-            title = escape(f"Reads {task.layout}")
-            tables[task.layout] = Table("task", "what it is", title=title, title_justify="left", show_lines=True)
-            tables[task.layout].columns[0].no_wrap = True
-        protocol = f" (protocol {task.name})" if task.name != name else ""
-        measured = escape(f"Fine-tunes {task.fine_tuned}; {task.metric}{protocol}")
-        shorter = "\n".join(name + end for end in SHORT_BUDGETS if name + end in TASKS)
-        names = f"{name}\n[dim]{shorter}[/]" if shorter else name
-        tables[task.layout].add_row(names, f"{escape(_summary(make))}\n[dim]{measured}[/]")
-    for table in tables.values():
+    from .task_list import task_tables
+
+    for table in task_tables():
         Console().print(table)
-
-
-def _summary(make: Callable[[], Task]) -> str:
-    """The first paragraph of a task's docstring."""
-    return " ".join((inspect.getdoc(make) or "").split("\n\n")[0].split())
 
 
 def compare(
@@ -143,36 +123,40 @@ def compare(
 ) -> None:
     """Put the reports of several encoders into tables and a plot; different protocols never share a column.
 
+    Example: goodviews compare runs/ours runs/random --out runs/comparison --baseline random:resnet18-32px
+
     Args:
         runs: RUN folders of `goodviews transfer`, report.json files, or encoder folders with reports/.
         out: The folder to make: comparison.html, .md, .csv, .json and plot.png.
-        baseline: Name of an encoder; the tables then say how far every other is from it, and how sure that is.
+        baseline: Name of an encoder. The tables then give every other encoder's difference to it, with an interval in
+            the metric's unit and a p value.
         published: Show beside each table what others published by the same protocol on the same data.
-        attach: Encoder folders; the reports that are of their weights join them, and their cards are made anew.
+        attach: Encoder folders. Reports of their weights are put into them, and their cards are written again.
         overwrite: Replace OUT if it exists, and attached results of the same measurement.
     """
     from rich.console import Console
 
     from ..hub.atomic import refuse_existing
     from ..hub.attach import attach_reports, reports_of
-    from ..hub.comparison import files as compare_files
-    from ..hub.comparison.tables import compare as put_together
+    from ..hub.comparison import files as comparison_files
+    from ..hub.comparison.tables import compare as compare_runs
     from ..hub.comparison.tables import read_runs
+    from ..hub.comparison.terminal import comparison_table, published_table
 
     refuse_existing(out, overwrite)
-    read = read_runs(runs)
-    comparison = put_together(read, baseline=baseline, published=published)
-    theirs = {folder: reports_of(folder, [run.report for run in read]) for folder in attach or []}
-    attached = [file for folder, its in theirs.items() for file in attach_reports(folder, its, overwrite=overwrite)]
-    compare_files.write(comparison, out, overwrite=overwrite)
+    inputs = read_runs(runs)
+    comparison = compare_runs(inputs, baseline=baseline, published=published)
+    of_folder = {folder: reports_of(folder, [run.report for run in inputs]) for folder in attach or []}
+    copies = [file for folder, some in of_folder.items() for file in attach_reports(folder, some, overwrite=overwrite)]
+    comparison_files.write(comparison, out, overwrite=overwrite)
     console = Console()
     for table in comparison.tables:
-        console.print(_comparison_table(table))
+        console.print(comparison_table(table))
         if table.published:
-            console.print(_published_table(table))
+            console.print(published_table(table))
     for note in comparison.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
-    for file in attached:
+    for file in copies:
         console.print(f"Attached: {file}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, markup=False, soft_wrap=True)
 
@@ -189,11 +173,12 @@ def _load(encoder: str, device: str | None) -> PhotoEncoder:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError):  # torch built without CUDA asserts
-        raise UsageError(f"--device {name} is not to be had here; give cpu, or leave it out.") from None
+        raise UsageError(f"--device {name} is unsupported on this machine; give cpu, or leave it out.") from None
     return open_encoder(encoder, device=name)
 
 
-def _metrics_table(report: Report) -> RichTable:
+def _metrics_table(report: Report) -> Table:
+    """Every metric of a run with its interval."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -206,36 +191,3 @@ def _metrics_table(report: Report) -> RichTable:
             table.add_row(f"{name} *" if name == report.primary else name, f"{value:.2f}", interval)
     table.caption = f"* {report.description['metric']}, the one that comparisons sort by"
     return table
-
-
-def _comparison_table(table: Table) -> RichTable:
-    from rich.markup import escape
-    from rich.table import Table as RichTable
-
-    from ..hub.comparison.files import cells, headings
-
-    # The rest is in the files: a terminal is too narrow for it.
-    dropped = {*table.others, *(["interval", "runs"] if table.baseline else [])}
-    kept = [place for place, heading in enumerate(headings(table)) if heading not in dropped]
-    drawn = RichTable(title=escape(table.title))
-    for place in kept:
-        drawn.add_column(escape(headings(table)[place]), overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(escape(cells(table, row)[place]) for place in kept))
-    return drawn
-
-
-def _published_table(table: Table) -> RichTable:
-    from rich.markup import escape
-    from rich.table import Table as RichTable
-
-    from ..hub.comparison.files import published_cells, published_headings
-
-    assert table.published is not None
-    drawn = RichTable(title=escape(f"Published, not measured here: {table.published.protocol}"))
-    headings = [heading for heading in published_headings(table) if heading != "other source"]  # it is in the files
-    for heading in headings:
-        drawn.add_column(escape(heading))
-    for row in table.published.rows:
-        drawn.add_row(*map(escape, published_cells(table, row)[: len(headings)]))
-    return drawn

@@ -31,7 +31,7 @@ from cyclopts import Parameter
 from ..hub.atomic import new_folder
 from ..hub.errors import UsageError
 from ..hub.overrides import with_change
-from ..hub.report import Protocol, Report, gather_evidence, save_report
+from ..hub.report import EncoderId, Evidence, Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck
 
 if TYPE_CHECKING:
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setup:
-    """The options of a run, from the command line to the measurement; it runs on the encoder's device.
+    """The options of a run, from the command line to the measurement. It runs on the encoder's device.
 
     Only `seed` can move the number, `batch_size` where the task trains a network (then it goes into
-    `Measurement.changed`), and `engine` and `processes` where a detector is trained (the report names both).
+    `Measurement.run_settings`), and `engine` and `processes` where a detector is trained (the report names both).
 
     Args:
         seed: Of everything random in the task.
         batch_size: Images in a batch; by default the task's own.
         workers: Processes that decode images; 0 decodes in the main process.
-        cache: Folder that keeps frozen features, which knn and linear then compute once, and the state of a long
-            fine-tuning, which continues from there when it was stopped.
+        cache: Folder for frozen features, which knn and linear then compute once, and for the state of a long
+            fine-tuning: a run that was stopped continues from there.
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
         processes: Processes that train a detector together, each on a GPU of its own; detectron2 only.
-        evaluate_every: Iterations after which a detector in training is scored too, into metrics.jsonl; 0: never.
+        evaluate_every: Iterations between scores of a detector in training, which go into metrics.jsonl; 0: never.
             detectron2 only.
         progress: Show a bar.
 
@@ -83,7 +83,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a task found.
+    """The result of a task.
 
     `metrics` are in percent unless the name says otherwise. `NAME_low` and `NAME_high` are the ends of the 95 %
     interval of `NAME`, by the method that the task's description names; `compare` draws them.
@@ -91,14 +91,14 @@ class Measurement:
 
     metrics: dict[str, float]
     dataset: dict[str, Any]  # name, digest (see `data_digest`), counts of images and classes, images skipped
-    engine: str  # what fine-tuned and scored, name before version: "torch 2.9", "torchvision 0.24"
-    changed: dict[str, Any] = field(default_factory=dict)  # settings of this run only: they make it another protocol
+    engine: str  # the library that fine-tuned and scored, name before version: "torch 2.9", "torchvision 0.24"
+    run_settings: dict[str, Any] = field(default_factory=dict)  # settings of this run alone; part of its protocol
     description: dict[str, Any] = field(default_factory=dict)  # sentences about this run, for Report.description
     details: dict[str, Any] = field(default_factory=dict)  # further results that are never compared, e.g. per class
 
 
 class Measure(typing.Protocol):
-    """A frozen dataclass of settings, callable: fine-tunes and scores `encoder`, leaves its pictures in `folder`."""
+    """A frozen dataclass of settings. Its call fine-tunes and scores `encoder`, and leaves its files in `folder`."""
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement: ...
 
@@ -114,7 +114,7 @@ class Task:
     layout: str  # the data folder that it reads, in a line
     measure: Measure
     check: Callable[[Any, Path], DataCheck]  # of the measure's data folder
-    data_variable: str | None = None  # environment variable with the data folder, for who gives none
+    data_variable: str | None = None  # environment variable that holds the data folder where none is given
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
     version: int = 1  # raised when the same name and settings come to measure something else
     description: Mapping[str, str] = field(default_factory=dict)  # further sentences on the protocol, by topic
@@ -125,8 +125,8 @@ class Task:
         settings = asdict(self.measure)  # type: ignore[call-overload]  # a Measure is a dataclass
         return Protocol(self.name, self.version, settings)
 
-    def changed(self, changes: Sequence[str]) -> Task:
-        """This task with settings changed, e.g. by ["epochs=3", "schedule.factor=0.1"]; its name tells them.
+    def with_changes(self, changes: Sequence[str]) -> Task:
+        """This task with other settings, e.g. ["epochs=3", "schedule.factor=0.1"]; its name lists them.
 
         Raises:
             UsageError: there is no such setting, or the value is not of its type.
@@ -136,8 +136,8 @@ class Task:
         measure = self.measure
         for change in changes:
             measure = with_change(measure, change, whole="task")
-        told = ", ".join(_without_folder(change) for change in changes)
-        return replace(self, name=f"{self.name} [{told}]", measure=measure)
+        listed = ", ".join(_without_folder(change) for change in changes)
+        return replace(self, name=f"{self.name} [{listed}]", measure=measure)
 
     def run(
         self,
@@ -148,7 +148,7 @@ class Task:
         setup: Setup | None = None,
         overwrite: bool = False,
     ) -> Report:
-        """Measures `encoder` on `data` and writes `out`/report.json beside the task's pictures and lists.
+        """Measures `encoder` on `data` and makes the folder `out` with report.json and the task's pictures and lists.
 
         Raises:
             OutputExists: `out` exists and `overwrite` is not set.
@@ -163,26 +163,25 @@ class Task:
         setup = setup or Setup()
         with new_folder(out, overwrite) as folder:
             with gather_evidence() as evidence:
-                measured = self.measure(cast(Any, encoder), data, folder, setup)
-            report = Report(
-                protocol=replace(self.protocol, settings={**self.protocol.settings, **measured.changed}),
-                encoder=encoder.report_id(),
-                dataset=measured.dataset,
-                metrics=measured.metrics,
-                primary=self.primary,
-                description={
-                    "fine_tuned": self.fine_tuned,
-                    "metric": self.metric,
-                    **self.description,
-                    **measured.description,
-                },
-                engine=measured.engine,
-                seed=setup.seed,
-                evidence=evidence,
-                details=measured.details,
-            )
+                measurement = self.measure(cast(Any, encoder), data, folder, setup)
+            report = self._report(measurement, encoder.report_id(), setup.seed, evidence)
             save_report(report, folder / "report.json")
         return report
+
+    def _report(self, measurement: Measurement, encoder: EncoderId, seed: int, evidence: Evidence) -> Report:
+        own = {"fine_tuned": self.fine_tuned, "metric": self.metric, **self.description}
+        return Report(
+            protocol=replace(self.protocol, settings={**self.protocol.settings, **measurement.run_settings}),
+            encoder=encoder,
+            dataset=measurement.dataset,
+            metrics=measurement.metrics,
+            primary=self.primary,
+            description={**own, **measurement.description},
+            engine=measurement.engine,
+            seed=seed,
+            evidence=evidence,
+            details=measurement.details,
+        )
 
 
 def name_after_function(make: Callable[[], Task]) -> Callable[[], Task]:
@@ -202,17 +201,17 @@ def command_name(make: Callable[[], Task]) -> str:
 
 
 def require_above_zero(settings: Any, *names: str) -> None:
-    """Checks settings that --set may have changed; of a list every number, and that there is one.
+    """Checks settings that --set can change. A list must hold a number, and each must be above 0.
 
     Raises:
-        UsageError: a number is 0 or less.
+        UsageError: a number is 0 or less, or a list is empty.
     """
     for name in names:
         value = getattr(settings, name)
         numbers = value if isinstance(value, tuple) else (value,)
         if not numbers or min(numbers) <= 0:
-            found = list(value) if isinstance(value, tuple) else value
-            raise UsageError(f"{name} is {found}; it must be {'numbers' if numbers is value else 'a number'} above 0.")
+            shown = list(value) if isinstance(value, tuple) else value
+            raise UsageError(f"{name} is {shown}; it must be {'numbers' if numbers is value else 'a number'} above 0.")
 
 
 def _without_folder(change: str) -> str:

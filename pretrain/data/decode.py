@@ -49,12 +49,12 @@ def read_crops(
         DataError: the file cannot be read as an image.
     """
     with opened(file, name=name) as stored:
-        image = stored if stored.format == "JPEG" else _decoded(stored)
+        image = stored if stored.format == "JPEG" else _decode(stored)
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         boxes = [crop.box(width, height, row) for crop, row in zip(crops, uniforms, strict=True)]
         shrink = _shrink(image, boxes, crops)
-        photo = np.array(image if image.mode == "RGB" and orientation == 1 else _decoded(image))
+        photo = np.array(image if image.mode == "RGB" and orientation == 1 else _decode(image))
     return [resized_crop(photo, _on_grid(box, shrink), crop) for box, crop in zip(boxes, crops, strict=True)]
 
 
@@ -69,7 +69,22 @@ def resized_crop(photo: np.ndarray, box: Box, crop: Crop) -> Tensor:
     return F.interpolate(batch, size=(crop.px, crop.px), mode="bilinear", antialias=True)[0]
 
 
-def _decoded(image: Image.Image) -> Image.Image:
+def shorten(photo: Image.Image, short_px: int | None) -> Image.Image:
+    """The photo with its shorter side reduced to `short_px` where it is longer."""
+    size = short_size(photo.size, short_px)
+    return photo if size == photo.size else photo.resize(size, Image.Resampling.BICUBIC)
+
+
+def short_size(size: tuple[int, int], short_px: int | None) -> tuple[int, int]:
+    """Width and height after `shorten`."""
+    shorter = min(size)
+    if short_px is None or shorter <= short_px:
+        return size
+    width, height = (round(side * short_px / shorter) for side in size)
+    return width, height
+
+
+def _decode(image: Image.Image) -> Image.Image:
     image.load()  # first, since reading the metadata of some formats decodes them and passes over damage
     return to_rgb(image)
 

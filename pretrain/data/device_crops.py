@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 
 from ..views.view import Crop
-from .decoded_cache import KeptPhotos
+from .decoded_photos import DecodedPhotos
 
 _PIXELS_AT_ONCE = 2**24  # bounds the temporaries: some 400 MB
 
 
 class PhotosOnDevice:
-    """Kept photos in one tensor on a device."""
+    """Decoded photos in one tensor on a device."""
 
-    def __init__(self, kept: KeptPhotos, device: torch.device | str):
-        sizes = np.array([0, *(block.size for block in kept.blocks)]).cumsum()
+    def __init__(self, decoded: DecodedPhotos, device: torch.device | str):
+        sizes = np.array([0, *(block.size for block in decoded.blocks)]).cumsum()
         self.pixels = torch.empty(int(sizes[-1]), dtype=torch.uint8, device=device)
-        for block, first in zip(kept.blocks, sizes):
+        for block, first in zip(decoded.blocks, sizes):
             self.pixels[first : first + block.size] = torch.from_numpy(np.array(block))
-        self.firsts = torch.from_numpy(sizes[kept.where[:, 0]] + kept.where[:, 1])
-        self.widths = torch.from_numpy(kept.where[:, 3].copy())
+        self.firsts = torch.from_numpy(sizes[decoded.where[:, 0]] + decoded.where[:, 1])
+        self.widths = torch.from_numpy(decoded.where[:, 3].copy())
 
     def crops(self, samples: Tensor, boxes: Tensor, crop: Crop) -> Tensor:
         """(N,) positions and (N, 4) boxes, both on the CPU -> (N, 3, px, px), RGB, uint8, on the device."""

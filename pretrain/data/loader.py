@@ -23,9 +23,9 @@ from ..models.across_processes import share_of
 from ..randomness import epoch_order
 from ..views.view import View
 from .decode import decoder
-from .decoded_cache import KeptPhotos
+from .decoded_photos import DecodedPhotos
 from .device_crops import PhotosOnDevice
-from .worker import Boxes, FromSource, Loaded, Photos, Reader
+from .worker import Boxes, FromSource, Photos, Reader, WorkerBatch
 
 _PREFETCH = 4  # batches each worker prepares ahead
 
@@ -51,7 +51,7 @@ class ViewLoader:
     Args:
         batch_size: images a step over all `world` processes; process `rank` gets its consecutive share of them.
         workers: processes that decode; 0 decodes in this one.
-        kept: the source's photos, decoded already.
+        decoded: the source's photos, decoded already.
         on_device: the same photos on the device, where crops are then made.
         device: where views end up. Anything but a CPU also runs the views' programs; on a CPU the workers do.
 
@@ -70,7 +70,7 @@ class ViewLoader:
         workers: int,
         rank: int = 0,
         world: int = 1,
-        kept: KeptPhotos | None = None,
+        decoded: DecodedPhotos | None = None,
         on_device: PhotosOnDevice | None = None,
         device: torch.device | str = "cpu",
     ):
@@ -88,10 +88,7 @@ class ViewLoader:
         self.skipped = SkippedImages()
         self.decoder = decoder()
         self.on_device = on_device
-        photos: Reader = (
-            FromSource(source) if kept is None else kept if on_device is None else Boxes(kept.without_pixels())
-        )
-        self._photos, self._workers = photos, workers
+        self._photos, self._workers = _reader(source, decoded, on_device), workers
         self._reading: WeakSet[Any] = WeakSet()  # torch's iterators: each holds workers of its own
         self._places = _Places(len(source), batch_size, seed, rank, world)
         self._loader: DataLoader | None = self._read_by(self._places, self.views, keep_workers=workers > 0)
@@ -138,7 +135,7 @@ class ViewLoader:
                 self._photos, views, self._places.seed, renders=self.device.type == "cpu" and self.on_device is None
             ),
             batch_sampler=places,
-            collate_fn=_same,
+            collate_fn=_as_it_is,
             num_workers=self._workers,
             worker_init_fn=_leave_signals_to_the_run,
             persistent_workers=keep_workers,
@@ -153,28 +150,34 @@ class ViewLoader:
             self._reading.add(reading)
             atexit.register(_end_workers, ref(reading))
         while True:
-            begun = time.perf_counter()
-            loaded = next(reading, None)
-            if loaded is None:
+            start_s = time.perf_counter()
+            worker_batch = next(reading, None)
+            if worker_batch is None:
                 return
-            yield self._batch(loaded, views, time.perf_counter() - begun)
+            yield self._batch(worker_batch, views, time.perf_counter() - start_s)
 
-    def _batch(self, loaded: Loaded, views: tuple[View, ...], wait_s: float) -> Batch:
-        for path, reason in loaded.unreadable:
+    def _batch(self, worker_batch: WorkerBatch, views: tuple[View, ...], wait_s: float) -> Batch:
+        for path, reason in worker_batch.unreadable:
             if path not in {known for known, _ in self.skipped}:
                 self.skipped.add(path, reason)
-        if not loaded.images:
+        if not worker_batch.images:
             raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
-        images = self._pixels(loaded, views)
-        if loaded.numbers:
-            images = {view.name: view.render(images[view.name], loaded.numbers[view.name]) for view in views}
-        return Batch(loaded.samples, images, wait_s)
+        images = self._pixels(worker_batch, views)
+        if worker_batch.numbers:
+            images = {view.name: view.render(images[view.name], worker_batch.numbers[view.name]) for view in views}
+        return Batch(worker_batch.samples, images, wait_s)
 
-    def _pixels(self, loaded: Loaded, views: tuple[View, ...]) -> dict[str, Tensor]:
+    def _pixels(self, worker_batch: WorkerBatch, views: tuple[View, ...]) -> dict[str, Tensor]:
         if self.on_device is None:
-            return {name: image.to(self.device, non_blocking=True) for name, image in loaded.images.items()}
-        boxes = loaded.images
-        return {view.name: self.on_device.crops(loaded.samples, boxes[view.name], view.crop) for view in views}
+            return {name: image.to(self.device, non_blocking=True) for name, image in worker_batch.images.items()}
+        boxes = worker_batch.images
+        return {view.name: self.on_device.crops(worker_batch.samples, boxes[view.name], view.crop) for view in views}
+
+
+def _reader(source: Source, decoded: DecodedPhotos | None, on_device: PhotosOnDevice | None) -> Reader:
+    if decoded is None:
+        return FromSource(source)
+    return decoded if on_device is None else Boxes(decoded.without_pixels())
 
 
 class _Places:
@@ -198,9 +201,9 @@ class _Places:
         return ([(epoch, int(sample)) for sample in samples] for samples in mine)
 
 
-def _same(loaded: Any) -> Loaded:
-    """Collating is done already."""
-    return loaded
+def _as_it_is(batch: Any) -> WorkerBatch:
+    """The worker has collated already."""
+    return batch
 
 
 def _end_workers(reading: "ref[Any]") -> None:

@@ -1,4 +1,4 @@
-"""What one loader worker does: files to crops and random numbers, and on behalf of a CPU to finished views."""
+"""What one loader worker does: files to crops and random numbers, and on a CPU also to rendered views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from ...hub.sources.source import Source
 from ..randomness import uniforms
 from ..views.view import Crop, View
 from .decode import read_crops
-from .decoded_cache import KeptPhotos
+from .decoded_photos import DecodedPhotos
 
-_Found = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop and uniform numbers of each view
+_Sample = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop and uniform numbers of each view
 
 
-class Loaded(NamedTuple):
+class WorkerBatch(NamedTuple):
     """What a worker hands over.
 
     Args:
         samples: (N,), int64.
-        images: by view, finished; or crops (N, 3, px, px), uint8, when `numbers` is there to render them with; or the
+        images: by view, rendered; or crops (N, 3, px, px), uint8, when `numbers` is there to render them with; or the
             crops' boxes (N, 4) in photos that lie on the device. Empty when no image at all could be read.
         numbers: by view, (N, width), for `View.render`.
         unreadable: path and reason of every image that was met and could not be read.
@@ -65,35 +65,35 @@ class FromSource:
 
 @dataclass(frozen=True)
 class Boxes:
-    """Of kept photos only where the crops lie, each (4,), int64: whoever has the photos makes them."""
+    """Of decoded photos only where the crops lie, each (4,), int64: whoever has the photos makes them."""
 
-    kept: KeptPhotos
+    decoded: DecodedPhotos
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.decoded)
 
     def place(self, position: int) -> str:
-        return self.kept.place(position)
+        return self.decoded.place(position)
 
     def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
-        height, width = self.kept.size(position)
+        height, width = self.decoded.size(position)
         return [torch.tensor(crop.box(width, height, row)) for crop, row in zip(crops, uniforms)]
 
 
-class Photos(Dataset[Loaded]):
-    """The photos of a reader as batches of crops; with `renders`, of finished views."""
+class Photos(Dataset[WorkerBatch]):
+    """The photos of a reader as batches of crops; with `renders`, of rendered views."""
 
     def __init__(self, photos: Reader, views: Sequence[View], seed: int, *, renders: bool):
         self.photos, self.views, self.seed, self.renders = photos, views, seed, renders
 
-    def __getitems__(self, places: list[tuple[int, int]]) -> Loaded:
+    def __getitems__(self, places: list[tuple[int, int]]) -> WorkerBatch:
         """The batch of these (epoch, sample)."""
         unreadable: dict[str, str] = {}
         readable = [self._read(epoch, sample, unreadable) for epoch, sample in places]
-        found = [one for one in readable if one is not None]
-        if len(found) < len(places):
-            return Loaded(torch.empty(0), {}, {}, list(unreadable.items()))
-        samples, crops, numbers = zip(*found, strict=True)
+        samples_read = [one for one in readable if one is not None]
+        if len(samples_read) < len(places):
+            return WorkerBatch(torch.empty(0), {}, {}, list(unreadable.items()))
+        samples, crops, numbers = zip(*samples_read, strict=True)
         names = [view.name for view in self.views]
         images = {name: torch.stack(crop) for name, crop in zip(names, zip(*crops, strict=True), strict=True)}
         rows = {
@@ -102,9 +102,9 @@ class Photos(Dataset[Loaded]):
         if self.renders:
             images = {view.name: view.render(images[view.name], rows[view.name]) for view in self.views}
             rows = {}
-        return Loaded(torch.tensor(samples), images, rows, list(unreadable.items()))
+        return WorkerBatch(torch.tensor(samples), images, rows, list(unreadable.items()))
 
-    def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Found | None:
+    def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Sample | None:
         """The sample, or the next in the source that can be read, with that one's own numbers; None if none can."""
         for distance in range(len(self.photos)):
             place = (sample + distance) % len(self.photos)

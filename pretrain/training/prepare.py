@@ -16,9 +16,11 @@ from torch import Tensor
 from ...hub.errors import UsageError
 from ...hub.sources.open import open_data
 from ...hub.sources.source import Source
-from ..data.decoded_cache import KeptPhotos, describe_kept, hint, keep_photos
+from ..data.decoded_cache import decode_photos, describe_decoding
+from ..data.decoded_photos import DecodedPhotos
 from ..data.device_crops import PhotosOnDevice
 from ..data.loader import ViewLoader
+from ..data.memory_budget import advise_decoding_once
 from ..models.across_processes import Processes
 from ..models.clusters import Clusters
 from ..models.ema import EmaPair
@@ -51,7 +53,7 @@ def prepare(request: Request, observe: Callable[[Progress], None]) -> Run:
     images = open_data(request.data)
     _check(request, images.train, accelerator)
     parent = parent_of(request.continue_from) if request.continue_from is not None else None
-    dataset = images.train.describe() | describe_kept(request.keep, request.keep_px)
+    dataset = images.train.describe() | describe_decoding(request.keep, request.keep_px)
     identity = run_folder.Identity(
         describe(recipe), dataset, seed, arithmetic, request.accumulate, request.compile, parent
     )
@@ -110,7 +112,7 @@ def _check(request: Request, source: Source, accelerator: Accelerator) -> None:
     if accelerator.is_main_process:
         _warn_of_memory(request.recipe, len(source))
         _warn_of_climb(request.recipe)
-        advice = hint(source, request.recipe.epochs) if request.keep == "no" else None
+        advice = advise_decoding_once(source, request.recipe.epochs) if request.keep == "no" else None
         if advice:
             log.info(advice)
 
@@ -128,7 +130,7 @@ def _check_counts(request: Request) -> None:
         )
 
 
-def _loader(request: Request, source: Source, kept: KeptPhotos | None, accelerator: Accelerator) -> ViewLoader:
+def _loader(request: Request, source: Source, kept: DecodedPhotos | None, accelerator: Accelerator) -> ViewLoader:
     return ViewLoader(
         source,
         request.recipe.views,
@@ -137,7 +139,7 @@ def _loader(request: Request, source: Source, kept: KeptPhotos | None, accelerat
         workers=request.workers,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
-        kept=kept,
+        decoded=kept,
         on_device=PhotosOnDevice(kept, accelerator.device) if kept is not None and request.keep == "gpu" else None,
         device=accelerator.device,
     )
@@ -260,13 +262,13 @@ def _check_keeping(request: Request, accelerator: Accelerator) -> None:
         raise UsageError("--keep gpu: this run has no GPU; give --keep memory or disk.")
 
 
-def _keep(request: Request, source: Source, accelerator: Accelerator) -> KeptPhotos | None:
+def _keep(request: Request, source: Source, accelerator: Accelerator) -> DecodedPhotos | None:
     """The decoded photos, if they are to be kept; of a machine's processes the first fills the disk for all."""
     if request.keep == "no":
         return None
     turns = accelerator.local_main_process_first() if request.keep == "disk" else nullcontext()
     with turns:
-        return keep_photos(source, request.keep, short_px=request.keep_px, workers=request.workers)
+        return decode_photos(source, request.keep, short_px=request.keep_px, workers=request.workers)
 
 
 def _accelerator(device: str, arithmetic: str) -> Accelerator:

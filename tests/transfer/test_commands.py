@@ -119,7 +119,7 @@ def test_existing_outputs_are_refused_before_any_work(encoder_folder, tmp_path):
 )
 def test_settings_that_cannot_be_are_refused_in_a_sentence(task, change, message, encoder, colours, tmp_path):
     with pytest.raises(UsageError, match=message):
-        find_task(task).changed([change]).run(encoder, colours, tmp_path / "run")
+        find_task(task).with_changes([change]).run(encoder, colours, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

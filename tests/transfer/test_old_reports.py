@@ -60,7 +60,7 @@ def measure(case: Case, encoder, data: Path, out: Path) -> Report:
         names = (lists / "trainval.txt").read_text().splitlines(keepends=True)
         (lists / "train.txt").write_text("".join(names[:4]))
         (lists / "val.txt").write_text("".join(names[4:]))
-    task = find_task(case.task).changed([change.replace("LIST", str(listing)) for change in case.changes])
+    task = find_task(case.task).with_changes([change.replace("LIST", str(listing)) for change in case.changes])
     setup = Setup(batch_size=case.batch_size, engine="torchvision")
     return task.run(encoder, data, out, setup=setup)
 

@@ -82,7 +82,7 @@ class CachedProbe:
         with torch.no_grad():
             scores = layer(frozen.test.vectors)
         details = {"chosen_lr": chosen, "held_out_top1_of_lr": {f"{rate:g}": top1 for rate, top1 in tried.items()}}
-        return measurement(encoder, frozen, scores, folder, changed=as_exported(encoder), details=details)
+        return measurement(encoder, frozen, scores, folder, run_settings=as_exported(encoder), details=details)
 
 
 def sweep(probe: CachedProbe, vectors: Tensor, labels: Tensor, classes: int, *, seed: int) -> dict[float, float]:

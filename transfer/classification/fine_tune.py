@@ -106,10 +106,10 @@ class FineTune:
         if not 0 < self.share <= 1:
             raise UsageError(f"--set share={self.share:g}: it must be above 0 and at most 1, e.g. 0.1.")
         require_above_zero(self, "lr", "layer_lr", "batch_size", "epochs")
-        changed = scale_to_batch(self, setup.batch_size)
-        if changed:
-            changed["layer_lr"] = self.layer_lr * changed["batch_size"] / self.batch_size
-        settings = replace(self, **changed)
+        run_settings = scale_to_batch(self, setup.batch_size)
+        if run_settings:
+            run_settings["layer_lr"] = self.layer_lr * run_settings["batch_size"] / self.batch_size
+        settings = replace(self, **run_settings)
         train, test = train_and_test(data)
         part = listed_part(train, Path(self.labelled)) if self.labelled else drawn_part(train, self.share, setup.seed)
         skipped = SkippedImages()
@@ -122,8 +122,10 @@ class FineTune:
         write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in part.images.paths))
         tested = TestData(features, train.classes, describe(data, part.images, test, skipped), skipped)
         scores = layer(features.vectors).detach()
-        changed["labelled"] = part.id
-        return measurement(encoder, tested, scores, folder, changed=changed, description={"labelled": part.chosen})
+        run_settings["labelled"] = part.id
+        return measurement(
+            encoder, tested, scores, folder, run_settings=run_settings, description={"labelled": part.chosen}
+        )
 
 
 def _fine_tuned(

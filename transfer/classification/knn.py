@@ -59,5 +59,5 @@ class NearestNeighbours:
         settings = [(k, self.temperature), *others.values()]
         votes = weighted_knn(test.vectors, train.vectors, train.labels, classes=len(frozen.classes), settings=settings)
         more = {name: percent(votes[other].argmax(dim=1) == test.labels) for name, other in others.items()}
-        changed = {} if k == self.k else {"k": k}
-        return measurement(encoder, frozen, votes[settings[0]], folder, metrics=more, changed=changed)
+        run_settings = {} if k == self.k else {"k": k}
+        return measurement(encoder, frozen, votes[settings[0]], folder, metrics=more, run_settings=run_settings)

@@ -73,6 +73,6 @@ class LinearProbe:
             frozen,
             layer(frozen.test.vectors),
             folder,
-            changed=as_exported(encoder),
+            run_settings=as_exported(encoder),
             details={"chosen_l2": chosen},
         )

@@ -26,7 +26,7 @@ def measurement(
     folder: Path,
     *,
     metrics: dict[str, float] | None = None,
-    changed: dict[str, Any] | None = None,
+    run_settings: dict[str, Any] | None = None,
     description: dict[str, Any] | None = None,
     details: dict[str, Any] | None = None,
 ) -> Measurement:
@@ -50,7 +50,7 @@ def measurement(
         metrics={**accuracy, **(metrics or {})},
         dataset=data.dataset,
         engine=f"torch {torch.__version__}",
-        changed=changed or {},
+        run_settings=run_settings or {},
         description=description or {},
         details={**more, **(details or {})},
     )

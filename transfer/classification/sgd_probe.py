@@ -109,7 +109,7 @@ class SgdProbe:
         from .features import TestData, describe, part_features
 
         require_above_zero(self, "lr", "batch_size", "epochs")
-        settings = replace(self, **(changed := scale_to_batch(self, setup.batch_size)))
+        settings = replace(self, **(run_settings := scale_to_batch(self, setup.batch_size)))
         train, test = train_and_test(data)
         skipped = SkippedImages()
         state = state_file("linear", encoder, settings, describe(data, train, test, skipped), setup)
@@ -123,7 +123,7 @@ class SgdProbe:
         scores = fitted.best_scores if is_best else fitted.last_scores
         more = {"top1_last_epoch": fitted.rows[-1]["top1"], "top1_best_epoch": fitted.best.value}
         details = {"reported_epoch": fitted.best.epoch + 1 if is_best else settings.epochs}
-        return measurement(encoder, tested, scores, folder, metrics=more, changed=changed, details=details)
+        return measurement(encoder, tested, scores, folder, metrics=more, run_settings=run_settings, details=details)
 
 
 def scale_to_batch(settings: Any, batch_size: int | None) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class VocClsa:
         from .scoring import write_image_scores
 
         require_above_zero(self, "lr", "batch_size", "epochs", "px")
-        settings = replace(self, **(changed := scale_to_batch(self, setup.batch_size)))
+        settings = replace(self, **(run_settings := scale_to_batch(self, setup.batch_size)))
         voc = read_labels(data, train=("train", "val"), test="test")
         state = state_file("voc07-clsa", encoder, settings, voc.dataset, setup)
         scores, rows, epoch = _fit_and_score(encoder, voc, settings, setup, state)
@@ -109,7 +109,7 @@ class VocClsa:
             metrics={"per_image_AP": float(of_images.mean())},
             dataset=voc.dataset,
             engine=f"torch {torch.__version__}",
-            changed=changed,
+            run_settings=run_settings,
             details={"reported_epoch": epoch, "class_AP_mean_of_the_same_scores": 100 * float(np.nanmean(of_classes))},
         )
 

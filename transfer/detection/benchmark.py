@@ -87,7 +87,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
             metrics=scores.metrics,
             dataset=dataset,
             engine=engine.version(),
-            changed={**changed, "processes": setup.processes},
+            run_settings={**changed, "processes": setup.processes},
             description={"differs_from_published": protocol._differences(dataset, engine)},
             details={**scores.details, "final_loss": rows[-1]["loss"]},
         )

@@ -130,10 +130,9 @@ class CocoDetection(DetectionBenchmark):
         return read_coco(folder, needs_masks=self.masks, decode=True)
 
     def score(self, detections: Sequence[Detections], data: DetectionData) -> Scores:
-        import numpy as np
-
         from ..evaluation.coco import coco_scores
-        from ..evaluation.coco_resampling import METRICS, coco_curves, coco_resampled
+        from ..evaluation.coco_matching import coco_curves, match_overlaps, resample_matches
+        from ..evaluation.matches import METRICS, with_intervals
         from ..evaluation.precision_recall import ByClass
 
         metrics: dict[str, float] = {}
@@ -143,16 +142,12 @@ class CocoDetection(DetectionBenchmark):
         kinds: dict[Literal["boxes", "masks"], str] = {"boxes": "", **({"masks": "mask_"} if self.masks else {})}
         for kind, prefix in kinds.items():
             scores = coco_scores(detections, data.test, data.classes, kind=kind)
-            draws = dict(zip(METRICS, coco_resampled(scores.overlaps, len(data.test)).T))
-            for name, value in scores.values.items():
-                metrics[prefix + name] = value
-                if name in draws:
-                    low, high = np.percentile(draws[name], [2.5, 97.5]).tolist()
-                    metrics |= {f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
-            resampled |= {prefix + name: values for name, values in draws.items()}
+            matches = match_overlaps(scores.overlaps, len(data.test), data.classes)  # once, for draws and curves
+            draws = {prefix + name: values for name, values in zip(METRICS, resample_matches(matches).T)}
+            metrics |= with_intervals({prefix + name: value for name, value in scores.values.items()}, draws)
+            resampled |= draws
             details[f"{prefix}AP_per_class"] = scores.per_class
-            curves = coco_curves(scores.overlaps, len(data.test), data.classes)
-            by_class.append(ByClass(f"{prefix}AP", scores.per_class, curves))
+            by_class.append(ByClass(f"{prefix}AP", scores.per_class, coco_curves(matches)))
         return Scores(metrics, "AP", resampled, tuple(by_class), details)
 
     def predictions(self, detections: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:

@@ -98,22 +98,20 @@ class VocDetection(DetectionBenchmark):
         return read_voc(folder, decode=True)
 
     def score(self, detections: Sequence[Detections], data: DetectionData) -> Scores:
+        from ..evaluation.matches import METRICS, with_intervals
         from ..evaluation.precision_recall import ByClass
-        from ..evaluation.voc import classes_to_find, voc_curves, voc_intervals, voc_resampled, voc_scores
+        from ..evaluation.voc import classes_to_find, resample_matches, score_matches, voc_curves
+        from ..evaluation.voc_matching import match_detections
 
-        to_find = classes_to_find(data.test)
-        scores, resampled = voc_scores(detections, data.test, to_find), voc_resampled(detections, data.test, to_find)
-        ends = dict(zip(("AP", "AP50", "AP75"), voc_intervals(resampled).T.tolist()))
-        metrics: dict[str, float] = {}
-        for name, value in {"AP50": scores.ap50, "AP": scores.ap, "AP75": scores.ap75}.items():
-            metrics |= {name: value, f"{name}_low": ends[name][0], f"{name}_high": ends[name][1]}
+        matches = match_detections(detections, data.test, classes_to_find(data.test))  # once, for all that follows
+        scores, draws = score_matches(matches), dict(zip(METRICS, resample_matches(matches).T))
+        metrics = with_intervals({"AP50": scores.ap50, "AP": scores.ap, "AP75": scores.ap75}, draws)
         ap50 = {name: values[1] for name, values in scores.per_class.items()}
-        by_class = ByClass("AP50", ap50, voc_curves(detections, data.test, to_find))
-        details = {"AP_AP50_AP75_per_class": scores.per_class}
-        return Scores(metrics, "AP50", dict(zip(("AP", "AP50", "AP75"), resampled.T)), (by_class,), details)
+        by_class = ByClass("AP50", ap50, voc_curves(matches))
+        return Scores(metrics, "AP50", draws, (by_class,), {"AP_AP50_AP75_per_class": scores.per_class})
 
     def predictions(self, detections: Sequence[Detections], data: DetectionData) -> list[dict[str, Any]]:
-        from ..evaluation.voc import to_voc_form
+        from ..evaluation.voc_matching import to_voc_form
 
         entries = []
         for one in detections:

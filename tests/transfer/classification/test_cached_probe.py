@@ -37,18 +37,21 @@ def test_sweep_finds_the_rate_that_learns_and_counts_divergence_as_nothing():
 
 
 def test_colours_are_told_apart_and_the_report_names_the_rate(encoder, colours, tmp_path, monkeypatch):
-    task, setup = linear_cached().changed(["epochs=30", "batch_size=6", "lr=[0.01,0.3]"]), Setup(cache=tmp_path / "c")
+    task, setup = (
+        linear_cached().with_changes(["epochs=30", "batch_size=6", "lr=[0.01,0.3]"]),
+        Setup(cache=tmp_path / "c"),
+    )
     report = task.run(encoder, colours, tmp_path / "run", setup=setup)
     assert report.metrics["top1"] > 80
     assert report.details["chosen_lr"] in (0.01, 0.3)
     assert set(report.details["held_out_top1_of_lr"]) == {"0.01", "0.3"}
     monkeypatch.setattr(Encoder, "encode", lambda *_args, **_options: pytest.fail("the features are in the cache"))
-    one = linear_cached().changed(["epochs=1", "lr=[0.3]"]).run(encoder, colours, tmp_path / "one", setup=setup)
+    one = linear_cached().with_changes(["epochs=1", "lr=[0.3]"]).run(encoder, colours, tmp_path / "one", setup=setup)
     assert one.details == {**one.details, "chosen_lr": 0.3, "held_out_top1_of_lr": {}}
 
 
 def test_a_sweep_without_rates_or_without_images_to_hold_out_is_refused(encoder, colours, tmp_path):
     with pytest.raises(UsageError, match=r"lr is \[\]; it must be numbers above 0"):
-        linear_cached().changed(["lr=[]"]).run(encoder, colours, tmp_path / "run")
+        linear_cached().with_changes(["lr=[]"]).run(encoder, colours, tmp_path / "run")
     with pytest.raises(DataError, match="no class there has two"):
         sweep(FEW, torch.eye(3), torch.arange(3), 3, seed=0)

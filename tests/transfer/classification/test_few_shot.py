@@ -32,7 +32,7 @@ def test_noise_scores_chance_on_average():
 
 
 def test_interval_is_that_of_the_mean_over_episodes(encoder, colours, tmp_path):
-    task = few_shot_5way_5shot().changed(["ways=3", "queries=3", "episodes=40"])
+    task = few_shot_5way_5shot().with_changes(["ways=3", "queries=3", "episodes=40"])
     report = task.run(encoder, colours, tmp_path / "run")
     half = 1.959964 * report.details["deviation_of_an_episode"] / math.sqrt(40)
     assert report.metrics["top1"] > 80
@@ -41,7 +41,7 @@ def test_interval_is_that_of_the_mean_over_episodes(encoder, colours, tmp_path):
 
 
 def test_seed_draws_other_episodes_and_equal_seeds_equal_ones(encoder, colours, tmp_path):
-    task = few_shot_5way_1shot().changed(["ways=3", "queries=2", "episodes=10"])
+    task = few_shot_5way_1shot().with_changes(["ways=3", "queries=2", "episodes=10"])
     setups = {"a": 0, "b": 0, "c": 1}
     runs = {
         name: task.run(encoder, colours, tmp_path / name, setup=Setup(seed=seed, cache=tmp_path / "cache"))
@@ -57,5 +57,5 @@ def test_too_few_classes_and_settings_below_one_are_refused(encoder, colours, tm
     with pytest.raises(DataError, match="colours has 0 classes with 5 readable train and 15 test images"):
         few_shot_5way_5shot().run(encoder, colours, tmp_path / "run")
     with pytest.raises(UsageError, match="shots and queries of 1 or more"):
-        few_shot_5way_5shot().changed(["shots=0"]).run(encoder, colours, tmp_path / "run")
+        few_shot_5way_5shot().with_changes(["shots=0"]).run(encoder, colours, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -23,7 +23,7 @@ def test_published_settings_are_the_published_ones():
 
 def test_colours_are_learned_on_all_labels_and_the_encoder_stays(encoder, colours, tmp_path):
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    report = finetune().changed(["epochs=5"]).run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=6))
+    report = finetune().with_changes(["epochs=5"]).run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=6))
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert report.metrics["top1"] > 50
@@ -47,7 +47,9 @@ def test_a_list_chooses_its_images_and_is_named_in_the_protocol(encoder, colours
     rename(colours)
     (tmp_path / "1percent.txt").write_text("red_0.png\nblue_3.png\ngreen_1.png\n")
     report = (
-        finetune_1pct().changed([*FEW, f"labelled={tmp_path / '1percent.txt'}"]).run(encoder, colours, tmp_path / "run")
+        finetune_1pct()
+        .with_changes([*FEW, f"labelled={tmp_path / '1percent.txt'}"])
+        .run(encoder, colours, tmp_path / "run")
     )
     assert (tmp_path / "run" / "labelled.txt").read_text().split() == [
         "train/blue/blue_3.png",
@@ -61,14 +63,16 @@ def test_a_list_chooses_its_images_and_is_named_in_the_protocol(encoder, colours
 
 
 def test_seeds_that_draw_other_parts_keep_one_protocol(encoder, colours, tmp_path):
-    task = finetune_10pct().changed(["epochs=1"])
+    task = finetune_10pct().with_changes(["epochs=1"])
     runs = [task.run(encoder, colours, tmp_path / str(seed), setup=Setup(seed=seed)) for seed in (0, 1)]
     assert runs[0].protocol == runs[1].protocol
     assert runs[0].description["labelled"] == "10 % of each class, drawn by the seed (not published)"
 
 
 def test_another_batch_size_scales_both_rates(encoder, colours, tmp_path):
-    report = finetune_1pct().changed(["epochs=1"]).run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=64))
+    report = (
+        finetune_1pct().with_changes(["epochs=1"]).run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=64))
+    )
     assert [report.protocol.settings[name] for name in ("batch_size", "lr", "layer_lr")] == [64, 0.005, 1.25]
 
 
@@ -92,7 +96,7 @@ def test_a_list_that_does_not_fit_is_refused(content, message, colours, tmp_path
 
 def test_a_share_that_is_none_is_refused(encoder, colours, tmp_path):
     with pytest.raises(UsageError, match="above 0 and at most 1"):
-        finetune_10pct().changed(["share=10"]).run(encoder, colours, tmp_path / "run")
+        finetune_10pct().with_changes(["share=10"]).run(encoder, colours, tmp_path / "run")
 
 
 def rename(colours):

@@ -71,7 +71,7 @@ def test_layers_start_as_published():
 
 
 def test_colours_are_told_apart_in_a_few_epochs_and_the_curve_is_kept(encoder, colours, tmp_path):
-    task = linear_pycontrast().changed(["epochs=4", "lr=1"])
+    task = linear_pycontrast().with_changes(["epochs=4", "lr=1"])
     report = task.run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=6))
     assert report.task == "linear-pycontrast [epochs=4, lr=1]"
     assert report.metrics["top1"] > 60
@@ -92,12 +92,12 @@ def test_best_epoch_is_reported_where_the_protocol_says_so(encoder, colours, tmp
 
 def test_the_encoder_is_left_as_it_was(encoder, colours, tmp_path):
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    linear_clsa().changed(["epochs=1"]).run(encoder, colours, tmp_path / "run")
+    linear_clsa().with_changes(["epochs=1"]).run(encoder, colours, tmp_path / "run")
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
 def test_a_stopped_run_ends_as_an_unbroken_one(encoder, colours, tmp_path, monkeypatch):
-    task = linear_pycontrast().changed(["epochs=4", "lr=3", "batch_size=6"])
+    task = linear_pycontrast().with_changes(["epochs=4", "lr=3", "batch_size=6"])
     whole = task.run(encoder, colours, tmp_path / "whole")
     save = TrainingState.save_if_due
 
@@ -142,7 +142,7 @@ def test_what_is_drawn_does_not_depend_on_workers(encoder, colours):
 def test_unreadable_training_images_are_skipped_counted_and_listed(encoder, colours, tmp_path):
     (colours / "train" / "red" / "broken.jpg").write_bytes(b"not an image")
     (colours / "val" / "blue" / "0.png").write_bytes(b"")
-    report = linear_pycontrast().changed(["epochs=1"]).run(encoder, colours, tmp_path / "run")
+    report = linear_pycontrast().with_changes(["epochs=1"]).run(encoder, colours, tmp_path / "run")
     assert (report.dataset["train_images"], report.dataset["test_images"]) == (18, 8)
     assert "train/red/broken.jpg" in (tmp_path / "run" / "skipped.txt").read_text()
 
@@ -165,4 +165,4 @@ def test_another_batch_size_scales_the_rate():
 )
 def test_settings_that_are_none_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
-        linear_pycontrast().changed([change])
+        linear_pycontrast().with_changes([change])

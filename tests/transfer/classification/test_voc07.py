@@ -63,14 +63,14 @@ def test_a_photo_with_only_difficult_objects_of_a_class_is_left_out_of_its_test(
     add_photo(squares / "VOC2007", "test9", {"red": (5, 5, 90, 66)})
     make_difficult(squares, "test9")
     write_list(squares, "test", [*(f"test{n}" for n in range(5)), "test9"])
-    assert voc07_map().changed(["c=[1.0]"]).run(encoder, squares, tmp_path / "run").metrics["mAP"] == 100.0
+    assert voc07_map().with_changes(["c=[1.0]"]).run(encoder, squares, tmp_path / "run").metrics["mAP"] == 100.0
 
 
 def test_one_c_is_taken_as_it_is(encoder, squares, tmp_path):
-    report = voc07_map().changed(["c=[0.5]"]).run(encoder, squares, tmp_path / "run")
+    report = voc07_map().with_changes(["c=[0.5]"]).run(encoder, squares, tmp_path / "run")
     assert set(report.details["C_of_class"].values()) == {0.5}
     with pytest.raises(UsageError, match=r"c is \[\]; it must be numbers above 0"):
-        voc07_map().changed(["c=[]"]).run(encoder, squares, tmp_path / "other")
+        voc07_map().with_changes(["c=[]"]).run(encoder, squares, tmp_path / "other")
 
 
 def test_published_settings_are_the_published_ones():
@@ -93,7 +93,7 @@ def test_training_photos_are_squeezed_and_test_photos_cut():
 
 def test_clsa_task_ranks_labels_of_images_and_leaves_the_encoder_alone(encoder, squares, tmp_path):
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    report = voc07_clsa().changed(SMALL).run(encoder, squares, tmp_path / "run")
+    report = voc07_clsa().with_changes(SMALL).run(encoder, squares, tmp_path / "run")
     assert report.primary == "per_image_AP"
     assert 50 <= report.metrics["per_image_AP"] <= 100
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -107,7 +107,7 @@ def test_clsa_task_ranks_labels_of_images_and_leaves_the_encoder_alone(encoder, 
 
 
 def test_equal_seeds_give_equal_numbers(encoder, squares, tmp_path):
-    task = voc07_clsa().changed([*SMALL[:2], "epochs=1", "batch_size=4"])
+    task = voc07_clsa().with_changes([*SMALL[:2], "epochs=1", "batch_size=4"])
     runs = [task.run(encoder, squares, tmp_path / name, setup=Setup(seed=3)) for name in ("a", "b")]
     assert runs[0].metrics == runs[1].metrics
     assert runs[0].details == runs[1].details
@@ -127,7 +127,7 @@ def test_equal_seeds_give_equal_numbers(encoder, squares, tmp_path):
 def test_bad_data_is_refused_and_nothing_is_written(spoil, message, encoder, squares, tmp_path):
     spoil(squares)
     with pytest.raises(DataError, match=message):
-        voc07_clsa().changed(SMALL).run(encoder, squares, tmp_path / "out" / "run")
+        voc07_clsa().with_changes(SMALL).run(encoder, squares, tmp_path / "out" / "run")
     assert not list((tmp_path / "out").iterdir())
 
 

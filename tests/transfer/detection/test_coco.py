@@ -120,6 +120,6 @@ def test_masks_can_be_left_out_and_labels_without_them_then_do(coco_folder: Path
     task = find_task("coco-fpn-1x-smoke")
     with pytest.raises(DataError, match=r"no mask .* for 13 of its objects.*--set masks=false"):
         task.run(encoder, coco_folder, tmp_path / "run")
-    without = task.changed(["masks=false"])
+    without = task.with_changes(["masks=false"])
     assert without.name == "coco-fpn-1x-smoke [masks=false]"
     assert without.check(without.measure, coco_folder).problems == ()

@@ -10,9 +10,9 @@ from goodviews.hub.comparison.resamples import draw_images
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.datasets.masks import areas, as_rle, decode, encode, run_lengths
 from goodviews.transfer.detection.detector import Detections
-from goodviews.transfer.evaluation import coco_resampling
+from goodviews.transfer.evaluation import matches
 from goodviews.transfer.evaluation.coco import as_results, coco_scores
-from goodviews.transfer.evaluation.coco_resampling import coco_resampled
+from goodviews.transfer.evaluation.coco_matching import match_overlaps, resample_matches
 
 CLASSES = ("cat", "dog", "owl", "yak")  # nothing shows a yak
 SIDE = 300
@@ -104,8 +104,8 @@ def test_scores_are_those_of_pycocotools(random_scene, kind: str):
 def test_with_every_photo_once_the_resampling_gives_the_evaluators_numbers(random_scene, kind: str, monkeypatch):
     photos, detections = random_scene
     scores = coco_scores(detections, photos, CLASSES, kind=kind)
-    monkeypatch.setattr(coco_resampling, "draw_images", lambda images, draws: [np.ones(images, int)])
-    [once] = coco_resampled(scores.overlaps, len(photos))
+    monkeypatch.setattr(matches, "draw_images", lambda images, draws: [np.ones(images, int)])
+    [once] = resample_matches(match_overlaps(scores.overlaps, len(photos), CLASSES))
     assert once == pytest.approx([scores.values[name] for name in ("AP", "AP50", "AP75")], abs=1e-9)
 
 
@@ -118,7 +118,8 @@ def test_a_photo_drawn_twice_counts_as_two_photos(random_scene):
             copies.append(replace(photos[place], id=str(len(copies))))
             copied.append(replace(detections[place], photo_id=copies[-1].id))
     scores = coco_scores(copied, copies, CLASSES)
-    resampled = coco_resampled(coco_scores(detections, photos, CLASSES).overlaps, len(photos), draws=1)[0]
+    overlaps = coco_scores(detections, photos, CLASSES).overlaps
+    resampled = resample_matches(match_overlaps(overlaps, len(photos), CLASSES), draws=1)[0]
     assert resampled == pytest.approx([scores.values[name] for name in ("AP", "AP50", "AP75")], abs=0.3)  # ties
 
 
@@ -144,7 +145,7 @@ def test_a_detector_that_finds_nothing_scores_0(kind: str):
     ]
     scores = coco_scores(nothing, [one, empty], CLASSES, kind=kind)
     assert scores.values == {"AP": 0, "AP50": 0, "AP75": 0, "APs": 0}
-    assert coco_resampled(scores.overlaps, 2, draws=3).tolist() == [[0, 0, 0]] * 3
+    assert resample_matches(match_overlaps(scores.overlaps, 2, CLASSES), draws=3).tolist() == [[0, 0, 0]] * 3
 
 
 def test_what_is_found_inside_a_crowd_counts_neither_way_but_in_an_empty_photo_it_is_wrong():

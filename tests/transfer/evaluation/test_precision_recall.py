@@ -6,9 +6,10 @@ import pytest
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.evaluation.coco import coco_scores
-from goodviews.transfer.evaluation.coco_resampling import coco_curves
+from goodviews.transfer.evaluation.coco_matching import coco_curves, match_overlaps
 from goodviews.transfer.evaluation.precision_recall import curve
 from goodviews.transfer.evaluation.voc import voc_curves, voc_scores
+from goodviews.transfer.evaluation.voc_matching import match_detections
 
 CLASSES = ("cat", "dog", "cow")
 
@@ -48,7 +49,7 @@ def test_a_curve_is_the_best_precision_at_that_recall_or_beyond():
 
 
 def test_vocs_curves_have_the_scores_of_the_report(photos: list[LabelledPhoto], found: list[Detections]):
-    curves = voc_curves(found, photos, CLASSES[:2])
+    curves = voc_curves(match_detections(found, photos, CLASSES[:2]))
     scores = voc_scores(found, photos, CLASSES[:2])
     assert {one.name: one.ap for one in curves} == {name: ap50 for name, (_, ap50, _) in scores.per_class.items()}
     assert [one.objects for one in curves] == [24, 24]  # the difficult ones do not count
@@ -58,7 +59,7 @@ def test_vocs_curves_have_the_scores_of_the_report(photos: list[LabelledPhoto], 
 
 def test_cocos_curves_have_the_scores_of_the_report(photos: list[LabelledPhoto], found: list[Detections]):
     scores = coco_scores(found, photos, CLASSES)
-    curves = coco_curves(scores.overlaps, len(photos), CLASSES)
+    curves = coco_curves(match_overlaps(scores.overlaps, len(photos), CLASSES))
     assert [(one.name, one.objects) for one in curves] == [("cat", 24), ("dog", 24)]  # there is no cow to find
     assert np.mean([one.ap for one in curves]) == pytest.approx(scores.values["AP50"])
     best = [max(curves[0].precision[curves[0].recall >= recall], default=0) for recall in np.linspace(0, 1, 101)]

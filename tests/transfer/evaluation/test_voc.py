@@ -7,15 +7,9 @@ import pytest
 
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.detection.detector import Detections
-from goodviews.transfer.evaluation.voc import (
-    THRESHOLDS,
-    average_precision,
-    classes_to_find,
-    to_voc_form,
-    voc_intervals,
-    voc_resampled,
-    voc_scores,
-)
+from goodviews.transfer.evaluation.matches import IOU_THRESHOLDS, ClassMatches, with_intervals
+from goodviews.transfer.evaluation.voc import average_precisions, classes_to_find, resample_matches, voc_scores
+from goodviews.transfer.evaluation.voc_matching import match_detections, to_voc_form
 
 
 def photo(name: str, *boxes: tuple[int, int, int, int], kind: str = "cat", difficult: bool = False) -> LabelledPhoto:
@@ -46,7 +40,9 @@ def test_nothing_detected_scores_0():
 
 def test_eleven_points_by_hand():
     # hit, miss, hit of two objects: precision 1 up to recall 0.5 (six points), then 2/3 (five points)
-    assert average_precision(np.array([True, False, True]), 2) == pytest.approx((6 + 5 * 2 / 3) / 11)
+    hits = np.array([[True, False, True]])
+    one = ClassMatches("cat", np.zeros(3, int), hits, ~hits, np.array([2]))
+    assert average_precisions(one, one.once) == pytest.approx([(6 + 5 * 2 / 3) / 11])
     scores = voc_scores([found("1", (*A, 0.9), (*FAR, 0.8), (*B, 0.7))], [photo("1", A, B)], ["cat"])
     assert scores.ap50 == pytest.approx(100 * (6 + 5 * 2 / 3) / 11)
 
@@ -93,22 +89,27 @@ def test_detections_are_scored_as_written_in_a_results_file():
     assert (boxes, scores) == ([[10.9, 1.0, 20.1, 30.0]], [0.123])
 
 
+def interval_of_ap50(detections: list[Detections], photos: list[LabelledPhoto]) -> dict[str, float]:
+    draws = resample_matches(match_detections(detections, photos, ["cat"]))
+    return with_intervals({"AP50": voc_scores(detections, photos, ["cat"]).ap50}, {"AP50": draws[:, 1]})
+
+
 def test_intervals_hold_the_score_and_shrink_with_more_photos():
-    def ends(count: int) -> np.ndarray:
+    def width(count: int) -> float:
         photos = [photo(str(number), A) for number in range(count)]
         hits = [found(str(number), (*(A if number % 2 else FAR), 0.5)) for number in range(count)]
-        low, high = voc_intervals(voc_resampled(hits, photos, ["cat"]))[:, 1]
-        assert low < voc_scores(hits, photos, ["cat"]).ap50 < high
-        return high - low
+        metrics = interval_of_ap50(hits, photos)
+        assert metrics["AP50_low"] < metrics["AP50"] < metrics["AP50_high"]
+        return metrics["AP50_high"] - metrics["AP50_low"]
 
-    assert ends(80) < 0.7 * ends(20)
+    assert width(80) < 0.7 * width(20)
 
 
 def test_intervals_of_perfect_and_of_no_detections_have_no_width():
     photos = [photo("1", A), photo("2", B)]
-    perfect = voc_resampled([found("1", (*A, 0.9)), found("2", (*B, 0.8))], photos, ["cat"])
-    assert voc_intervals(perfect).tolist() == [[100] * 3] * 2
-    assert voc_intervals(voc_resampled([], photos, ["cat"])).tolist() == [[0] * 3] * 2
+    perfect = interval_of_ap50([found("1", (*A, 0.9)), found("2", (*B, 0.8))], photos)
+    assert set(perfect.values()) == {100}
+    assert set(interval_of_ap50([], photos).values()) == {0}
 
 
 def test_scores_agree_with_the_rules_written_as_loops():
@@ -121,7 +122,7 @@ def test_scores_agree_with_the_rules_written_as_loops():
         jitter = [(*(np.array(box) + random.normal(0, 6, 4)), random.random()) for box in corners * 2]
         detections.append(found(str(number), *jitter))
     scores = voc_scores(detections, photos, ["cat"])
-    assert scores.ap == pytest.approx(100 * np.mean([_by_loops(detections, photos, t) for t in THRESHOLDS]))
+    assert scores.ap == pytest.approx(100 * np.mean([_by_loops(detections, photos, t) for t in IOU_THRESHOLDS]))
     assert 5 < scores.ap75 < scores.ap < scores.ap50 < 95
 
 
