@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .index import IndexMismatch as IndexMismatch
     from .index import Match as Match
     from .neighbours import draw_neighbours as draw_neighbours
-    from .onnx_file import Exported as Exported
+    from .onnx_file import Export as Export
     from .onnx_file import export as export
 else:
     __getattr__, __dir__, __all__ = lazy_names(
@@ -25,6 +25,6 @@ else:
             ".hub.onnx_encoder": ("OnnxEncoder",),
             "index": ("ImageIndex", "IndexMismatch", "Match"),
             "neighbours": ("draw_neighbours",),
-            "onnx_file": ("Exported", "export"),
+            "onnx_file": ("Export", "export"),
         },
     )

@@ -171,9 +171,10 @@ def search(
         overwrite: Replace the picture if it exists.
     """
     from ..hub.images import read_image
+    from ..hub.pictures import check_picture_name
     from .index import load
     from .index_photos import search as look_up
-    from .neighbours import check_picture_name, draw_neighbours
+    from .neighbours import draw_neighbours
 
     console = Console()
     if out is not None:

@@ -40,7 +40,7 @@ class Match:
 
 
 class ImageIndex:
-    """Vectors, ids and images of one folder; `load` reads it, `empty` begins one."""
+    """Vectors, ids and images of one folder; `load` reads it, `empty` makes a new one."""
 
     def __init__(self, folder: Path, about: About, items: Sequence[Item], vectors: Any, next_id: int):
         self.folder, self.about, self.next_id = folder, about, next_id
@@ -56,7 +56,7 @@ class ImageIndex:
         return len(self._items)
 
     def locate(self, item: Item) -> Path:
-        """Where the image lies."""
+        """The image's file."""
         return self.about.root / item.path
 
     def search(self, queries: np.ndarray, k: int, *, encoder: EncoderId) -> list[list[Match]]:
@@ -65,7 +65,7 @@ class ImageIndex:
         Args:
             queries: (Q, F) float32, unit rows.
             k: at most the number of images.
-            encoder: who made the queries.
+            encoder: that made the queries.
 
         Raises:
             IndexMismatch: another encoder than the index's.
@@ -73,7 +73,7 @@ class ImageIndex:
         """
         self.refuse_k(k)
         self.refuse_other(encoder)
-        queries = self._checked(queries)
+        queries = self._unit_rows(queries)
         with _faiss() as faiss:
             # faiss uses BLAS only from this many numbers on; its default makes 2-62 queries up to 11 times as slow
             faiss.cvar.distance_compute_blas_threshold = 2 * queries.shape[1]
@@ -93,18 +93,18 @@ class ImageIndex:
             )
 
     def insert(self, items: Sequence[Item], vectors: np.ndarray, *, encoder: EncoderId) -> None:
-        """Put images in, in memory, replacing those whose id is there; `write` or `save` makes it last.
+        """Add images in memory, replacing those of the same id; `write` or `save` puts them on disk.
 
         Args:
             items: ids from `next_id` on for new images.
             vectors: (len(items), F) float32, unit rows.
-            encoder: who made the vectors.
+            encoder: that made the vectors.
 
         Raises:
             IndexMismatch: another encoder's vectors.
         """
         self.refuse_other(encoder)
-        vectors = self._checked(vectors)
+        vectors = self._unit_rows(vectors)
         ids = np.array([item.id for item in items], np.int64)
         with _faiss():
             self._vectors.remove_ids(ids)
@@ -113,12 +113,12 @@ class ImageIndex:
         self.next_id = max([self.next_id, *(item.id + 1 for item in items)])
 
     def write(self) -> None:
-        """Make inserted images last in the folder that was loaded: vectors first, then the items that count them in."""
+        """Write inserted images to the folder that was loaded: first the vectors, then the items, which alone count."""
         self._write_vectors(self.folder)
         write_items(self.folder, self.items, self.next_id)
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Take images out and write the folder; their ids stay unused.
+        """Remove images and write the folder; their ids are not used again.
 
         Raises:
             DataError: an id is not in the index; nothing is removed.
@@ -158,7 +158,7 @@ class ImageIndex:
         with _faiss() as faiss:
             write_bytes(folder / "index.faiss", faiss.serialize_index(self._vectors).tobytes())
 
-    def _checked(self, vectors: np.ndarray) -> np.ndarray:
+    def _unit_rows(self, vectors: np.ndarray) -> np.ndarray:
         dimension = self.about.dimension
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise IndexMismatch(

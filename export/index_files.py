@@ -16,7 +16,7 @@ KIND = "goodviews image index"
 
 @dataclass(frozen=True)
 class About:
-    """What index.json holds: whose vectors these are, and where the images lie.
+    """What index.json holds: whose vectors these are, and where the images are.
 
     Attributes:
         source: opens the encoder again; None where it was made in memory.
@@ -42,7 +42,7 @@ class Item:
 
     Attributes:
         id: never given to another image again, also after a removal.
-        path: relative to the index's root folder where it lies inside, else absolute; with forward slashes.
+        path: relative to the index's root folder where it is inside, else absolute; with forward slashes.
         metadata: size in bytes and time of change (ns) when it was embedded, to notice a changed file.
     """
 

@@ -18,8 +18,8 @@ SKIPPED_FILE = "skipped.txt"
 
 
 @dataclass(frozen=True)
-class Added:
-    """What happened to the images of a folder; `changed` ones kept their id and got a new vector."""
+class AddResult:
+    """How many images of a folder are new, changed (a new vector under the old id) or unchanged."""
 
     new: int
     changed: int
@@ -58,8 +58,8 @@ def build(
 
 def add(
     index: ImageIndex, encoder: PhotoEncoder, images: Path, *, batch_size: int = 64, progress: bool = False
-) -> Added:
-    """Put the images of a folder (or one image) in; those already there are left alone unless their file changed.
+) -> AddResult:
+    """Add the images of a folder, or one image; those already there stay as they are unless their file changed.
 
     Raises:
         IndexMismatch: another encoder than the index's.
@@ -79,11 +79,11 @@ def add(
     if skipped:
         skipped.write(index.folder / SKIPPED_FILE)
     new = len(index) - before
-    return Added(new, len(wanted) - len(skipped) - new, len(paths) - len(wanted), skipped)
+    return AddResult(new, len(wanted) - len(skipped) - new, len(paths) - len(wanted), skipped)
 
 
 def remove(index: ImageIndex, names: Sequence[str]) -> list[Item]:
-    """Take images out by id (all digits) or by path, as listed or as it lies on disk.
+    """Remove images by id (all digits) or by path, as the index lists it or as it is on disk.
 
     Raises:
         DataError: one of them is not in the index; nothing is removed.
@@ -122,7 +122,7 @@ def _embed(
     batch_size: int,
     progress: bool,
 ) -> SkippedImages:
-    """Insert what can be read: under its old id where the index knows the path, else under the next free one."""
+    """Insert the photos that can be read: under their old id where the index knows the path, else under a new one."""
     skipped = SkippedImages()
     vectors = encoder.encode(paths, batch_size=batch_size, progress=progress, skipped=skipped)
     left_out = set(skipped.positions)

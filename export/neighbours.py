@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ..hub.atomic import refuse_existing, write_bytes
-from ..hub.errors import DataError, UsageError
+from ..hub.errors import DataError
 from ..hub.images import ImageLike, as_photo, read_image
+from ..hub.pictures import check_picture_name, write_picture
 
 TILE_PX = 240
 GAP_PX = 16
@@ -49,23 +48,13 @@ def draw_neighbours(
         OutputExists: `out` exists and `overwrite` is off.
         UsageError: `out` is neither .png nor .jpg.
     """
-    suffix = check_picture_name(out, overwrite)
+    check_picture_name(out, overwrite)
     tiles = [
         Tile(_read(path), f"{rank}.   {similarity:.3f}", path.name)
         for rank, (path, similarity) in enumerate(neighbours, 1)
     ]
-    buffer = BytesIO()
     asked = Tile(as_photo(query), "query", name or (Path(query).name if isinstance(query, str | Path) else ""))
-    lay_out(asked, tiles).save(buffer, "JPEG" if suffix != ".png" else "PNG", quality=92)
-    return write_bytes(out, buffer.getvalue())
-
-
-def check_picture_name(out: Path, overwrite: bool) -> str:
-    """The suffix of a picture that may be written, so that a command can refuse before it works."""
-    if out.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise UsageError(f"{out} is no picture name; let it end in .png or .jpg.")
-    refuse_existing(out, overwrite)
-    return out.suffix.lower()
+    return write_picture(lay_out(asked, tiles), out, overwrite=overwrite)
 
 
 def lay_out(query: Tile, neighbours: Sequence[Tile]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""An encoder as two ONNX files, kept only if they give the vectors that PyTorch gives.
+"""An encoder as two ONNX files, written only if they give the vectors that PyTorch gives.
 
 model.onnx takes photos: uint8 (N, H, W, 3) of any one size -> (N, F) unit vectors; resize, centre crop,
 normalisation, network, pooling and L2 are in the graph. model_pixels.onnx takes normalised (N, 3, H, W) pixels.
@@ -53,7 +53,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Exported:
+class Export:
     """An export folder and how far its files are from PyTorch."""
 
     folder: Path
@@ -64,7 +64,7 @@ class Exported:
 
 def export(
     encoder: Encoder, out: Path, *, photos: Sequence[Image.Image] | None = None, overwrite: bool = False
-) -> Exported:
+) -> Export:
     """Write both files and export.json, compared with PyTorch on photos.
 
     Args:
@@ -92,7 +92,7 @@ def export(
         image = _write(encoder, partial / IMAGE_FILE, "image", identity, photos, expected)
         pixels = _write(encoder, partial / PIXELS_FILE, "pixels", identity, photos, expected)
         write_json(partial / "export.json", _describe(identity, image, pixels))
-    return Exported(Path(out), identity, image, pixels)
+    return Export(Path(out), identity, image, pixels)
 
 
 class PixelsToVector(nn.Module):
@@ -192,7 +192,7 @@ def _example(kind: Input, px: int) -> tuple[Tensor, dict[int, str]]:
 
 
 def _strip(model: Any) -> None:
-    """Remove what the exporter notes about this machine: stack traces with its paths, at every node and value."""
+    """Remove what torch writes about this machine: stack traces with its paths, at every node and value."""
     graphs = [model.graph, *model.functions]
     for graph in graphs:
         del graph.metadata_props[:]

@@ -90,7 +90,7 @@ class Encoder(nn.Module):
 
     @property
     def model_args(self) -> dict[str, Any]:
-        """What timm must be told beside the name to build this network; JSON. Set by `build_backbone`."""
+        """timm's arguments, beside the name, that build this network; JSON. Set by `build_backbone`."""
         return dict(getattr(self.backbone, "model_args", {}))
 
     @property

@@ -75,7 +75,8 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     cfg = config.get("pretrained_cfg")
     needed = {"input_size", "crop_pct", "interpolation", "mean", "std"}
     lacking = needed - set(cfg) if isinstance(cfg, dict) else {"pretrained_cfg"}
-    lacking |= {"architecture"} - set(config) | {"weights_sha256", "fingerprint"} - set(config["goodviews"])
+    lacking |= {"architecture"} - set(config)
+    lacking |= {key for key in ("weights_sha256", "fingerprint") if not isinstance(config["goodviews"].get(key), str)}
     if lacking:
         raise ArtifactError(f"{path} lacks {', '.join(sorted(lacking))}; the folder is damaged.")
     return config

@@ -49,7 +49,7 @@ def from_pretrained(
         device: where its weights go.
 
     Raises:
-        ArtifactError: the folder is no encoder, or the weights cannot be had.
+        ArtifactError: the folder is no encoder, or the weights cannot be fetched.
         UsageError: the name has no meaning.
     """
     text = str(name)

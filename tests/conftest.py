@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from goodviews.export.onnx_file import Exported, export
+from goodviews.export.onnx_file import Export, export
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.identity import EncoderId
@@ -96,7 +96,7 @@ def other_encoder(gallery: list[Path]) -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def exported(spread_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(spread_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Export:
     """`spread_encoder` as ONNX, made once."""
     return export(spread_encoder, tmp_path_factory.mktemp("exported") / "onnx")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goodviews.export import onnx_file
-from goodviews.export.onnx_file import Exported
+from goodviews.export.onnx_file import Export
 from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError
 from goodviews.hub.cli import run
 
@@ -22,7 +22,7 @@ def photos(tmp_path: Path, gallery: list[Path]) -> Path:
 
 
 @pytest.fixture
-def index(photos: Path, exported: Exported, tmp_path: Path) -> Path:
+def index(photos: Path, exported: Export, tmp_path: Path) -> Path:
     out = tmp_path / "index"
     run(["index", "build", "--encoder", str(exported.folder), "--images", str(photos), "--out", str(out)])
     return out
@@ -33,7 +33,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_export_says_what_it_wrote_and_how_far_it_is_from_pytorch(
-    encoder_folder: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    encoder_folder: Path, exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ):
     import onnx
 
@@ -45,7 +45,7 @@ def test_export_says_what_it_wrote_and_how_far_it_is_from_pytorch(
     assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == sorted(["export.json", *traced.values()])
 
 
-def test_build_counts_images_and_names_what_it_skipped(index: Path, photos: Path, exported: Exported, capsys):
+def test_build_counts_images_and_names_what_it_skipped(index: Path, photos: Path, exported: Export, capsys):
     run(["index", "build", "--encoder", str(exported.folder), "--images", str(photos), "--out", f"{index}-again"])
     text = said(capsys)
     assert "5 images, 512 dimensions, encoded by spread-0 (onnx)" in text
@@ -107,7 +107,7 @@ def test_add_remove_and_info_count(index: Path, gallery: list[Path], photos: Pat
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
-    index: Path, photos: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words, error
+    index: Path, photos: Path, exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words, error
 ):
     monkeypatch.chdir(tmp_path)
     names = {

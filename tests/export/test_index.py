@@ -14,7 +14,7 @@ from goodviews.export import ImageIndex, IndexMismatch
 from goodviews.export.index import empty, load
 from goodviews.export.index_files import About, Item
 from goodviews.export.index_photos import add, build, remove, search
-from goodviews.export.onnx_file import Exported
+from goodviews.export.onnx_file import Export
 from goodviews.hub import (
     ArtifactError,
     DataError,
@@ -38,7 +38,7 @@ def photos(tmp_path: Path, gallery: list[Path]) -> Path:
 
 
 @pytest.fixture
-def onnx_encoder(exported: Exported) -> OnnxEncoder:
+def onnx_encoder(exported: Export) -> OnnxEncoder:
     return OnnxEncoder(exported.folder, threads=1)
 
 

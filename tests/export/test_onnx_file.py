@@ -11,7 +11,7 @@ from PIL import Image
 
 import goodviews.export
 from goodviews.export import onnx_file
-from goodviews.export.onnx_file import LIMITS, Exported, ExportFailed, ImageToVector, export
+from goodviews.export.onnx_file import LIMITS, Export, ExportFailed, ImageToVector, export
 from goodviews.export.trial_photos import SIZES, trial_photos, users_photos
 from goodviews.hub import DataError, Encoder, OnnxEncoder, OutputExists, Preprocessing, SkippedImages
 from goodviews.hub.images import read_image
@@ -28,7 +28,7 @@ def cosine_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return 1 - (a.astype(np.float64) * b.astype(np.float64)).sum(axis=1)
 
 
-def test_plain_file_gives_pytorchs_vectors_of_real_photos(exported: Exported, encoder: Encoder, gallery: list[Path]):
+def test_plain_file_gives_pytorchs_vectors_of_real_photos(exported: Export, encoder: Encoder, gallery: list[Path]):
     pixels = torch.stack([encoder.preprocess(path) for path in gallery])
     with torch.inference_mode():
         expected = encoder.embed(pixels).numpy()
@@ -37,14 +37,14 @@ def test_plain_file_gives_pytorchs_vectors_of_real_photos(exported: Exported, en
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_image_file_prepares_every_shape_as_pillow_does(exported: Exported, encoder: Encoder, size: tuple[int, int]):
+def test_image_file_prepares_every_shape_as_pillow_does(exported: Export, encoder: Encoder, size: tuple[int, int]):
     image = trial_photos()[SIZES.index(size)]
     expected = encoder.encode([image])
     found = OnnxEncoder(exported.folder / "model.onnx").encode([image])
     assert cosine_distances(found, expected)[0] < 1e-3  # a crop one pixel off costs over 1e-2 at 64 px
 
 
-def test_vectors_of_different_photos_lie_apart_so_that_the_comparison_says_something(exported: Exported):
+def test_vectors_of_different_photos_lie_apart_so_that_the_comparison_says_something(exported: Export):
     assert exported.image.spread > 0.05
     assert exported.image.largest < 1e-2 * exported.image.spread
     assert exported.pixels.largest < 1e-6
@@ -60,14 +60,14 @@ def test_bicubic_preparation_in_the_graph_is_pillows(encoder: Encoder, gallery: 
         assert cosine_distances(found, bicubic.encode([image]))[0] < 1e-4
 
 
-def test_image_file_takes_a_batch_of_one_size(exported: Exported, encoder: Encoder):
+def test_image_file_takes_a_batch_of_one_size(exported: Export, encoder: Encoder):
     images = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (90, 131, 3), np.uint8)) for i in range(3)]
     found = OnnxEncoder(exported.folder / "model.onnx").embed(np.stack([np.asarray(image) for image in images]))
     assert found.shape == (3, encoder.num_features)
     assert cosine_distances(found, encoder.encode(images)).max() < 1e-3
 
 
-def test_files_and_folder_say_whose_they_are_and_how_far_from_pytorch(exported: Exported, encoder: Encoder):
+def test_files_and_folder_say_whose_they_are_and_how_far_from_pytorch(exported: Export, encoder: Encoder):
     described = json.loads((exported.folder / "export.json").read_text())
     for name in ("model.onnx", "model_pixels.onnx"):
         opened = OnnxEncoder(exported.folder / name)
@@ -77,14 +77,14 @@ def test_files_and_folder_say_whose_they_are_and_how_far_from_pytorch(exported: 
     assert described["encoder"]["weights_sha256"] == encoder.id.weights_sha256
 
 
-def test_files_name_no_place_of_this_machine(exported: Exported):
+def test_files_name_no_place_of_this_machine(exported: Export):
     for path in exported.folder.iterdir():
         content = path.read_bytes()
         for place in (b"site-packages", b"onnx_file.py", str(Path.home()).encode() + b"/", str(Path.cwd()).encode()):
             assert place not in content, f"{path.name} holds {place!r}"
 
 
-def test_exporting_leaves_the_encoder_as_it_was(exported: Exported, encoder: Encoder, encoder_folder: Path):
+def test_exporting_leaves_the_encoder_as_it_was(exported: Export, encoder: Encoder, encoder_folder: Path):
     from goodviews.hub import load
 
     stored = load(encoder_folder)
@@ -93,7 +93,7 @@ def test_exporting_leaves_the_encoder_as_it_was(exported: Exported, encoder: Enc
 
 
 def test_a_file_that_differs_from_pytorch_fails_the_export_and_leaves_nothing(
-    exported: Exported, other_encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: Export, other_encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(onnx_file, "_trace", lambda *_: onnx.load(exported.folder / "model.onnx"))
     with pytest.raises(ExportFailed, match=r"model\.onnx is .* away from PyTorch"):

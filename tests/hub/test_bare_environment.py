@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goodviews.export.onnx_file import Exported
+from goodviews.export.onnx_file import Export
 from goodviews.hub import OnnxEncoder
 
 REPOSITORY = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def copied_sources(out: Path) -> Path:
 
 @pytest.mark.slow
 def test_numpy_pillow_and_onnx_runtime_are_all_that_the_deployed_encoder_needs(
-    python: Path, exported: Exported, gallery: list[Path], odd_files: Path, tmp_path: Path
+    python: Path, exported: Export, gallery: list[Path], odd_files: Path, tmp_path: Path
 ):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

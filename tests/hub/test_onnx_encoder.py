@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from goodviews.export.onnx_file import Exported
+from goodviews.export.onnx_file import Export
 from goodviews.hub import (
     ArtifactError,
     DataError,
@@ -30,9 +30,7 @@ def encoder(spread_encoder: Encoder) -> Encoder:
     return spread_encoder
 
 
-def test_nothing_but_numpy_pillow_and_onnx_runtime_is_imported(
-    exported: Exported, encoder: Encoder, gallery: list[Path]
-):
+def test_nothing_but_numpy_pillow_and_onnx_runtime_is_imported(exported: Export, encoder: Encoder, gallery: list[Path]):
     code = f"""
 import sys
 for name in ("torch", "torchvision", "timm", "onnx", "faiss", "rich", "cyclopts", "jinja2", "safetensors"):
@@ -49,7 +47,7 @@ print(vectors[0, :4].tolist())
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_vector_does_not_depend_on_what_shares_its_batch(exported: Exported, gallery: list[Path], name: str):
+def test_a_vector_does_not_depend_on_what_shares_its_batch(exported: Export, gallery: list[Path], name: str):
     opened = OnnxEncoder(exported.folder / name)
     alone = np.concatenate([opened.encode([path]) for path in gallery[:6]])
     for batch_size in (2, 5, 64):
@@ -57,7 +55,7 @@ def test_a_vector_does_not_depend_on_what_shares_its_batch(exported: Exported, g
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_rows_are_unit_float32_in_the_order_given(exported: Exported, gallery: list[Path], name: str):
+def test_rows_are_unit_float32_in_the_order_given(exported: Export, gallery: list[Path], name: str):
     opened = OnnxEncoder(exported.folder / name)
     forth, back = opened.encode(gallery[:5]), opened.encode(gallery[:5][::-1])
     assert forth.dtype == np.float32
@@ -67,7 +65,7 @@ def test_rows_are_unit_float32_in_the_order_given(exported: Exported, gallery: l
 
 @pytest.mark.parametrize("name", FILES)
 def test_decoding_in_worker_processes_changes_nothing(
-    exported: Exported, gallery: list[Path], name: str, odd_files: Path
+    exported: Export, gallery: list[Path], name: str, odd_files: Path
 ):
     opened = OnnxEncoder(exported.folder / name)
     images = [*gallery[:5], odd_files / "made_empty.jpg", read_image(gallery[5])]
@@ -97,7 +95,7 @@ def odd_images(tmp_path: Path, gallery: list[Path]) -> list[Path]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_odd_images_are_read_as_pytorch_reads_them(
-    exported: Exported, encoder: Encoder, odd_images: list[Path], name: str
+    exported: Export, encoder: Encoder, odd_images: list[Path], name: str
 ):
     ours, theirs = SkippedImages(), SkippedImages()
     found = OnnxEncoder(exported.folder / name).encode(odd_images, skipped=ours)
@@ -107,7 +105,7 @@ def test_odd_images_are_read_as_pytorch_reads_them(
     assert (1 - (found * expected).sum(axis=1)).max() < 1e-3
 
 
-def test_every_robustness_file_is_read_or_skipped_as_by_pytorch(exported: Exported, encoder: Encoder, odd_files: Path):
+def test_every_robustness_file_is_read_or_skipped_as_by_pytorch(exported: Export, encoder: Encoder, odd_files: Path):
     paths = [path for path in sorted(odd_files.glob("*")) if path.is_file()]
     if not paths:
         pytest.skip("tests/robustness holds no files")
@@ -119,14 +117,14 @@ def test_every_robustness_file_is_read_or_skipped_as_by_pytorch(exported: Export
     assert (1 - (found * expected).sum(axis=1)).max() < 1e-5
 
 
-def test_paths_pillow_images_and_arrays_mix(exported: Exported, gallery: list[Path]):
+def test_paths_pillow_images_and_arrays_mix(exported: Export, gallery: list[Path]):
     opened = OnnxEncoder(exported.folder)
     image = read_image(gallery[0])
     rows = opened.encode([gallery[0], str(gallery[0]), image, np.asarray(image)])
     np.testing.assert_allclose(rows, rows[:1].repeat(4, axis=0), atol=1e-6)
 
 
-def test_an_unreadable_image_is_an_error_unless_skipping_was_asked_for(exported: Exported, tmp_path: Path):
+def test_an_unreadable_image_is_an_error_unless_skipping_was_asked_for(exported: Export, tmp_path: Path):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     opened = OnnxEncoder(exported.folder)
     with pytest.raises(DataError, match=r"broken\.jpg"):
@@ -136,11 +134,11 @@ def test_an_unreadable_image_is_an_error_unless_skipping_was_asked_for(exported:
         opened.encode([np.zeros((4, 4), np.float32)])
 
 
-def test_no_images_give_no_rows(exported: Exported):
+def test_no_images_give_no_rows(exported: Export):
     assert OnnxEncoder(exported.folder).encode([]).shape == (0, 512)
 
 
-def test_foreign_damaged_and_missing_files_are_refused_in_one_sentence(exported: Exported, tmp_path: Path):
+def test_foreign_damaged_and_missing_files_are_refused_in_one_sentence(exported: Export, tmp_path: Path):
     with pytest.raises(ArtifactError, match="holds no exported encoder"):
         OnnxEncoder(tmp_path)
     (tmp_path / "foreign.onnx").write_bytes(foreign_model())
@@ -157,7 +155,7 @@ def test_foreign_damaged_and_missing_files_are_refused_in_one_sentence(exported:
         OnnxEncoder(tmp_path / "later.onnx")
 
 
-def test_impossible_requests_are_refused(exported: Exported, gallery: list[Path]):
+def test_impossible_requests_are_refused(exported: Export, gallery: list[Path]):
     with pytest.raises(UsageError, match="threads is 0"):
         OnnxEncoder(exported.folder, threads=0)
     opened = OnnxEncoder(exported.folder, threads=1)
@@ -171,7 +169,7 @@ def test_impossible_requests_are_refused(exported: Exported, gallery: list[Path]
         opened.encode(gallery[0])  # type: ignore[arg-type]
 
 
-def test_a_missing_onnxruntime_is_named_with_the_way_to_get_it(exported: Exported, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_onnxruntime_is_named_with_the_way_to_get_it(exported: Export, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtra, match="onnxruntime"):
         OnnxEncoder(exported.folder)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import goodviews.hub.encoder
-from goodviews.export.onnx_file import Exported
+from goodviews.export.onnx_file import Export
 from goodviews.hub import ArtifactError, Encoder, OnnxEncoder, PhotoEncoder, UsageError, open_encoder, save
 
 CONTRACT = [name for name in vars(PhotoEncoder) if not name.startswith("_")]
@@ -19,14 +19,14 @@ def folder(spread_encoder: Encoder, tmp_path: Path) -> Path:
     return save(spread_encoder, tmp_path / "encoder")
 
 
-def test_the_path_tells_what_runs_it(folder: Path, exported: Exported):
+def test_the_path_tells_what_runs_it(folder: Path, exported: Export):
     assert isinstance(open_encoder(folder), Encoder)
     assert isinstance(open_encoder(str(exported.folder)), OnnxEncoder)
     assert isinstance(open_encoder(exported.folder / "model.onnx"), OnnxEncoder)
     assert open_encoder("random:resnet18-32px@1").source == "random:resnet18-32px@1"
 
 
-def test_source_opens_the_same_encoder_again(folder: Path, exported: Exported, monkeypatch: pytest.MonkeyPatch):
+def test_source_opens_the_same_encoder_again(folder: Path, exported: Export, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder.parent)
     for name in ("encoder", exported.folder):
         encoder = open_encoder(name)
@@ -34,7 +34,7 @@ def test_source_opens_the_same_encoder_again(folder: Path, exported: Exported, m
         assert open_encoder(encoder.source or "").id.differences(encoder.id) == []
 
 
-def test_both_encoders_satisfy_the_contract_themselves(spread_encoder: Encoder, exported: Exported):
+def test_both_encoders_satisfy_the_contract_themselves(spread_encoder: Encoder, exported: Export):
     for encoder in (spread_encoder, OnnxEncoder(exported.folder)):
         assert [name for name in CONTRACT if not hasattr(encoder, name)] == []
         own, asked = inspect.signature(encoder.encode).parameters, inspect.signature(PhotoEncoder.encode).parameters
@@ -42,7 +42,7 @@ def test_both_encoders_satisfy_the_contract_themselves(spread_encoder: Encoder, 
 
 
 def test_an_encoder_and_its_export_have_one_identity_and_give_one_set_of_vectors(
-    spread_encoder: Encoder, exported: Exported, gallery: list[Path]
+    spread_encoder: Encoder, exported: Export, gallery: list[Path]
 ):
     runtime = OnnxEncoder(exported.folder)
     assert spread_encoder.id.differences(runtime.id) == []
@@ -50,7 +50,7 @@ def test_an_encoder_and_its_export_have_one_identity_and_give_one_set_of_vectors
 
 
 def test_a_report_tells_an_encoder_from_its_export_and_the_export_files_from_each_other(
-    spread_encoder: Encoder, exported: Exported
+    spread_encoder: Encoder, exported: Export
 ):
     names = ("model.onnx", "model_pixels.onnx")
     ids = [spread_encoder.report_id(), *(OnnxEncoder(exported.folder / name).report_id() for name in names)]
@@ -85,7 +85,7 @@ def test_weights_swapped_behind_the_folders_back_are_not_taken_for_those_it_reco
     assert len(before.differences(open_encoder(folder).id)) == 2
 
 
-def test_an_exported_encoder_computes_on_the_processor_only(exported: Exported):
+def test_an_exported_encoder_computes_on_the_processor_only(exported: Export):
     with pytest.raises(UsageError, match="leave --device cuda out"):
         open_encoder(exported.folder, device="cuda")
 
