@@ -9,7 +9,7 @@ import platformdirs
 def cache_folder() -> Path:
     """$GOODVIEWS_CACHE, else the place the system has for it: on Linux $XDG_CACHE_HOME/goodviews or ~/.cache/goodviews.
 
-    Nothing is made; whoever writes there makes the folder.
+    It may not exist yet; whoever writes there makes it.
     """
     if chosen := os.environ.get("GOODVIEWS_CACHE"):
         return Path(chosen)

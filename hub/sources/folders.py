@@ -98,7 +98,7 @@ def _image_names(root: Path) -> Names:
         raise _no_image(root)
     names = Names.of(sorted(found, key=lambda name: name.split("/")))
     if len(names) >= REMEMBERED_FROM:
-        listing_cache.keep("folder", root, {"block": names.block, "ends": names.ends}, stamps, start_s=start_s)
+        listing_cache.save("folder", root, {"block": names.block, "ends": names.ends}, stamps, start_s=start_s)
     return names
 
 

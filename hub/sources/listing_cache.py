@@ -1,8 +1,8 @@
-"""Listings that took long to make, kept for the next run; one is taken back only when nothing it was made of changed.
+"""Listings that took long to make, saved for the next run and used only while nothing they were made of has changed.
 
 A folder's listing is made of its folders' modification times, which adding, removing or renaming a file in them
 changes; shards' listing of the shards' sizes and times. Something that was changed less than `SETTLED_S` ago may be
-changed again without its time showing it (clocks of file systems tick slowly), so such a listing is not kept.
+changed again without its time showing it (clocks of file systems tick slowly), so such a listing is not saved.
 
 The listings lie in the cache folder (see hub.cache); nothing is written beside the data.
 """
@@ -34,7 +34,7 @@ SETTLED_S = 2.0
 
 
 def recall(kind: str, root: Path) -> Arrays | None:
-    """The listing kept for `root`; None when there is none or something it was made of is not as it was."""
+    """The listing saved for `root`; None when there is none or something it was made of has changed."""
     path = _path(kind, root)
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -47,8 +47,8 @@ def recall(kind: str, root: Path) -> Arrays | None:
     return None
 
 
-def keep(kind: str, root: Path, arrays: Arrays, stamps: Stamps, *, start_s: float) -> bool:
-    """Keep a listing for the next run, if it can be trusted then; returns whether it was kept.
+def save(kind: str, root: Path, arrays: Arrays, stamps: Stamps, *, start_s: float) -> bool:
+    """Save a listing for the next run, if it can be trusted then; returns whether it was saved.
 
     A cache that cannot be written costs time, not the run: the log says so.
 
@@ -63,7 +63,7 @@ def keep(kind: str, root: Path, arrays: Arrays, stamps: Stamps, *, start_s: floa
     try:
         write_bytes(_path(kind, root), content.getvalue())
     except (GoodviewsError, OSError) as error:
-        log.warning("the listing of %s is not kept for next time: %s", root, error)
+        log.warning("the listing of %s is not saved for next time: %s", root, error)
         return False
     return True
 

@@ -14,7 +14,7 @@ def open_data(data: Path | str) -> Data:
 
     Args:
         data: a flat or labelled folder, or one with train/ and val/; a .txt, .tsv or .csv list; a .tar, a folder of
-            them or a pattern such as shards/train-{000..146}.tar; hf:NAME or hf:FOLDER, with :SPLIT at will.
+            them or a pattern such as shards/train-{000..146}.tar; hf:NAME or hf:FOLDER, optionally with :SPLIT.
 
     Raises:
         DataError: nothing there, or not as its kind must be.

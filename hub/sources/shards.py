@@ -115,7 +115,7 @@ def _listing(shard: Path) -> tuple[NDArray[np.int64], Names, NDArray[np.int64]]:
         start_s = listing_cache.now()
         stamp = shard.stat().st_mtime_ns
         cached = _list_members(shard)
-        listing_cache.keep("shard", shard, cached, {"": stamp}, start_s=start_s)
+        listing_cache.save("shard", shard, cached, {"": stamp}, start_s=start_s)
     return cached["places"], Names(cached["block"], cached["ends"]), cached["labels"]
 
 

@@ -85,7 +85,7 @@ def short_size(size: tuple[int, int], short_px: int | None) -> tuple[int, int]:
 
 
 def _decode(image: Image.Image) -> Image.Image:
-    image.load()  # first, since reading the metadata of some formats decodes them and passes over damage
+    image.load()  # first, since reading the metadata of some formats decodes them and ignores damage
     return to_rgb(image)
 
 

@@ -63,7 +63,7 @@ class DecodedPhotos:
         return height, width
 
     def without_pixels(self) -> "DecodedPhotos":
-        """Where photos are and how large, for those who only draw boxes: it travels light, and frees the memory."""
+        """Where photos lie and how large they are, which is all that boxes need; it frees the memory."""
         return DecodedPhotos(self.source, self.where, self.reasons)
 
     def photo(self, position: int) -> NDArray[np.uint8]:

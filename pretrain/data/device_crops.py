@@ -11,7 +11,7 @@ from torch import Tensor
 from ..views.view import Crop
 from .decoded_photos import DecodedPhotos
 
-_PIXELS_AT_ONCE = 2**24  # bounds the temporaries: some 400 MB
+_PIXELS_AT_ONCE = 2**24  # bounds the temporaries: about 400 MB
 
 
 class PhotosOnDevice:

@@ -60,9 +60,6 @@ FIVE_SIZES = (
     RandomResizedCrop(128, (0.114, 0.571)),
     RandomResizedCrop(96, (0.086, 0.429)),
 )
-_SHARES = ((0.4, 1.0), (0.344, 0.86), (0.286, 0.715), (0.228, 0.571), (0.172, 0.429))  # twice the published lower ends
-_FIVE_SMALL = tuple(map(RandomResizedCrop, (48, 42, 36, 30, 24), _SHARES))
-_FIVE_CIFAR = tuple(map(RandomResizedCrop, (32, 28, 24, 20, 16), _SHARES))
 
 
 @dataclass(frozen=True)
@@ -203,7 +200,7 @@ def clsa_multi_200() -> Recipe:
     return replace(
         clsa_200(),
         views=clsa_views(FIVE_SIZES[0], weak=FIVE_SIZES, strong=FIVE_SIZES),
-        objective=Clsa(weak=_names("weak", FIVE_SIZES), strong=_names("strong", FIVE_SIZES)),
+        objective=Clsa(weak=crop_names("weak", FIVE_SIZES), strong=crop_names("strong", FIVE_SIZES)),
     )
 
 
@@ -215,76 +212,6 @@ def clsa_multi_800() -> Recipe:
 def clsa_symmetric_200() -> Recipe:
     """One strong crop and both directions, corrected; ours, not published."""
     return replace(clsa_200(), objective=SymmetricClsa())
-
-
-def clsa_imagenette() -> Recipe:
-    """The backbone, crops, budget, queue and rate of moco_v2_imagenette; views and objective of CLSA, one strong crop.
-
-    Ours, not published, to be compared with the benchmark named there. The strong crop's side is in proportion.
-    """
-    whole, part = RandomResizedCrop(128, (0.2, 1.0)), RandomResizedCrop(56, (0.086, 0.429))
-    return replace(
-        clsa_200(),
-        architecture="resnet18",
-        views=clsa_views(whole, weak=[whole], strong=[part], blur_px=2.0 * 128 / 224),
-        objective=Clsa(weak=("weak_128",), strong=("strong_56",)),
-        optimizer=Sgd(lr=0.06, momentum=0.9, weight_decay=5e-4),
-        epochs=800,
-        slow=KeyNetwork(momentum=0.99, group=32),
-        memory=Queue(4096),
-    )
-
-
-def clsa_imagenette_cpu() -> Recipe:
-    """For about 5,000 photos on a CPU: the backbone, crops, queue and epochs of infomin_imagenette_cpu.
-
-    Ours, not published; the reasons for each number stand there, and in moco_v2_imagenette_cpu. The strong crop shows
-    3/7 as much of the photo as the others, as published, at half their side; its policy is whole.
-    """
-    whole, part = _FIVE_SMALL[0], _FIVE_SMALL[-1]
-    return replace(
-        clsa_200(),
-        architecture="resnet18",
-        views=clsa_views(whole, weak=[whole], strong=[part], colour=0.5, blur_px=2.0 * 48 / 224),
-        objective=Clsa(weak=("weak_48",), strong=("strong_24",)),
-        optimizer=Sgd(lr=0.03, momentum=0.9, weight_decay=5e-4),
-        batch_size=64,
-        epochs=40,
-        slow=KeyNetwork(momentum=0.996, group=32),
-        memory=Queue(1024),
-        zero_init_last=True,
-    )
-
-
-def clsa_multi_imagenette_cpu() -> Recipe:
-    """clsa_imagenette_cpu with weak and strong crops of five sizes, from its largest to its smallest; ours too.
-
-    Each shows the share of the photo that the published size does, but at least twice its lower end. Ten crops go
-    through the query network instead of two: a step takes about four times as long. Terms are averaged instead of
-    summed (see above); docs/results/orderings-imagenette224 shows what the sum costs so short a run.
-    """
-    return _with_sizes(clsa_imagenette_cpu(), _FIVE_SMALL)
-
-
-def clsa_cifar_cpu() -> Recipe:
-    """For about 8,000 photos of 32 px on a CPU: the network and epochs of moco_v2_cifar_cpu.
-
-    Ours, not published: clsa_imagenette_cpu at the photos' own size.
-    """
-    whole, part = _FIVE_CIFAR[0], _FIVE_CIFAR[-1]
-    return replace(
-        clsa_imagenette_cpu(),
-        architecture="resnet18_cifar",
-        width=0.25,
-        views=clsa_views(whole, weak=[whole], strong=[part], colour=0.5, blur_px=2.0 * 32 / 224),
-        objective=Clsa(weak=("weak_32",), strong=("strong_16",)),
-        epochs=12,
-    )
-
-
-def clsa_multi_cifar_cpu() -> Recipe:
-    """clsa_cifar_cpu with weak and strong crops of five sizes, as in clsa_multi_imagenette_cpu."""
-    return _with_sizes(clsa_cifar_cpu(), _FIVE_CIFAR)
 
 
 def clsa_smoke() -> Recipe:
@@ -324,20 +251,11 @@ def clsa_views(
     weakly, strongly = (*change, Normalize()), (*change, StrongPolicy(draws=5, p=0.5), Normalize())
     return (
         View("key", key, weakly),
-        *(View(name, crop, weakly) for name, crop in zip(_names("weak", weak), weak)),
-        *(View(name, crop, strongly) for name, crop in zip(_names("strong", strong), strong)),
+        *(View(name, crop, weakly) for name, crop in zip(crop_names("weak", weak), weak)),
+        *(View(name, crop, strongly) for name, crop in zip(crop_names("strong", strong), strong)),
     )
 
 
-def _with_sizes(small: Recipe, crops: Sequence[RandomResizedCrop]) -> Recipe:
-    """A recipe for a CPU with weak and strong crops of all these sizes, its terms averaged instead of summed."""
-    return replace(
-        small,
-        views=clsa_views(crops[0], weak=crops, strong=crops, colour=0.5, blur_px=2.0 * crops[0].px / 224),
-        objective=Clsa(weak=_names("weak", crops), strong=_names("strong", crops), match_weight=1 / len(crops)),
-        optimizer=Sgd(lr=0.03 / len(crops), momentum=0.9, weight_decay=5e-4 * len(crops)),
-    )
-
-
-def _names(kind: str, crops: Sequence[RandomResizedCrop]) -> tuple[str, ...]:
+def crop_names(kind: str, crops: Sequence[RandomResizedCrop]) -> tuple[str, ...]:
+    """By kind and side: weak_224 and so on."""
     return tuple(f"{kind}_{crop.px}" for crop in crops)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from ...hub.errors import UsageError
 from ...hub.overrides import with_change
 from ..recipe import Recipe
-from . import byol, clsa, clsa_on_others, cmc, infomin, instdis_pirl, moco, pcl, simclr, supervised, swav
+from . import byol, clsa, clsa_on_others, clsa_small, cmc, infomin, instdis_pirl, moco, pcl, simclr, supervised, swav
 from .own_file import recipe_from_file
 
 # A recipe is named once, by its function; the second table adds the short names.
@@ -23,11 +23,11 @@ _TABLE: tuple[Callable[[], Recipe], ...] = (
     clsa.clsa_multi_200,
     clsa.clsa_multi_800,
     clsa.clsa_symmetric_200,
-    clsa.clsa_imagenette,
-    clsa.clsa_imagenette_cpu,
-    clsa.clsa_multi_imagenette_cpu,
-    clsa.clsa_cifar_cpu,
-    clsa.clsa_multi_cifar_cpu,
+    clsa_small.clsa_imagenette,
+    clsa_small.clsa_imagenette_cpu,
+    clsa_small.clsa_multi_imagenette_cpu,
+    clsa_small.clsa_cifar_cpu,
+    clsa_small.clsa_multi_cifar_cpu,
     clsa.clsa_smoke,
     clsa_on_others.byol_clsa_300,
     clsa_on_others.byol_clsa_smoke,

@@ -68,7 +68,7 @@ def solarize_add(images: Tensor, amount: Tensor) -> Tensor:
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
-    """Only the leading bits (0-8, whole) of each channel kept."""
+    """Only the leading bits (0-8, whole) of each channel; the others become 0."""
     mask = 256 - 2 ** (8 - bits.to(torch.int64))
     return images & mask.to(images.device, torch.uint8)[:, None, None, None]
 

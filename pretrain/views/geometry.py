@@ -24,7 +24,7 @@ def translate(images: Tensor, share: Tensor, *, axis: int, bicubic: bool) -> Ten
 
 
 def rotate(images: Tensor, degrees: Tensor, *, bicubic: bool) -> Tensor:
-    """Counter-clockwise about the centre, size kept."""
+    """Counter-clockwise about the centre; the size stays."""
     height, width = images.shape[-2:]
     angle = torch.deg2rad(degrees).to(images.device)[:, None, None]
     x = (_centres(width, images) - width / 2)[None, None]

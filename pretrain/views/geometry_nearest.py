@@ -23,7 +23,7 @@ def translate(images: Tensor, pixels: Tensor, *, axis: int) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Counter-clockwise about the centre, size kept."""
+    """Counter-clockwise about the centre; the size stays."""
     height, width = images.shape[-2:]
     angle = torch.deg2rad(degrees)
     cos, sin = angle.cos(), angle.sin()

@@ -129,7 +129,7 @@ class View:
 
         Args:
             crops: (N, 3, px, px), RGB, uint8, any device and memory layout.
-            uniforms: (N, width), float64 on the CPU; the crop's numbers lead each row and are passed over.
+            uniforms: (N, width), float64 on the CPU; the crop's numbers lead each row and are ignored.
         """
         if crops.device.type != "cpu":
             return apply(self._changes(uniforms), crops)

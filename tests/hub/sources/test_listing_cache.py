@@ -58,4 +58,4 @@ def test_damaged_cache_and_one_that_cannot_be_written_cost_nothing_but_time(tmp_
     listing.parent.rmdir()
     listing.parent.write_text("a file where the folder should be")
     assert len(open_folder(root)) == 1000
-    assert "is not kept for next time" in caplog.text
+    assert "is not saved for next time" in caplog.text

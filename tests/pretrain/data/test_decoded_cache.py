@@ -1,4 +1,4 @@
-"""Photos decoded once: the same crops wherever they are kept, and what the keeping refuses."""
+"""Photos decoded once: the same crops from memory and from disk, and what is refused."""
 
 import json
 import os

@@ -60,9 +60,9 @@ def test_match_on_simclr_is_over_all_views_of_the_batch_but_the_images_own():
     for weak, partner in (("first", "second"), ("second", "first")):
         columns = torch.cat([views[partner], views[weak]])
         for i in range(4):
-            kept = [j for j in range(8) if j != 4 + i]
-            p = (views[weak][i] @ columns[kept].T / 0.2).softmax(dim=0)
-            r = (views["strong"][i] @ columns[kept].T / 0.2).log_softmax(dim=0)
+            others = [j for j in range(8) if j != 4 + i]
+            p = (views[weak][i] @ columns[others].T / 0.2).softmax(dim=0)
+            r = (views["strong"][i] @ columns[others].T / 0.2).log_softmax(dim=0)
             terms.append(-(p * r).sum())
     step = SimclrClsa()(ECHO, Known(), views, NO_ORDERS)
     torch.testing.assert_close(step.losses["match"], sum(terms) / 8)

@@ -1,4 +1,4 @@
-"""MoCo's loss both ways, and the Imagenette settings that are to be held against lightly's."""
+"""MoCo's loss both ways, and the Imagenette settings that are to be compared with lightly's."""
 
 import torch
 import torch.nn.functional as F

@@ -94,10 +94,10 @@ def part(number):
 
 def test_step_meets_its_images_prototypes_then_others_none_of_them_twice(clusters):
     (drawn,) = clusters.known(part(1)).granularities
-    (kept,) = clusters.granularities
-    assert torch.equal(drawn.prototypes[:3], kept.prototypes[[3, 3, 7]])
-    assert torch.equal(drawn.concentrations[:3], kept.concentrations[[3, 3, 7]])
-    others = [(kept.prototypes == row).all(dim=1).nonzero().item() for row in drawn.prototypes[3:]]
+    (only,) = clusters.granularities
+    assert torch.equal(drawn.prototypes[:3], only.prototypes[[3, 3, 7]])
+    assert torch.equal(drawn.concentrations[:3], only.concentrations[[3, 3, 7]])
+    others = [(only.prototypes == row).all(dim=1).nonzero().item() for row in drawn.prototypes[3:]]
     assert drawn.counts.all()
     assert len(set(others)) == 5
     assert not {3, 7} & set(others)
@@ -112,8 +112,8 @@ def test_fewer_others_than_asked_for_all_take_part_and_the_rest_does_not_count(c
     (drawn,) = clusters.known(part(1)).granularities
     assert len(drawn.prototypes) == 3 + 10
     assert drawn.counts.sum() == 3 + 8
-    (kept,) = clusters.granularities
-    assert {3, 7} == {(kept.prototypes == row).all(dim=1).nonzero().item() for row in drawn.prototypes[~drawn.counts]}
+    (only,) = clusters.granularities
+    assert {3, 7} == {(only.prototypes == row).all(dim=1).nonzero().item() for row in drawn.prototypes[~drawn.counts]}
 
 
 def test_clusters_come_from_seed_and_epoch_alone():
@@ -155,9 +155,9 @@ def state(run):
 
 def test_smoke_run_trains_an_epoch_without_clusters_and_one_with_them(unbroken):
     assert [line["prototypes"] > 0 for line in lines(unbroken)] == [False] * 4 + [True] * 4
-    kept = state(unbroken)["clusters"]
-    assert kept["epoch"] == 1
-    assert [(len(each["prototypes"]), len(each["of"])) for each in kept["granularities"]] == [(3, 16), (5, 16)]
+    clustering = state(unbroken)["clusters"]
+    assert clustering["epoch"] == 1
+    assert [(len(each["prototypes"]), len(each["of"])) for each in clustering["granularities"]] == [(3, 16), (5, 16)]
 
 
 def test_run_stopped_in_mid_epoch_goes_on_with_the_clusters_it_had(unbroken, images, smoke, tmp_path, monkeypatch):
