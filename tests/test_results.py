@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from goodviews.hub.comparison.files import cells, headings
+from goodviews.hub.comparison.cells import cells, headings
 from goodviews.hub.comparison.tables import compare, read_runs
 from goodviews.hub.errors import DataError
 from goodviews.hub.identity import EncoderId

@@ -1,1 +1,1 @@
-"""Reports of several encoders put side by side: rows, tables, paired tests, a plot."""
+"""Reports of several encoders side by side: rows, tables, paired tests, published results; pages and plots of them."""

@@ -10,14 +10,12 @@ from ..atomic import new_folder, write_json, write_text
 from ..csv_tables import write_csv
 from ..provenance import command, version
 from ..templates import fill_template
+from .cells import TEXT_COLUMNS, cells, describe_data, headings, published_cells, published_headings
 from .plot import draw
-from .published import PublishedRow
-from .rows import Difference, Row, Value
+from .rows import Difference
 from .tables import Comparison, Table
 
 FORMAT = 2
-# All other columns are numbers and align right.
-TEXT_COLUMNS = ("encoder", "interval", "test", "pretraining", "architecture", "status", "other source")
 CSV_COLUMNS = (
     *("table", "task", "dataset", "engine", "encoder", "architecture", "runs"),
     *("metric", "value", "low", "high", "interval"),
@@ -66,8 +64,11 @@ def _published_rows(table: Table) -> Iterator[list[str | float | None]]:
             yield [*about, *[None] * 10, value, row.status(metric), row.source]
 
 
-def _against(table: Table, found: Difference | None) -> list[str | float | None]:
-    return [table.baseline, found.value, found.low, found.high, found.p, found.test] if found else [None] * 6
+def _against(table: Table, difference: Difference | None) -> list[str | float | None]:
+    if difference is None:
+        return [None] * 6
+    ends = (difference.low, difference.high)
+    return [table.baseline, difference.value, *ends, difference.p, difference.test]
 
 
 def _as_values(comparison: Comparison) -> dict[str, Any]:
@@ -101,81 +102,6 @@ def _markdown_published(table: Table) -> str:
 def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
     """A table of cells: headings, then a ruler of dashes, then rows."""
     return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
-
-
-def headings(table: Table) -> list[str]:
-    """Of the columns that `cells` fills."""
-    against = [f"against {table.baseline}", "p", "test"] if table.baseline else []
-    return ["encoder", table.metric, "interval", *against, "runs", *table.others]
-
-
-def cells(table: Table, row: Row) -> list[str]:
-    """A row as text: the primary metric, its interval's kind, the difference to a baseline, the runs, other metrics."""
-    against = _difference_cells(row.differences.get(table.primary)) if table.baseline else []
-    others = [f"{row.values[name].mean:.1f}" for name in table.others]
-    primary = with_interval(row.values[table.primary])
-    return [row.encoder, primary, row.interval, *against, str(len(row.runs)), *others]
-
-
-def published_headings(table: Table) -> list[str]:
-    """Of the columns that `published_cells` fills."""
-    assert table.published is not None
-    has_others = any(row.source != table.published.source for row in table.published.rows)
-    return [
-        *("pretraining", "architecture", *table.published.metrics, "status"),
-        *(["other source"] if has_others else []),
-    ]
-
-
-def published_cells(table: Table, row: PublishedRow) -> list[str]:
-    """A published row as text; the status is that of the table's first metric, and another's is said beside it."""
-    assert table.published is not None
-    metrics = table.published.metrics
-    known = [metric for metric in metrics if metric in row.values]
-    usual = row.status(known[0])
-    numbers = [
-        "" if metric not in row.values else f"{row.values[metric]:.1f}" + _unusual(row.status(metric), usual)
-        for metric in metrics
-    ]
-    source = row.source if row.source != table.published.source else ""
-    return [row.pretraining, row.architecture, *numbers, usual, source][: len(published_headings(table))]
-
-
-def _unusual(status: str, usual: str) -> str:
-    return "" if status == usual else f" ({status})"
-
-
-def _difference_cells(found: Difference | None) -> list[str]:
-    if found is None:
-        return ["baseline", "", ""]
-    if found.p is None:
-        return [f"{found.value:+.1f}", "", "none"]
-    return [f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]", p_value(found.p), found.test]
-
-
-def p_value(p: float) -> str:
-    """ "0.034", or "< 0.001" where more digits would pretend."""
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-def with_interval(value: Value) -> str:
-    """ "72.4 [69.5, 75.1]" or, without an interval, "72.4"."""
-    ends = f" [{value.low:.1f}, {value.high:.1f}]" if value.low is not None and value.high is not None else ""
-    return f"{value.mean:.1f}{ends}"
-
-
-def describe_data(table: Table) -> str:
-    """The data set in a line: its counts as the reports give them."""
-    told = {name: value for name, value in table.dataset.items() if name not in {"name", "digest"}}
-    facts = [f"{name.replace('_', ' ')} {_in_words(value)}" for name, value in told.items()]
-    return f"Data: {table.dataset.get('name', 'unnamed')} ({', '.join(facts)}). Engine: {table.engine}."
-
-
-def _in_words(value: Any) -> str:
-    """Of a long list its ends: COCO has 80 classes."""
-    if not isinstance(value, list | tuple):
-        return str(value)
-    return ", ".join(map(str, value)) if len(value) <= 6 else f"{value[0]}, {value[1]}, …, {value[-1]}"
 
 
 def html(comparison: Comparison, plot_png: bytes) -> str:

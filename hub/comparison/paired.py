@@ -1,11 +1,12 @@
 """Is one encoder's difference to another more than chance? Runs are paired, so that what both share cancels out.
 
-Over seeds, where both encoders were run with the same three seeds or more: the paired t test of the differences. It
-speaks for other seeds on the same test images. Otherwise over the test images, where predictions.csv of all runs lie
-beside their reports: the exact McNemar test for accuracy of one run against one, the paired bootstrap for the rest;
-where a metric is no mean over images, the draws of images that its task scored (resamples.csv). Where an encoder has
-several runs, the bootstrap draws from them too. It speaks for other test images, and for other runs a little too
-confidently when they are few. Nothing is tested otherwise.
+- Over seeds, if both encoders were run with the same three seeds or more: the paired t test of the differences. The
+  result holds for other seeds on the same test images.
+- Else over the test images, if all runs have predictions.csv beside their reports: the exact McNemar test for the
+  accuracy of one run against one, the paired bootstrap for the rest. For a metric that is no mean over images, the
+  draws of images that its task scored (resamples.csv). The bootstrap also draws from several runs of an encoder. The
+  result holds for other test images; for other runs, if they are few, p is a little too small.
+- Else there is no test.
 
 Sources: McNemar 1947, in its exact binomial form; Efron & Tibshirani 1993, chapters 13 and 16.
 """
@@ -36,10 +37,10 @@ def differences(row: Row, baseline: Row) -> dict[str, Difference]:
 
 def _difference(row: Row, baseline: Row, metric: str) -> Difference:
     value = row.values[metric].mean - baseline.values[metric].mean
-    for paired in (_over_seeds, _over_images, _over_draws):
-        found = paired(value, row, baseline, metric)
-        if found:
-            return found
+    for test in (_over_seeds, _over_images, _over_draws):
+        difference = test(value, row, baseline, metric)
+        if difference:
+            return difference
     reason = f"their runs do not share {LEAST_SEEDS} seeds, nor is what they did on each test image beside the reports"
     return Difference(value, reason)
 
@@ -57,9 +58,9 @@ def _over_seeds(value: float, row: Row, baseline: Row, metric: str) -> Differenc
 
 
 def _by_seed(runs: Sequence[Run]) -> dict[int, Run] | None:
-    """None when a seed occurs twice, as when several initialisations were measured with the same."""
-    of_seed = {run.report.seed: run for run in runs}
-    return of_seed if len(of_seed) == len(runs) else None
+    """None when a seed occurs twice, e.g. that of several initialisations."""
+    by_seed = {run.report.seed: run for run in runs}
+    return by_seed if len(by_seed) == len(runs) else None
 
 
 def _over_images(value: float, row: Row, baseline: Row, metric: str) -> Difference | None:
@@ -80,40 +81,39 @@ def _samples(row: Row, metric: str) -> tuple[Predictions, Floats] | None:
 
     Runs that are equal on every image are one sample. None if a run has no predictions, or those of other images.
     """
-    of_weights: dict[str, list[Floats]] = defaultdict(list)
-    all_predictions: list[Predictions] = []
+    by_weights: dict[str, list[Floats]] = defaultdict(list)
+    predictions: Predictions | None = None
     for run in row.runs:
-        found = scores_of(run, metric)
-        if found is None or found[0].images != (all_predictions or [found[0]])[0].images:
+        loaded = scores_of(run, metric)
+        if loaded is None or (predictions and loaded[0].images != predictions.images):
             return None
-        all_predictions.append(found[0])
-        of_weights[run.report.encoder.weights_sha256].append(found[1])
-    runs = [np.stack(of_runs) for of_runs in of_weights.values()]
-    samples = runs[0] if len(runs) == 1 else np.stack([of_runs.mean(axis=0) for of_runs in runs])
-    return all_predictions[0], samples[:1] if (samples == samples[0]).all() else samples
+        predictions = predictions or loaded[0]
+        by_weights[run.report.encoder.weights_sha256].append(loaded[1])
+    assert predictions is not None, "a row has a run"
+    groups = [np.stack(scores) for scores in by_weights.values()]
+    samples = groups[0] if len(groups) == 1 else np.stack([scores.mean(axis=0) for scores in groups])
+    return predictions, samples[:1] if (samples == samples[0]).all() else samples
 
 
 def _over_draws(value: float, row: Row, baseline: Row, metric: str) -> Difference | None:
     """By the draws of test images that the tasks themselves scored."""
-    sides = [
-        [read_resamples(run.folder / "resamples.csv") if run.folder else None for run in r.runs]
-        for r in (row, baseline)
-    ]
-    known = [found for side in sides for found in side if found and metric in found.values]
-    if len(known) < sum(map(len, sides)) or len({found.draws for found in known}) > 1:
+    runs = [*row.runs, *baseline.runs]
+    resamples = [read_resamples(run.folder / "resamples.csv") if run.folder else None for run in runs]
+    usable = [one for one in resamples if one and metric in one.values]
+    if len(usable) < len(runs) or len({one.draws for one in usable}) > 1:
         return None
-    ours, theirs = np.split(np.stack([found.values[metric] for found in known], axis=1), [len(row.runs)], axis=1)
+    ours, theirs = np.split(np.stack([one.values[metric] for one in usable], axis=1), [len(row.runs)], axis=1)
     low, high, p = _summary(ours, theirs, np.random.default_rng(0))
-    runs = " and of the runs" if ours.shape[1] + theirs.shape[1] > 2 else ""
-    return Difference(value, f"paired bootstrap, {len(ours)} draws of test images{runs}", low, high, p)
+    and_runs = " and of the runs" if len(runs) > 2 else ""
+    return Difference(value, f"paired bootstrap, {len(ours)} draws of test images{and_runs}", low, high, p)
 
 
 def mcnemar(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
-    """Two-sided p of the exact test: among the images that only one got right, each side has an even chance.
+    """Two-sided p of the exact test: an image that only one side got right is a coin toss between the two.
 
     Args:
-        ours: (N,) whether an image was right.
-        theirs: (N,) the same of the other, in the same order.
+        ours: (N,) whether one side got each image right.
+        theirs: (N,) the same for the other side, in the same order.
     """
     wins, losses = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0

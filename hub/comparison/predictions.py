@@ -1,4 +1,4 @@
-"""predictions.csv of a classification run -> what each test image adds to a metric, so that two runs can be paired."""
+"""predictions.csv of a classification run -> the score of each test image in a metric, so that runs can be paired."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -21,7 +21,7 @@ class PublishedRow:
     pretraining: str
     architecture: str
     values: dict[str, float]  # by metric, in percent
-    marks: dict[str, str]  # by metric: how the value is known, a key of STATUS
+    marks: dict[str, str]  # by metric: where the value was read, a key of STATUS
     source: str
 
     def status(self, metric: str) -> str:
@@ -31,15 +31,15 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """Rows of one protocol, best first; `task`, `dataset`, `settings` say which of our tables may stand beside it."""
+    """Rows of one protocol, best first. It stands beside our tables of the same `task`, `dataset` and `settings`."""
 
     protocol: str
     metrics: tuple[str, ...]
     rows: tuple[PublishedRow, ...]
     task: str | None = None
     engine: str | None = None  # the library that measured
-    dataset: dict[str, Any] = field(default_factory=dict)  # what Report.dataset must say
-    settings: dict[str, Any] = field(default_factory=dict)  # what Report.protocol.settings must say
+    dataset: dict[str, Any] = field(default_factory=dict)  # what Report.dataset must hold
+    settings: dict[str, Any] = field(default_factory=dict)  # what Report.protocol.settings must hold
     remark: str = ""
     source: str = ""  # of the rows that name no other
 
@@ -52,10 +52,9 @@ class PublishedTable:
             "unverified": "remembered from the paper, not read again",
         }
         used = {row.status(metric) for row in self.rows for metric in row.values}
-        told = "; ".join(f"{word}: {meaning}" for word, meaning in words.items() if word in used)
-        return " ".join(
-            part for part in (f"{self.protocol}.", self.remark, f"Source: {self.source}.", f"{told}.") if part
-        )
+        legend = "; ".join(f"{word}: {meaning}" for word, meaning in words.items() if word in used)
+        parts = (f"{self.protocol}.", self.remark, f"Source: {self.source}.", f"{legend}.")
+        return " ".join(part for part in parts if part)
 
 
 def find_published(protocol: Protocol, dataset: dict[str, Any]) -> PublishedTable | str:
@@ -63,13 +62,11 @@ def find_published(protocol: Protocol, dataset: dict[str, Any]) -> PublishedTabl
     table = next((table for table in read_published() if table.task == protocol.name), None)
     if table is None:
         return f"none are known of the protocol {protocol.name}"
-    found = {**protocol.settings, **dataset}
-    differs = [
-        f"{name} is {found.get(name)}, there {wanted}"
-        for name, wanted in {**table.settings, **table.dataset}.items()
-        if found.get(name) != wanted
+    ours, theirs = {**protocol.settings, **dataset}, {**table.settings, **table.dataset}
+    differences = [
+        f"{name} is {ours.get(name)}, there {value}" for name, value in theirs.items() if ours.get(name) != value
     ]
-    return f"they are of another measurement: {', '.join(differs)}" if differs else table
+    return f"they are of another measurement: {', '.join(differences)}" if differences else table
 
 
 @cache

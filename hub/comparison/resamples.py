@@ -16,7 +16,7 @@ from ..csv_tables import read_csv, write_csv
 
 @dataclass(frozen=True)
 class Resamples:
-    """Values by metric, (draws,) each; `draws` holds a checksum of each, so that only equal draws are paired."""
+    """Values by metric, (draws,) each; `draws` holds a checksum of each draw, so that only equal draws are paired."""
 
     draws: tuple[str, ...]
     values: dict[str, NDArray[np.float64]]

@@ -1,4 +1,4 @@
-"""The runs of one encoder -> one row: a mean and what is known of its spread, never pretending to more runs."""
+"""The runs of one encoder -> one row: the mean, and the interval that so many runs allow."""
 
 import re
 from collections import defaultdict
@@ -35,9 +35,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an encoder is from the baseline in one metric, in the metric's unit, and how sure that is.
+    """An encoder minus the baseline in one metric, in the metric's unit.
 
-    `p` is two-sided, for the hypothesis of no difference; without a test it is None and `test` says why.
+    `p` is two-sided, for the hypothesis of no difference. Without a test it is None, and `test` gives the reason.
     """
 
     value: float
@@ -53,27 +53,25 @@ class Row:
 
     encoder: str
     architecture: str
-    interval: str  # what `low` and `high` of the values span
+    interval: str  # the method behind `low` and `high` of the values
     values: dict[str, Value]
     runs: tuple[Run, ...]
     differences: dict[str, Difference] = field(default_factory=dict)  # to the baseline, by metric; it has none itself
 
 
 def row_of(runs: Sequence[Run]) -> Row:
-    """Averages the runs of one encoder, each (weights, seed) given once.
+    """Averages the runs of one encoder; of each pair of weights and seed there is one run.
 
     Seeds are averaged within one set of weights first, so that no initialisation counts twice. Runs that do not
     depend on the seed are one measurement and keep the interval that their task computed.
     """
-    of_weights = defaultdict(list)
+    by_weights = defaultdict(list)
     for run in runs:
-        of_weights[run.report.encoder.weights_sha256].append(run)
+        by_weights[run.report.encoder.weights_sha256].append(run)
     first = runs[0].report
-    if len(of_weights) > 1:
-        samples, interval = (
-            [_means(group) for group in of_weights.values()],
-            f"95 % t, {len(of_weights)} initialisations",
-        )
+    if len(by_weights) > 1:
+        samples = [_means(group) for group in by_weights.values()]
+        interval = f"95 % t, {len(by_weights)} initialisations"
     elif seed_matters(runs):
         samples, interval = [_means([run]) for run in runs], f"95 % t, {len(runs)} seeds"
     else:
@@ -84,7 +82,7 @@ def row_of(runs: Sequence[Run]) -> Row:
 
 
 def seed_matters(runs: Sequence[Run]) -> bool:
-    """Whether runs of the same weights differ at all."""
+    """Whether runs of the same weights differ."""
     return len({run.value for run in runs}) > 1
 
 

@@ -1,5 +1,4 @@
-"""Reports of several encoders -> one table for each protocol. Numbers measured in different ways never meet in a
-column.
+"""Reports of several encoders -> one table for each protocol. Numbers measured differently never share a column.
 
 Two reports belong to one table when protocol (name, version, settings), data (by digest) and engine are equal. In a
 table, runs of one encoder that differ in their seed become a mean with a 95 % t interval over the runs; a single run
@@ -58,7 +57,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Tables, and in `notes` a sentence for everything the reader should know about how reports were put into them."""
+    """Tables, and in `notes` sentences on how the reports were put into them."""
 
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
@@ -68,7 +67,7 @@ def read_runs(places: Iterable[Path]) -> list[Run]:
     """Reports from RUN folders, report.json files, and encoder folders with reports/*.json.
 
     Raises:
-        DataError: a place holds no report, or its report is not ours or lacks its primary metric.
+        DataError: a place holds no report, or a file there is no report of ours or incomplete.
     """
     return [
         Run(f"{file.resolve().parent.name}/{file.name}", load_report(file), file.resolve().parent)
@@ -78,8 +77,11 @@ def read_runs(places: Iterable[Path]) -> list[Run]:
 
 
 def compare(runs: Sequence[Run], *, baseline: str | None = None, published: bool = False) -> Comparison:
-    """Sorts runs into tables, averages over seeds, and takes the difference to `baseline` (an encoder's name) where
-    it was measured. With `published`, others' results by the same protocol on the same data go beside each table.
+    """Sorts runs into tables and averages over seeds.
+
+    Args:
+        baseline: name of an encoder; the tables in which it was measured give the differences to it.
+        published: put others' results by the same protocol on the same data beside each table.
 
     Raises:
         DataError: there is no run.
@@ -94,9 +96,9 @@ def compare(runs: Sequence[Run], *, baseline: str | None = None, published: bool
     tables = [_table(group, notes) for group in groups.values()]
     tables.sort(key=lambda table: table.title)
     if len(tables) > 1:
-        notes[:0] = _why_separate(tables)
+        notes[:0] = _explain_separation(tables)
     if baseline is not None:
-        tables = _against(tables, base_name(baseline), notes)
+        tables = _compare_with(tables, base_name(baseline), notes)
     if published:
         tables = [_with_published(table, notes) for table in tables]
     return Comparison(tuple(tables), tuple(notes))
@@ -110,7 +112,7 @@ def _table(runs: Sequence[Run], notes: list[str]) -> Table:
     first = runs[0].report
     title = _title(first.protocol, first.dataset)
     groups = defaultdict(list)
-    for run in _once(runs, title, notes):
+    for run in _without_repetitions(runs, title, notes):
         groups[encoder_key(run.report)].append(run)
     notes.extend(
         f"{title}: the seed does not change the result of {group[0].report.encoder.name}; "
@@ -127,26 +129,26 @@ def _table(runs: Sequence[Run], notes: list[str]) -> Table:
         engine=first.engine,
         primary=first.primary,
         higher_is_better=first.higher_is_better,
-        rows=tuple(_told_apart(rows)),
+        rows=tuple(_distinguish(rows)),
     )
 
 
-def _once(runs: Sequence[Run], title: str, notes: list[str]) -> list[Run]:
-    """The runs without repetitions: of one set of weights and one seed the first counts, and a note says so."""
-    kept: dict[tuple[str, str, int], Run] = {}
+def _without_repetitions(runs: Sequence[Run], title: str, notes: list[str]) -> list[Run]:
+    """Of several runs of one set of weights with one seed the first counts, and a note names the others."""
+    firsts: dict[tuple[str, str, int], Run] = {}
     for run in runs:
         encoder = run.report.encoder
-        first = kept.setdefault((encoder.name, encoder.weights_sha256, run.report.seed), run)
+        first = firsts.setdefault((encoder.name, encoder.weights_sha256, run.report.seed), run)
         if first is not run:
             notes.append(
                 f"{title}: {encoder.name} was measured twice with seed {run.report.seed}; {first.source} "
                 f"({first.value:.2f}) counts, {run.source} ({run.value:.2f}) does not."
             )
-    return list(kept.values())
+    return list(firsts.values())
 
 
-def _told_apart(rows: Sequence[Row]) -> list[Row]:
-    """Encoders with one name but other weights get the beginning of their checksum behind it."""
+def _distinguish(rows: Sequence[Row]) -> list[Row]:
+    """Adds the beginning of the checksum to the names of encoders that have one name and other weights."""
     names = [row.encoder for row in rows]
     return [
         replace(row, encoder=f"{row.encoder} ({row.runs[0].report.encoder.weights_sha256[:8]})")
@@ -156,13 +158,14 @@ def _told_apart(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _why_separate(tables: Sequence[Table]) -> list[str]:
+def _explain_separation(tables: Sequence[Table]) -> list[str]:
     firsts: dict[str, Table] = {}
     sentences = []
     for table in tables:
         first = firsts.setdefault(table.title, table)
         if first is not table:
-            sentences.append(f"Two tables are called {table.title}, for they differ in {_what_differs(first, table)}.")
+            reason = _list_differences(first, table)
+            sentences.append(f"Two tables are called {table.title}, for they differ in {reason}.")
     titles = "; ".join(firsts)
     return [
         f"The reports were measured in {len(tables)} ways that cannot be compared; each has its own table: {titles}.",
@@ -170,58 +173,59 @@ def _why_separate(tables: Sequence[Table]) -> list[str]:
     ]
 
 
-def _what_differs(one: Table, other: Table) -> str:
+def _list_differences(one: Table, other: Table) -> str:
     first, second = _facts(one), _facts(other)
     names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
-    return ", ".join(f"{name}{_values(first.get(name), second.get(name))}" for name in names)
+    return ", ".join(f"{name}{_show_both(first.get(name), second.get(name))}" for name in names)
 
 
 def _facts(table: Table) -> dict[str, Any]:
-    """What decides whether two tables are one, by its name in a sentence."""
+    """Everything that decides whether two tables are one, by its name in a sentence."""
     data = {f"data: {name}": value for name, value in table.dataset.items()}
-    return {"version": table.protocol.version, **table.protocol.settings, **data, "engine": table.engine}
+    others = {"engine": table.engine, "primary metric": table.primary}
+    return {"version": table.protocol.version, **table.protocol.settings, **data, **others}
 
 
-def _values(one: Any, other: Any) -> str:
-    """Both in brackets, where they are short enough to be read side by side."""
+def _show_both(one: Any, other: Any) -> str:
+    """Both values in brackets, unless one is too long to be read beside the other."""
     return "" if isinstance(one, list | dict) or isinstance(other, list | dict) else f" ({one} / {other})"
 
 
-def _against(tables: Sequence[Table], baseline: str, notes: list[str]) -> list[Table]:
-    known = sorted({row.encoder for table in tables for row in table.rows})
-    if baseline not in known:
-        raise UsageError(f"No encoder in these reports is called {baseline}; there are {', '.join(known)}.")
+def _compare_with(tables: Sequence[Table], baseline: str, notes: list[str]) -> list[Table]:
+    names = sorted({row.encoder for table in tables for row in table.rows})
+    if baseline not in names:
+        raise UsageError(f"No encoder in these reports is called {baseline}; there are {', '.join(names)}.")
     return [_with_differences(table, baseline, notes) for table in tables]
 
 
 def _with_differences(table: Table, baseline: str, notes: list[str]) -> Table:
     if all(row.encoder == baseline for row in table.rows):
         return table
-    of_baseline = next((row for row in table.rows if row.encoder == baseline), None)
-    if of_baseline is None:
+    baseline_row = next((row for row in table.rows if row.encoder == baseline), None)
+    if baseline_row is None:
         notes.append(f"{table.title}: the baseline {baseline} was not measured, so there are no differences.")
         return table
     rows = [
-        row if row is of_baseline else replace(row, differences=differences(row, of_baseline)) for row in table.rows
+        row if row is baseline_row else replace(row, differences=differences(row, baseline_row)) for row in table.rows
     ]
-    untested: dict[str, list[str]] = defaultdict(list)
+    without_test: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        if row is not of_baseline and row.differences[table.primary].p is None:
-            untested[row.differences[table.primary].test].append(row.encoder)
+        if row is not baseline_row and row.differences[table.primary].p is None:
+            without_test[row.differences[table.primary].test].append(row.encoder)
     notes.extend(
         f"{table.title}: the difference of {', '.join(encoders)} to {baseline} is not tested, for {reason}."
-        for reason, encoders in untested.items()
+        for reason, encoders in without_test.items()
     )
     return replace(table, rows=tuple(rows), baseline=baseline)
 
 
 def _with_published(table: Table, notes: list[str]) -> Table:
-    found = find_published(table.protocol, table.dataset)
-    if isinstance(found, str):
-        notes.append(f"{table.title}: no published results are shown, for {found}.")
+    published = find_published(table.protocol, table.dataset)
+    if isinstance(published, str):
+        notes.append(f"{table.title}: no published results are shown, for {published}.")
         return table
-    if found.engine != table.library:
+    if published.engine != table.library:
         notes.append(
-            f"{table.title}: the published results were measured with {found.engine}, ours with {table.engine}."
+            f"{table.title}: the published results were measured with {published.engine}, ours with {table.engine}."
         )
-    return replace(table, published=found)
+    return replace(table, published=published)

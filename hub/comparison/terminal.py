@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table as TerminalTable
 
-from .files import cells, headings, published_cells, published_headings
+from .cells import cells, headings, published_cells, published_headings
 from .tables import Table
 
 

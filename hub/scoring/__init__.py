@@ -1,1 +1,1 @@
-"""Scores on frozen features: nearest neighbours, the linear probe, average precision."""
+"""Scores of features and of rankings: kNN votes, the linear probe, average precision, retrieval, 95 % intervals."""
