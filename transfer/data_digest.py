@@ -1,4 +1,4 @@
-"""Which data a number was measured on: a digest of a folder's files, so that reports of other data are told apart."""
+"""The data that a number was measured on: a digest of their files, so that no report passes for one of other data."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def digest_of(root: Path, files: Sequence[Path]) -> str:
-    """Names the data: 16 hexadecimal digits over every file's relative path and byte count, in any order.
+    """16 hexadecimal digits over every file's path in `root` and its bytes, counted; the order of files is ignored.
 
-    Of files that hold labels the content counts: a corrected box seldom changes their length.
+    Files that hold labels count by their content: a corrected box seldom changes their length.
     """
     lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}{_labels(file)}" for file in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

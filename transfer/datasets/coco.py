@@ -1,4 +1,4 @@
-"""Photos with boxes and masks, labelled in COCO's format; which files are read is said in `coco_layout.py`.
+"""Reads photos with boxes and masks in COCO's format; `coco_layout.py` finds the files.
 
 Classes are the categories of the training labels, in the order of their ids, so any data in this format will do.
 Torch-free.
@@ -31,17 +31,16 @@ log = logging.getLogger(__name__)
 
 
 def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) -> DetectionData:
-    """All photos, boxes and masks below `folder`, checked.
+    """Reads all photos, boxes and masks below `folder`, checked.
 
-    Crowds, and objects without an extent, of which the published data have a few, are kept: whoever trains or scores
-    decides about them. Training boxes that leave their photo by a rounding are cut there. Polygons without three
-    corners are left out, and so nobody trains on an object that has no other, which the log says; to be found it lacks
-    a mask.
+    Crowds, and the few objects without an extent in the published data, stay in: whoever trains or scores decides about
+    them. Training boxes that leave their photo by a rounding end at its edge. Polygons without three corners are left
+    out, and the log says how many; an object that has no other is not trained on, and in testing it lacks a mask.
 
     Args:
-        folder: holds the data, or a folder coco that does.
-        needs_masks: whether an object without a mask is a problem.
-        decode: decode each photo once too, so that no damaged one stops a long run.
+        folder: Holds the data, or a folder coco that does.
+        needs_masks: Whether an object without a mask is a problem.
+        decode: Decode each photo once too, so that no damaged one stops a long run.
 
     Raises:
         DataError: labels or photos are missing, damaged or contradict each other. The message gives the first problem;
@@ -70,7 +69,7 @@ def check_coco(folder: Path, *, needs_masks: bool) -> DataCheck:
 
 
 def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[DetectionData | None, list[str]]:
-    """The data as far as they can be used, not decoded, and a sentence for everything that is wrong with them.
+    """Reads what can be used, without decoding photos, and returns a sentence for everything that is wrong.
 
     None instead of data when a file of labels is of no use at all.
 
@@ -81,8 +80,8 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
     train, test = (_read_part(split, problems) for split in find_coco(folder))
     if train is None or test is None:
         return None, problems
-    train = replace(train, photos=tuple(map(_cut, train.photos)))
-    test = replace(test, photos=tuple(map(_without_empty_masks, test.photos)))
+    train = replace(train, photos=tuple(map(_clip_boxes, train.photos)))
+    test = replace(test, photos=tuple(map(_drop_empty_masks, test.photos)))
     problems += _missing_masks(train) + _missing_masks(test) if needs_masks else []
     problems += _problems_between(train, test)
     root = train.split.root
@@ -97,19 +96,19 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
         test_split=test.split.name,
         files=(train.split.labels, test.split.labels, *(photo.path for photo in (*train.photos, *test.photos))),
         category_ids=tuple(train.names),
-        notes=(*_left_out(train), *_left_out(test)),
+        notes=(*_notes(train), *_notes(test)),
     )
     return data, problems
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one file of labels says."""
+    """The content of one file of labels."""
 
     split: Split
     names: dict[int, str]  # by category id, in the order of the ids
     photos: tuple[LabelledPhoto, ...]  # in the order of their ids
-    short_polygons: int  # that were left out
+    short_polygons: int  # how many are left out
 
 
 def _problems_between(train: _Part, test: _Part) -> Iterable[str]:
@@ -143,33 +142,34 @@ def _missing_masks(part: _Part) -> list[str]:
     ]
 
 
-def _left_out(part: _Part) -> list[str]:
+def _notes(part: _Part) -> list[str]:
     if not part.short_polygons:
         return []
     note = f"Polygons without three corners are left out of {part.split.labels}: {part.short_polygons}."
-    lost = [photo.id for photo in part.photos for thing in photo.objects if thing.mask == ()]
-    if lost:
-        note += f" Objects that have no other and are not trained on: {len(lost)}, the first in image {lost[0]}."
+    without = [photo.id for photo in part.photos for thing in photo.objects if thing.mask == ()]
+    if without:
+        note += f" Objects that have no other and are not trained on: {len(without)}, the first in image {without[0]}."
     return [note]
 
 
-def _cut(photo: LabelledPhoto) -> LabelledPhoto:
-    """With boxes that end where the photo does."""
-    return replace(photo, objects=tuple(replace(thing, box=_inside(thing.box, photo)) for thing in photo.objects))
+def _clip_boxes(photo: LabelledPhoto) -> LabelledPhoto:
+    """Boxes end where the photo does."""
+    return replace(photo, objects=tuple(replace(thing, box=_clip(thing.box, photo)) for thing in photo.objects))
 
 
-def _without_empty_masks(photo: LabelledPhoto) -> LabelledPhoto:
+def _drop_empty_masks(photo: LabelledPhoto) -> LabelledPhoto:
+    """To be scored, an object whose polygons were all left out has no mask."""
     objects = (replace(thing, mask=None) if thing.mask == () else thing for thing in photo.objects)
     return replace(photo, objects=tuple(objects))
 
 
-def _inside(box: Box, photo: LabelledPhoto) -> Box:
+def _clip(box: Box, photo: LabelledPhoto) -> Box:
     xmin, ymin, xmax, ymax = box
     return max(xmin, 0.0), max(ymin, 0.0), min(xmax, float(photo.width)), min(ymax, float(photo.height))
 
 
 def _read_part(split: Split, problems: list[str]) -> _Part | None:
-    """What cannot be used goes into `problems`; None when that is everything."""
+    """Reads a file of labels; what cannot be used goes into `problems`. None when that is everything."""
     try:
         content = _load(split.labels)
         names = _names(content["categories"], split.labels)
@@ -193,7 +193,7 @@ def _read_part(split: Split, problems: list[str]) -> _Part | None:
 
 
 def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:
-    """The three lists that are read: images, annotations, categories."""
+    """Reads the three lists: images, annotations, categories."""
     try:
         content = json.loads(labels.read_bytes())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -215,14 +215,14 @@ def _names(categories: list[dict[str, Any]], labels: Path) -> dict[int, str]:
 
 
 def _photo_folder(split: Split, images: list[dict[str, Any]]) -> Path:
-    """Where the photos are, going by the first few of them."""
+    """The folder that holds the photos, judging by the first few of them."""
     names = [str(entry.get("file_name", "")) for entry in images[:10]]
     folders = split.photo_folders()
-    there = [sum((folder / name).is_file() for name in names if name) for folder in folders]
-    if not max(there):
+    counts = [sum((folder / name).is_file() for name in names if name) for folder in folders]
+    if not max(counts):
         places = ", ".join(map(str, folders[:4]))
         raise DataError(f"{split.labels} names {names[0] or 'photos without file_name'}, which is in none of {places}.")
-    return folders[there.index(max(there))]
+    return folders[counts.index(max(counts))]
 
 
 def _by_image(

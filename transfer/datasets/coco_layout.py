@@ -1,10 +1,10 @@
-"""Which files of a folder are photos and labels in COCO's format.
+"""Finds the photos and labels of a folder in COCO's format.
 
     DIR/annotations/instances_{train,val}2017.json, DIR/train2017/*.jpg, DIR/val2017/*.jpg      (as published)
 
 Your own data need only two JSON files in DIR, DIR/annotations or DIR/<split>: one with "train" in its name or its
-folder's, one with "val" (or, if there is none, "test"). Photos are looked for beside their JSON, in DIR/<split>,
-DIR/images/<split>, DIR/images and DIR. Torch-free.
+folder's, one with "val" (or, if there is none, "test"). Photos may lie beside their JSON, in DIR/<split>,
+DIR/images/<split>, DIR/images or DIR. Torch-free.
 """
 
 import re
@@ -19,7 +19,7 @@ LAYOUT = (
     "a *train*.json and a *val*.json with their photos"
 )
 OTHER_LABELS = ("captions_", "person_keypoints_", "stuff_", "panoptic_", "image_info_")  # of the published archive
-WORDS = {"train": ("train",), "test": ("val", "test")}  # a file with the first word is taken, else one with the second
+WORDS = {"train": ("train",), "test": ("val", "test")}  # a file with the first word counts, else one with the second
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Split:
 
 
 def find_coco(folder: Path) -> tuple[Split, Split]:
-    """The splits that are trained and tested on, below `folder` or `folder`/coco.
+    """The splits to train and to test on, below `folder` or `folder`/coco.
 
     Raises:
         DataError: one is missing, or several files could be it.
@@ -54,12 +54,12 @@ def _find(root: Path, part: str) -> Split:
     published = {"train": "instances_train2017", "test": "instances_val2017"}[part]
     files = list(_labels_below(root))
     for word in (published, *WORDS[part]):
-        found = [path for path in files if word in _named(path, root)]
-        if len(found) > 1:
-            names = ", ".join(str(path.relative_to(root)) for path in found)
+        matches = [path for path in files if word in _searched_name(path, root)]
+        if len(matches) > 1:
+            names = ", ".join(str(path.relative_to(root)) for path in matches)
             raise DataError(f"{root} has several files that could be its {word} labels: {names}; leave one there.")
-        if found:
-            return Split(_split_name(found[0]), found[0], root)
+        if matches:
+            return Split(_split_name(matches[0]), matches[0], root)
     words = " or ".join(f'"{word}"' for word in WORDS[part])
     have = ", ".join(str(path.relative_to(root)) for path in files[:5]) or "none"
     raise DataError(
@@ -74,14 +74,14 @@ def _labels_below(root: Path) -> Iterable[Path]:
         yield from sorted(path for path in folder.glob("*.json") if not path.name.startswith(OTHER_LABELS))
 
 
-def _named(path: Path, root: Path) -> str:
-    """What is searched for a word: the file's name, and its folder's if that is a split's."""
+def _searched_name(path: Path, root: Path) -> str:
+    """The file's name, and its folder's if that is a split's."""
     folder = path.parent.name if path.parent not in (root, root / "annotations") else ""
     return f"{folder}/{path.stem}".lower()
 
 
 def _split_name(path: Path) -> str:
-    """What follows "instances_", or the folder's name where the file's is no split's: train/_annotations.coco.json."""
+    """What follows "instances_", or the folder's name where the file's has no split: train/_annotations.coco.json."""
     words: Sequence[str] = sum(WORDS.values(), ())
     if any(word in path.stem.lower() for word in words):
         return re.sub(r"^instances_", "", path.stem)

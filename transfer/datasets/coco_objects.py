@@ -1,4 +1,4 @@
-"""One entry of "annotations" in a COCO file: box, mask, category, each checked against its photo. Torch-free."""
+"""Reads one entry of "annotations" in a COCO file: box, mask, category, each checked against its photo. Torch-free."""
 
 import math
 from collections.abc import Container, Sequence
@@ -7,21 +7,21 @@ from typing import Any, TypeGuard
 from ...hub.errors import DataError
 from .labelled_photos import Box, LabelledObject, LabelledPhoto, Mask, Rle
 
-TOLERANCE_PX = 2.0  # by which boxes and masks may leave their photo: published labels are rounded
+TOLERANCE_PX = 2.0  # how far boxes and masks may leave their photo: published labels are rounded
 
 
 def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, str], where: str) -> LabelledObject:
     """The object that an entry of "annotations" describes.
 
     Args:
-        entry: as in the file.
-        photo: that it is in.
-        names: of the categories by id.
-        where: the entry in words, for messages.
+        entry: As in the file.
+        photo: The one it is in.
+        names: Of the categories by id.
+        where: The entry in words, for messages.
 
     Raises:
         DataError: it has no known category, or a box or mask that does not lie within the photo.
-        MissingExtra: its mask are run lengths and faster-coco-eval is not installed.
+        MissingExtra: its mask is in run lengths and faster-coco-eval is not installed.
     """
     if not is_listed(entry.get("category_id"), names):
         known = ", ".join(f"{number} {name}" for number, name in list(names.items())[:20])
@@ -47,32 +47,33 @@ def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, st
 
 
 def short_polygons(entry: dict[str, Any]) -> int:
-    """How many polygons of an entry of "annotations" are left out, for they have no three corners."""
-    found = entry.get("segmentation")
-    return sum(not _has_corners(polygon) for polygon in found) if isinstance(found, list) else 0
+    """How many polygons of an entry of "annotations" have fewer than three corners and are left out."""
+    polygons = entry.get("segmentation")
+    return sum(not _has_corners(polygon) for polygon in polygons) if isinstance(polygons, list) else 0
 
 
-def is_listed(found: Any, ids: Container[int]) -> TypeGuard[int]:
-    """Whether it is one of `ids`; it may be anything that JSON has."""
-    return isinstance(found, int | float) and found in ids
+def is_listed(value: Any, ids: Container[int]) -> TypeGuard[int]:
+    """Whether a value, which may be anything that JSON has, is one of `ids`."""
+    return isinstance(value, int | float) and value in ids
 
 
 def integer(entry: dict[str, Any], key: str, where: str) -> int:
+    """The whole number under a key; DataError where it is none."""
     value = entry.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
         raise DataError(f"{where} has {value!r} as its {key}, which must be a whole number.")
     return value
 
 
-def _read_mask(found: Any, photo: LabelledPhoto, where: str) -> Mask | None:
-    """None where there is none. Polygons without three corners are left out, as detectron2 does."""
-    if not found:
+def _read_mask(segmentation: Any, photo: LabelledPhoto, where: str) -> Mask | None:
+    """The mask, or None without one. Polygons without three corners are left out, as in detectron2."""
+    if not segmentation:
         return None
-    if isinstance(found, dict):
-        return _read_runs(found, photo, where)
-    if not isinstance(found, list):
+    if isinstance(segmentation, dict):
+        return _read_runs(segmentation, photo, where)
+    if not isinstance(segmentation, list):
         raise DataError(f"{where} has a segmentation that is neither polygons nor run lengths.")
-    polygons = tuple(_numbers(polygon, f"{where} has something else as a polygon") for polygon in found)
+    polygons = tuple(_numbers(polygon, f"{where} has something else as a polygon") for polygon in segmentation)
     outlines = tuple(filter(_has_corners, polygons))
     for polygon in outlines:
         xs, ys = polygon[::2], polygon[1::2]
@@ -86,20 +87,22 @@ def _has_corners(polygon: Any) -> bool:
     return isinstance(polygon, Sequence) and len(polygon) >= 6 and len(polygon) % 2 == 0
 
 
-def _read_runs(found: dict[str, Any], photo: LabelledPhoto, where: str) -> Rle:
+def _read_runs(segmentation: dict[str, Any], photo: LabelledPhoto, where: str) -> Rle:
     """Run lengths as a list, as COCO's files have them for crowds, or as compressed text."""
-    from .masks import compressed, run_lengths
+    from .masks import compress, run_lengths
 
     size = (photo.height, photo.width)
-    counts = found.get("counts")
-    if found.get("size") != list(size):
-        raise DataError(f"{where} has a mask of height and width {found.get('size')}; its photo has {list(size)}.")
+    counts = segmentation.get("counts")
+    if segmentation.get("size") != list(size):
+        raise DataError(
+            f"{where} has a mask of height and width {segmentation.get('size')}; its photo has {list(size)}."
+        )
     runs = run_lengths(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(isinstance(run, int) and run >= 0 for run in runs):
         raise DataError(f"{where} has a mask whose counts are no run lengths.")
     if sum(runs) != photo.height * photo.width:
         raise DataError(f"{where} has a mask of {sum(runs)} pixels; its photo has {photo.height * photo.width}.")
-    return Rle(size, counts) if isinstance(counts, str) else compressed(runs, *size)
+    return Rle(size, counts) if isinstance(counts, str) else compress(runs, *size)
 
 
 def _fits(box: Box, photo: LabelledPhoto) -> bool:
@@ -108,10 +111,10 @@ def _fits(box: Box, photo: LabelledPhoto) -> bool:
     return is_after and xmax <= photo.width + TOLERANCE_PX and ymax <= photo.height + TOLERANCE_PX
 
 
-def _numbers(found: Any, what: str, *, count: int | None = None) -> tuple[float, ...]:
-    is_list = isinstance(found, Sequence) and not isinstance(found, str)
-    if not is_list or not all(isinstance(value, int | float) and math.isfinite(value) for value in found):
+def _numbers(values: Any, what: str, *, count: int | None = None) -> tuple[float, ...]:
+    is_list = isinstance(values, Sequence) and not isinstance(values, str)
+    if not is_list or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
         raise DataError(f"{what}; it must be a list of numbers.")
-    if count is not None and len(found) != count:
+    if count is not None and len(values) != count:
         raise DataError(f"{what}; it must have {count} numbers.")
-    return tuple(map(float, found))
+    return tuple(map(float, values))

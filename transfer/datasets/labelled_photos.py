@@ -1,7 +1,4 @@
-"""Photos in which objects are labelled, whatever layout they were read from: what engines and evaluators are given.
-
-Torch-free.
-"""
+"""Photos and their labelled objects, as engines and evaluators take them, whatever the layout. Torch-free."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +17,7 @@ Polygon = tuple[float, ...]  # x, y, x, y, ... in pixels of the stored photo
 
 @dataclass(frozen=True)
 class Rle:
-    """A mask by its run lengths, column after column, in COCO's compressed text."""
+    """A mask as run lengths, column after column, in COCO's compressed text."""
 
     size: tuple[int, int]  # height, width
     counts: str
@@ -39,17 +36,17 @@ class LabelledObject:
 
     name: str
     box: Box
-    is_difficult: bool = False  # VOC: trained on, but neither to be found nor wrong to find
-    is_crowd: bool = False  # COCO: a region of many, not trained on, and nothing found inside is wrong
+    is_difficult: bool = False  # VOC: trained on; in scoring neither found nor missed
+    is_crowd: bool = False  # COCO: a region of many; not trained on, and detections inside are ignored
     area: float | None = None  # COCO: pixels of the object itself; decides whether it is small, medium or large
     mask: Mask | None = None  # (): polygons without three corners, not trained on
 
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """One photo and what is labelled in it."""
+    """One photo and its labelled objects."""
 
-    id: str  # VOC: the name in the split file; COCO: the number of the image
+    id: str  # VOC: the name in the split file; COCO: the image's id
     path: Path
     width: int
     height: int
@@ -58,7 +55,7 @@ class LabelledPhoto:
 
 @dataclass(frozen=True)
 class DetectionData:
-    """What a detector is trained on and what it is tested on."""
+    """The photos that a detector is trained on and tested on."""
 
     name: str
     root: Path  # every path lies below it
@@ -70,11 +67,11 @@ class DetectionData:
     test_split: str  # "VOC2007 test", "val2017"
     files: tuple[Path, ...]  # every file that was read
     category_ids: tuple[int, ...] = ()  # COCO: of each class
-    notes: tuple[str, ...] = ()  # what was left out, in sentences
+    notes: tuple[str, ...] = ()  # a sentence for each thing the reader leaves out
 
 
 def read_photo(photo: LabelledPhoto) -> Image.Image:
-    """The photo as RGB with the pixels as stored: boxes are in that frame, so an EXIF rotation is not applied.
+    """Reads a photo as RGB, with the pixels as stored: boxes are in that frame, so EXIF rotation is ignored.
 
     Raises:
         DataError: the file is damaged.
@@ -89,8 +86,8 @@ def read_photo(photo: LabelledPhoto) -> Image.Image:
 def decoding_problems(photos: Iterable[LabelledPhoto]) -> list[str]:
     """A sentence for each photo that cannot be decoded to its end."""
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
-        found = pool.map(_decoding_problem, (photo.path for photo in photos))
-        return [problem for problem in found if problem]
+        problems = pool.map(_decoding_problem, (photo.path for photo in photos))
+        return [problem for problem in problems if problem]
 
 
 def check_photos(data: DetectionData, problems: Iterable[str]) -> DataCheck:
@@ -104,25 +101,25 @@ def check_photos(data: DetectionData, problems: Iterable[str]) -> DataCheck:
 
 
 def size_problem(path: Path, size: tuple[int, int], *, named_by: str, sized_by: str) -> str | None:
-    """What is wrong with a photo file that a list names, None if nothing; the pixels are not decoded.
+    """What is wrong with a photo file that a list names, or None; the pixels are not decoded.
 
     Args:
-        path: the photo.
-        size: width and height as labelled.
-        named_by: what names the photo, e.g. "a split file".
-        sized_by: the file that gives its size.
+        path: Of the photo.
+        size: Width and height as labelled.
+        named_by: The list, e.g. "a split file".
+        sized_by: The file that gives the size.
     """
     try:
         with Image.open(path) as image:
-            found = image.size
+            stored = image.size
     except FileNotFoundError:
         return f"{path} is missing, though {named_by} names it."
     except (OSError, SyntaxError, ValueError):
         return f"{path} is not an image that Pillow can read."
-    if found == size:
+    if stored == size:
         return None
-    turned = " (a photo that is turned by its EXIF tag must be labelled as stored)" if found == size[::-1] else ""
-    return f"{path} is {found[0]} x {found[1]} pixels, but {sized_by} says {size[0]} x {size[1]}{turned}."
+    rotated = " (a photo that is turned by its EXIF tag must be labelled as stored)" if stored == size[::-1] else ""
+    return f"{path} is {stored[0]} x {stored[1]} pixels, but {sized_by} says {size[0]} x {size[1]}{rotated}."
 
 
 def _decoding_problem(path: Path) -> str | None:

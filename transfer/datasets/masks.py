@@ -1,4 +1,4 @@
-"""Masks of objects: polygons and run lengths to pixels and back, by COCO's own rules of rasterising."""
+"""Masks: polygons and run lengths become pixels and back, rasterised by COCO's own rules."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ except ImportError:
 
 
 def decode(mask: Mask, height: int, width: int) -> np.ndarray:
-    """(height, width) uint8, 0 or 1."""
+    """The pixels of a mask: (height, width) uint8, 0 or 1."""
     return coco_masks.decode(as_rle(mask, height, width).as_coco())
 
 
@@ -32,13 +32,13 @@ def as_rle(mask: Mask, height: int, width: int) -> Rle:
     return _as_rle(coco_masks.merge(parts))
 
 
-def compressed(counts: Sequence[int], height: int, width: int) -> Rle:
-    """From a list of run lengths, as COCO's files have for crowds."""
+def compress(counts: Sequence[int], height: int, width: int) -> Rle:
+    """The mask of a list of run lengths, as in COCO's files for crowds."""
     return _as_rle(coco_masks.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
 
 
 def run_lengths(counts: str) -> list[int]:
-    """Of compressed text, which may be anything; what is no run length comes out as a wrong sum or below 0."""
+    """The run lengths in compressed text. Text that holds none gives a wrong sum or numbers below 0."""
     runs: list[int] = []
     value = shift = 0
     for character in counts:
@@ -54,11 +54,11 @@ def run_lengths(counts: str) -> list[int]:
 
 
 def areas(masks: Sequence[Rle]) -> list[int]:
-    """How many pixels each mask has."""
+    """The pixels of each mask, counted."""
     return [int(area) for area in np.atleast_1d(coco_masks.area([mask.as_coco() for mask in masks]))] if masks else []
 
 
-def _as_rle(found: dict[str, Any]) -> Rle:
-    counts = found["counts"]
-    height, width = found["size"]
+def _as_rle(entry: dict[str, Any]) -> Rle:
+    counts = entry["counts"]
+    height, width = entry["size"]
     return Rle((int(height), int(width)), counts.decode("ascii") if isinstance(counts, bytes) else counts)

@@ -1,10 +1,10 @@
-"""Photos with boxes, laid out as the PASCAL VOC devkit.
+"""Reads photos with boxes in the layout of the PASCAL VOC devkit.
 
     DIR/VOC2007/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/{trainval,test}.txt}
     DIR/VOC2012/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/trainval.txt}      (optional)
 
-DIR/VOCdevkit may stand between. Training takes trainval of both years ("07+12"), testing the test split of 2007. Class
-names are those of the data, so any photos labelled in this layout will do. Torch-free.
+VOC2007 may also be in DIR/VOCdevkit. Training takes trainval of both years ("07+12"), testing the test split of 2007.
+Class names are those of the data, so any photos labelled in this layout will do. Torch-free.
 """
 
 import math
@@ -24,17 +24,17 @@ from .labelled_photos import (
     size_problem,
 )
 
-_MARKS = ("-1", "0", "1")  # that a list of one class has beside each name
+_MARKS = ("-1", "0", "1")  # a list of one class has one beside each name
 
 
 def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
-    """All photos and boxes below `folder`, checked.
+    """Reads all photos and boxes below `folder`, checked.
 
-    Objects marked difficult are kept, in training as in testing: whoever trains or scores decides about them.
+    Objects marked difficult stay in, in training as in testing: whoever trains or scores decides about them.
 
     Args:
-        folder: holds VOC2007, or VOCdevkit/VOC2007.
-        decode: decode each photo once too, a few milliseconds each, so that no damaged one stops a long run.
+        folder: Holds VOC2007, or VOCdevkit/VOC2007.
+        decode: Decode each photo once too, a few milliseconds each, so that no damaged one stops a long run.
 
     Raises:
         DataError: a folder, split, annotation or photo is missing or damaged, a size or box does not fit its photo, or
@@ -61,7 +61,7 @@ def check_voc(folder: Path) -> DataCheck:
 
 
 def read_with_problems(folder: Path) -> tuple[DetectionData, list[str]]:
-    """The data as far as they can be used, not decoded, and a sentence for everything that is wrong with them.
+    """Reads what can be used, without decoding photos, and returns a sentence for everything that is wrong.
 
     Raises:
         DataError: `folder` is not in the VOC layout at all.
@@ -89,7 +89,7 @@ def read_with_problems(folder: Path) -> tuple[DetectionData, list[str]]:
 
 
 def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[LabelledPhoto, ...]:
-    """The photos of one split, e.g. "train", in the order of its list, each checked as `read_voc` does.
+    """Reads the photos of one split, e.g. "train", in the order of its list, each checked as in `read_voc`.
 
     Raises:
         DataError: the first problem.
@@ -103,7 +103,7 @@ def read_split(folder: Path, split: str, *, year: str = "VOC2007") -> tuple[Labe
 def read_split_with_problems(
     folder: Path, split: str, *, year: str = "VOC2007"
 ) -> tuple[list[LabelledPhoto], list[str]]:
-    """The photos of one split that can be used, and a sentence for everything that is wrong with the others.
+    """Reads the photos of one split that can be used; a sentence for everything that is wrong with the others.
 
     Raises:
         DataError: `folder` is not in the VOC layout at all.
@@ -113,13 +113,13 @@ def read_split_with_problems(
 
 
 def name_of(root: Path) -> str:
-    """What to call the data: the folder's own name, e.g. "raccoon" for raccoon/VOCdevkit."""
+    """The name of the data: the folder's own, e.g. "raccoon" for raccoon/VOCdevkit."""
     root = root.resolve()
     return root.parent.name if root.name == "VOCdevkit" else root.name
 
 
 def files_of(photos: Iterable[LabelledPhoto]) -> list[Path]:
-    """The photos' files and those of their annotations."""
+    """The files of photos and of their annotations."""
     paths = [photo.path for photo in photos]
     return [*paths, *(_annotation_of(path) for path in paths)]
 
@@ -160,7 +160,7 @@ def _problems_between(
 
 
 def _read_split(year: Path, split: str, problems: list[str]) -> list[LabelledPhoto]:
-    """The photos a split file names; what cannot be used goes into `problems`."""
+    """Reads the photos that a split file names; what cannot be used goes into `problems`."""
     listing = year / "ImageSets" / "Main" / f"{split}.txt"
     try:
         lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -225,8 +225,8 @@ def _number(element: ElementTree.Element, path: str, annotation: Path) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        found = "nothing" if text is None else repr(text)
-        raise DataError(f"{annotation} has {found} where {path.replace('/', ' > ')} must be a number.")
+        content = "nothing" if text is None else repr(text)
+        raise DataError(f"{annotation} has {content} where {path.replace('/', ' > ')} must be a number.")
     return value
 
 

@@ -1,9 +1,9 @@
-"""COCO detection and instance segmentation: the encoder becomes the trunk of a Mask R-CNN and is fine-tuned with it.
+"""COCO detection and instance segmentation: a Mask R-CNN is built on the encoder, and both are fine-tuned.
 
     goodviews transfer coco-fpn-1x --encoder E --data DIR --out runs/coco
 
-Three detectors, which must not be mixed in one column: a supervised ResNet-50 reaches a box AP of 38.2, 38.9 and 39.7
-in them after the same 90,000 iterations.
+Three detectors, which must not share a column: a supervised ResNet-50 reaches a box AP of 38.2, 38.9 and 39.7 in them
+after the same 90,000 iterations.
 
 - `coco-c4-*`: Mask R-CNN on C4 with an extra batch norm, as MoCo, InfoMin and CLSA used it.
 - `coco-fpn-*`: InfoMin's detector on the pyramid: four convolutions and a linear layer see a box, with batch norm in
@@ -12,8 +12,8 @@ in them after the same 90,000 iterations.
 - `coco-fpn-std-*`: MoCo's detector on the pyramid: two linear layers, no norm in the heads.
 
 All train on train2017 with 16 photos at a time, short sides 640 to 800, and are measured on val2017 at 800; 1x is
-90,000 iterations, 2x 180,000, 6x 540,000. Measured here: not yet; 1x takes 6 to 15 hours on eight V100. Of each task
-there are two shorter ones under their own names, `-tenth` and `-smoke`, whose numbers compare with no published one.
+90,000 iterations, 2x 180,000, 6x 540,000. Measured here: not yet; 1x takes 6 to 15 hours on eight V100. Each task has
+two shorter ones under names of their own, `-tenth` and `-smoke`; their numbers compare with no published one.
 
 Source: PyContrast (HobbitLong/PyContrast, detection/configs) and MoCo (facebookresearch/moco, detection/configs).
 """

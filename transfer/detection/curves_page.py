@@ -13,9 +13,9 @@ OURS, INK, QUIET, FAINT = "#1f6f8b", "#202124", "#77736d", "#dadce0"
 COLUMNS = 6  # of panels, at most ten
 
 
-def draw_curves(found: ByClass, path: Path, *, title: str) -> None:
-    """Writes a panel for each class, in the order given; there must be one."""
-    curves = found.curves
+def draw_curves(classes: ByClass, path: Path, *, title: str) -> None:
+    """Writes a panel for each class, in their order; there must be one."""
+    curves = classes.curves
     columns = min(len(curves), COLUMNS if len(curves) <= 24 else 10)
     rows = math.ceil(len(curves) / columns)
     side = 3.6 if len(curves) == 1 else 2.1 if len(curves) <= 24 else 1.55
@@ -29,8 +29,8 @@ def draw_curves(found: ByClass, path: Path, *, title: str) -> None:
         axes.tick_params(labelbottom=True)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     figure.supxlabel(
-        f"recall, %; a detection is right from an overlap of {found.threshold} on; "
-        f"with AP{100 * found.threshold:.0f} and the objects to find",
+        f"recall, %; a detection is right from an IoU of {classes.threshold} on; "
+        f"with AP{100 * classes.threshold:.0f} and the objects to find",
         fontsize=9,
         color=INK,
         wrap=True,
@@ -39,10 +39,10 @@ def draw_curves(found: ByClass, path: Path, *, title: str) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_classes(found: ByClass, path: Path, *, title: str) -> None:
+def draw_classes(classes: ByClass, path: Path, *, title: str) -> None:
     """Writes a bar for the score of each class, the best on top, and a line at their mean; there must be one."""
-    ranked = sorted(found.scores, key=lambda name: (-found.scores[name], name))
-    scores, objects = [found.scores[name] for name in ranked], {one.name: one.objects for one in found.curves}
+    ranked = sorted(classes.scores, key=lambda name: (-classes.scores[name], name))
+    scores, objects = [classes.scores[name] for name in ranked], {one.name: one.objects for one in classes.curves}
     figure = Figure(
         figsize=(7.6, 1.6 + (0.24 if len(ranked) <= 40 else 0.19) * len(ranked)),
         layout=ConstrainedLayoutEngine(h_pad=0.08),
@@ -60,15 +60,15 @@ def draw_classes(found: ByClass, path: Path, *, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
     means = f"; dashed: the mean, {mean:.1f}" if len(ranked) > 1 else ""
     axes.set_xlabel(
-        f"{found.metric.replace('_', ' ')}, %; in brackets the objects to find{means}", fontsize=9, color=INK
+        f"{classes.metric.replace('_', ' ')}, %; in brackets the objects to find{means}", fontsize=9, color=INK
     )
-    _plain(axes)
+    _remove_frame(axes)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     figure.savefig(path, dpi=110)
 
 
 def _draw_curve(axes: Axes, one: Curve) -> None:
-    """The area below is filled; where recall ends the curve falls to nothing."""
+    """Draws one curve with the area below it filled; where recall ends it falls to 0."""
     recall, precision = [*one.recall, one.recall[-1]], [*one.precision, 0.0]
     axes.fill_between(recall, precision, step="pre", color=OURS, alpha=0.16, linewidth=0)
     axes.plot(recall, precision, drawstyle="steps-pre", color=OURS, linewidth=1.4)
@@ -78,11 +78,11 @@ def _draw_curve(axes: Axes, one: Curve) -> None:
     axes.set_ylim(-0.02, 1.04)
     axes.set_xticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
-    _plain(axes)
+    _remove_frame(axes)
     axes.grid(color=FAINT, linewidth=0.7)
 
 
-def _plain(axes: Axes) -> None:
+def _remove_frame(axes: Axes) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelcolor=INK, labelsize=8)
     axes.spines[:].set_visible(False)

@@ -1,14 +1,14 @@
-"""VOC detection: the encoder becomes the trunk of a Faster R-CNN and is fine-tuned with it on photos in the VOC layout.
+"""VOC detection: a Faster R-CNN is built on the encoder, and both are fine-tuned on photos in the VOC layout.
 
     goodviews transfer voc-detection --encoder E --data VOCdevkit --out runs/voc
 
 Protocol `voc07+12-c4-24k`: that of MoCo (He et al. 2020, arXiv:1911.05722), by which InfoMin and CLSA were measured
 too. Published, ResNet-50, AP50 / AP / AP75: random initialisation 60.2 / 33.8 / 33.1, supervised 81.3 / 53.5 / 58.8,
 MoCo v2 (200 epochs) 82.4 / 57.0 / 63.6, InfoMin (200 epochs) 82.7 / 57.6 / 64.6. Measured here: not yet; a full run
-takes hours on a GPU. A report names the engine that measured, and what is known to differ from what was published.
+takes hours on a GPU. A report names the engine that measured, and the known differences from what was published.
 
-The shorter tasks run the same code with another budget under another name. They show that things work and which encoder
-is the better start; their numbers compare with no published one.
+The shorter tasks run the same code with another budget under another name. They show that the parts fit and which
+encoder is the better start; their numbers compare with no published one.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def voc_detection_tenth() -> Task:
 def voc_detection_smoke() -> Task:
     """A minute on one CPU core with a ResNet-18: shows that the parts fit.
 
-    Regions are pooled to 4 x 4, not 14 x 14: the trunk sees no more of photos this small, and most time is saved.
+    Regions are pooled to 4 x 4, not 14 x 14: photos this small hold no more detail, and it saves most of the time.
     """
     settings = VocDetection(
         iterations=70,

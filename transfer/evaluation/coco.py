@@ -1,7 +1,7 @@
 """How well boxes or masks were found, by COCO's rules: AP, AP50, AP75 and AP of small, medium and large objects.
 
 - class by class and photo by photo, detections in order of falling score each take the object not yet found that they
-  overlap most, by at least the threshold; a detection inside a crowd counts neither way;
+  overlap most, with at least the threshold as IoU; a detection inside a crowd is ignored;
 - AP at a threshold is the mean, over recall 0, 0.01, ..., 1, of the best precision at that recall or beyond; a class
   without an object to find counts nowhere;
 - AP is the mean over classes and over thresholds 0.50, 0.55, ..., 0.95; small is an object of less than 32 x 32 pixels
@@ -29,14 +29,14 @@ except ImportError:
     raise MissingExtra("faster-coco-eval", extra="detection", needed_for="Scoring as COCO does") from None
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
-NOTHING_TO_FIND = -1  # what the evaluator says where no object counts
+NOTHING_TO_FIND = -1  # the evaluator's value where no object counts
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Overlaps:
-    """What was found and what was to be found of one class in one photo: D detections by falling score, G objects."""
+    """One class in one photo: D detections by falling score, G objects, and how they overlap."""
 
     photo: int  # position in the photos
     category: int  # position in the classes
@@ -64,31 +64,32 @@ def coco_scores(
     """Scores detections in `photos`.
 
     Args:
-        detections: at most one entry a photo; with masks for kind "masks". Other classes than `classes` are an error.
-        photos: all photos tested on, in the order of their ids: equal scores are counted in this order.
-        classes: in the order of their categories' ids.
-        kind: what must overlap.
+        detections: At most one entry a photo; with masks for kind "masks". Other classes than `classes` are an error.
+        photos: All photos tested on, in the order of their ids: equal scores count in this order.
+        classes: In the order of their categories' ids.
+        kind: What must overlap.
     """
     number = {name: place for place, name in enumerate(classes, start=1)}
     image = {photo.id: place for place, photo in enumerate(photos, start=1)}
     truth = COCO(_truth(photos, number, kind))
-    found = truth.loadRes([entry for one in detections for entry in _found(one, image[one.photo_id], number, kind)])
-    judge = COCOeval_faster(truth, found, {"boxes": "bbox", "masks": "segm"}[kind], print_function=log.debug)
+    entries = [entry for one in detections for entry in _scored_entries(one, image[one.photo_id], number, kind)]
+    results = truth.loadRes(entries)
+    judge = COCOeval_faster(truth, results, {"boxes": "bbox", "masks": "segm"}[kind], print_function=log.debug)
     judge.run()
     values = {name: 100 * float(value) for name, value in zip(METRICS, judge.stats) if value != NOTHING_TO_FIND}
     precision = np.asarray(judge.eval["precision"])[:, :, :, 0, -1]  # thresholds, recalls, classes: any size, most
     means = precision.mean(axis=(0, 1))
     per_class = {name: 100 * mean for name, mean in zip(classes, means.tolist()) if mean != NOTHING_TO_FIND}
-    return CocoScores(values, per_class, _overlaps(judge, truth, found))
+    return CocoScores(values, per_class, _overlaps(judge, truth, results))
 
 
 def as_results(one: Detections, image: int, number: dict[str, int]) -> list[dict[str, Any]]:
     """Entries of a COCO results file: bbox is left, top, width, height.
 
     Args:
-        one: what was found.
-        image: the image's id.
-        number: category ids by name.
+        one: The detections in one photo.
+        image: The image's id.
+        number: Category ids by name.
     """
     corners, masks = np.asarray(one.boxes, np.float64).reshape(-1, 4), one.masks or [None] * len(one.names)
     boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
@@ -118,7 +119,7 @@ def _truth(photos: Sequence[LabelledPhoto], number: dict[str, int], kind: str) -
 
 
 def _area(thing: LabelledObject, photo: LabelledPhoto) -> float:
-    """As labelled, or of the mask, or of the box."""
+    """The labelled area, or that of the mask, or of the box."""
     if thing.area is not None:
         return thing.area
     if thing.mask is not None:
@@ -126,25 +127,25 @@ def _area(thing: LabelledObject, photo: LabelledPhoto) -> float:
     return (thing.box[2] - thing.box[0]) * (thing.box[3] - thing.box[1])
 
 
-def _found(one: Detections, image: int, number: dict[str, int], kind: str) -> list[dict[str, Any]]:
-    """Without boxes where masks are scored: else an object's size would be that of its box."""
+def _scored_entries(one: Detections, image: int, number: dict[str, int], kind: str) -> list[dict[str, Any]]:
+    """Without boxes where masks are scored: else the size of a mask would be that of its box."""
     entries = as_results(one, image, number)
     unscored = {"boxes": "segmentation", "masks": "bbox"}[kind]
     return [{name: value for name, value in entry.items() if name != unscored} for entry in entries]
 
 
-def _overlaps(judge: COCOeval_faster, truth: COCO, found: COCO) -> tuple[Overlaps, ...]:
+def _overlaps(judge: COCOeval_faster, truth: COCO, results: COCO) -> tuple[Overlaps, ...]:
     everything: dict[tuple[int, int], tuple[list[float], list[bool]]] = {}
     for image in truth.imgs:
-        for entry in found.imgToAnns[image]:
+        for entry in results.imgToAnns[image]:
             everything.setdefault((image, entry["category_id"]), ([], []))[0].append(entry["score"])
         for entry in truth.imgToAnns[image]:
             everything.setdefault((image, entry["category_id"]), ([], []))[1].append(bool(entry["iscrowd"]))
     most = judge.params.maxDets[-1]
     collected = []
     for (image, category), (scores, is_crowd) in sorted(everything.items()):
-        kept = -np.sort(-np.array(scores))[:most]
-        shape = (len(kept), len(is_crowd))
+        best = -np.sort(-np.array(scores))[:most]
+        shape = (len(best), len(is_crowd))
         overlaps = np.asarray(judge.ious[image, category], float).reshape(shape)
-        collected.append(Overlaps(image - 1, category - 1, kept, overlaps, np.array(is_crowd, bool)))
+        collected.append(Overlaps(image - 1, category - 1, best, overlaps, np.array(is_crowd, bool)))
     return tuple(collected)

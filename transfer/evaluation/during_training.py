@@ -1,4 +1,4 @@
-"""The scores of a detector without their intervals, for looking at while it is still trained."""
+"""The scores of a detector during training: the metrics alone, without intervals and curves."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from ..detection.settings import DetectionSettings
 from ..training_state import Row
 
 
-def plain_scores(found: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Row:
+def plain_scores(detections: Sequence[Detections], data: DetectionData, settings: DetectionSettings) -> Row:
     """AP, AP50 and AP75 of boxes by the rules of the data's layout, and with masks also theirs; percent.
 
     Args:
-        found: an entry for each photo of `data.test`.
-        data: what was to be found.
-        settings: whether masks are found too.
+        detections: An entry for each photo of `data.test`.
+        data: With the objects to find.
+        settings: Say whether masks are found too.
     """
     if data.layout == "voc":
         from .voc import classes_to_find, voc_scores
 
-        scores = voc_scores(found, data.test, classes_to_find(data.test))
+        scores = voc_scores(detections, data.test, classes_to_find(data.test))
         return {"AP": scores.ap, "AP50": scores.ap50, "AP75": scores.ap75}
     from .coco import coco_scores
 
-    row = coco_scores(found, data.test, data.classes).values
+    row = coco_scores(detections, data.test, data.classes).values
     if settings.masks:
-        masks = coco_scores(found, data.test, data.classes, kind="masks").values
+        masks = coco_scores(detections, data.test, data.classes, kind="masks").values
         row = {**row, **{f"mask_{name}": value for name, value in masks.items()}}
     return row

@@ -1,4 +1,4 @@
-"""Precision at each recall, from which every average precision is computed; numbers only, whatever the benchmark."""
+"""Precision at each recall, and scores class by class: what the pictures of a benchmark show."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Curve:
 
 @dataclass(frozen=True)
 class ByClass:
-    """What was measured class by class, for pictures."""
+    """Scores and curves class by class."""
 
-    metric: str  # what `scores` are: a key of the report's metrics
+    metric: str  # a key of the report's metrics
     scores: dict[str, float]  # percent, of each class that has an object to find
     curves: tuple[Curve, ...]  # of the same classes; their `ap` is at the threshold
-    threshold: float = 0.5  # the overlap from which on a detection is right
+    threshold: float = 0.5  # the IoU from which on a detection is a hit
 
 
 def curve(name: str, hits: NDArray[np.bool_], objects: int, ap: float) -> Curve:
     """The curve of one class.
 
     Args:
-        name: of the class.
-        hits: (n,) whether each detection is right, by falling score, without those that count neither way.
-        objects: how many there were to find, at least one.
-        ap: percent, as the benchmark computes it.
+        name: Of the class.
+        hits: (n,) whether each detection is a hit, by falling score, without ignored ones.
+        objects: How many there are to find, at least one.
+        ap: Percent, as the benchmark computes it.
     """
-    found = np.cumsum(hits)
-    precision = found / np.arange(1, len(hits) + 1)
+    so_far = np.cumsum(hits)
+    precision = so_far / np.arange(1, len(hits) + 1)
     best = np.maximum.accumulate(precision[::-1])[::-1]
-    recall = np.concatenate([[0.0], found / objects])
+    recall = np.concatenate([[0.0], so_far / objects])
     return Curve(name, recall, np.concatenate([best[:1] if len(best) else [0.0], best]), ap, objects)
