@@ -9,8 +9,6 @@ from .errors import ArtifactError
 from .fingerprint import TOLERANCE, fingerprint_distance, fingerprint_vector
 from .preprocessing import Preprocessing
 
-_OF_VECTORS = ("dimension", "preprocessing", "fingerprint")
-
 
 @dataclass(frozen=True)
 class EncoderId:
@@ -52,9 +50,17 @@ class EncoderId:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """As exported files, indexes and reports hold it; a report's has no key for what it does not know."""
-        values = asdict(self)
-        return {name: value for name, value in values.items() if name not in _OF_VECTORS or value is not None}
+        """As exported files and indexes hold it."""
+        return asdict(self)
+
+    def report_json(self) -> dict[str, str | None]:
+        """As a report holds it: the first four fields."""
+        return {
+            "name": self.name,
+            "architecture": self.architecture,
+            "weights_sha256": self.weights_sha256,
+            "recipe": self.recipe,
+        }
 
     @staticmethod
     def from_json(value: Any, where: Path) -> "EncoderId":

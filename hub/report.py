@@ -112,7 +112,7 @@ def gather_evidence() -> Iterator[Evidence]:
 
 def save_report(report: Report, path: Path) -> Path:
     """Write a report as JSON, whole or not at all."""
-    return write_json(path, {"format": FORMAT, **asdict(report), "encoder": report.encoder.to_json()})
+    return write_json(path, {"format": FORMAT, **asdict(report), "encoder": report.encoder.report_json()})
 
 
 def find_reports(place: Path) -> list[Path]:

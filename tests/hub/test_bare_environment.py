@@ -30,7 +30,7 @@ if __name__ == "__main__":  # the process that decodes imports this file too
     encoder, skipped = open_encoder(folder), SkippedImages()
     vectors = encoder.encode([photo, broken, photo], batch_size=2, progress=True, workers=1, skipped=skipped)
     found = [name for name in absent if importlib.util.find_spec(name)]
-    ids = [encoder.id.to_json(), encoder.report_id().to_json()]
+    ids = [encoder.id.to_json(), encoder.report_id().report_json()]
     print(json.dumps({"vectors": vectors.tolist(), "skipped": skipped.positions, "ids": ids, "found": found}))
 """
 
@@ -82,5 +82,5 @@ def test_numpy_pillow_and_onnx_runtime_are_all_that_the_deployed_encoder_needs(
     answer, here = json.loads(ran.stdout), OnnxEncoder(exported.folder)
     np.testing.assert_allclose(answer["vectors"], here.encode([gallery[0], gallery[0]]), atol=1e-5)
     assert (answer["skipped"], answer["found"]) == ([1], [])
-    assert answer["ids"] == json.loads(json.dumps([here.id.to_json(), here.report_id().to_json()]))
+    assert answer["ids"] == json.loads(json.dumps([here.id.to_json(), here.report_id().report_json()]))
     assert ran.stderr.endswith("Encoding 3/3\n")

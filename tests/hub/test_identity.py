@@ -1,5 +1,7 @@
 """One identity for an encoder, its export, an index and a report."""
 
+import json
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +11,13 @@ import pytest
 from goodviews.hub import ArtifactError, Preprocessing
 from goodviews.hub.fingerprint import TOLERANCE, fingerprint_distance
 from goodviews.hub.identity import EncoderId
+from goodviews.hub.report import load_report, save_report
 
 UNIT = "AACAPwAAAAA="  # (1, 0) as little-endian float32
 OWN = EncoderId("ours", "resnet18", "ab" * 32, "infomin_200", 2, Preprocessing(64, 0.9), UNIT)
 
 
 def fingerprint_of(*numbers: float) -> str:
-    from base64 import b64encode
-
     return b64encode(np.array(numbers, "<f4").tobytes()).decode()
 
 
@@ -24,13 +25,15 @@ def test_an_identity_read_back_is_equal():
     assert EncoderId.from_json(OWN.to_json(), Path("export.json")) == OWN
 
 
-def test_a_reports_identity_holds_four_fields_and_no_more():
-    assert EncoderId("ours", "resnet18", "ab" * 32).to_json() == {
+def test_a_report_holds_four_fields_of_an_identity_and_no_more(make_report, tmp_path: Path):
+    file = save_report(make_report(encoder=OWN), tmp_path / "report.json")
+    assert json.loads(file.read_text())["encoder"] == {
         "name": "ours",
         "architecture": "resnet18",
         "weights_sha256": "ab" * 32,
-        "recipe": None,
+        "recipe": "infomin_200",
     }
+    assert load_report(file).encoder == EncoderId("ours", "resnet18", "ab" * 32, "infomin_200")
 
 
 def test_name_and_recipe_do_not_keep_vectors_apart_and_all_else_does():

@@ -70,7 +70,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         protocol.validate()
         photos = protocol.read(data)
         dataset = describe(photos)
-        work = [encoder.report_id().to_json(), dataset, asdict(protocol), setup.seed, engine.version()]
+        work = [encoder.report_id().report_json(), dataset, asdict(protocol), setup.seed, engine.version()]
         detector, rows = engine.fine_tune(
             encoder,
             photos,
