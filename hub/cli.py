@@ -20,7 +20,7 @@ from .provenance import version
 COMMANDS = {
     "demo": (
         "goodviews.hub.demo.chain:demo",
-        "The whole chain on bundled photos, minutes on two cores; ends in report.html.",
+        "Run the whole chain on bundled photos: minutes on two cores; ends in report.html.",
     ),
     "recipes": ("goodviews.pretrain.commands:recipes", "List the pretraining recipes."),
     "pretrain": ("goodviews.pretrain.commands:pretrain", "Pretrain an encoder on photos."),
@@ -31,14 +31,14 @@ COMMANDS = {
         "goodviews.transfer.detection.detect_command:detect",
         "Find objects in photos with a detector that was trained.",
     ),
-    "compare": ("goodviews.transfer.commands:compare", "Reports of several encoders as a table and a plot."),
+    "compare": ("goodviews.transfer.commands:compare", "Put the reports of several encoders into tables and a plot."),
     "export": ("goodviews.export.commands:export", "Write an encoder as ONNX, compared with PyTorch."),
     "index build": ("goodviews.export.commands:index_build", "Embed a folder of images into a new index."),
     "index add": ("goodviews.export.commands:index_add", "Add images to an index."),
     "index remove": ("goodviews.export.commands:index_remove", "Remove images from an index."),
     "index info": ("goodviews.export.commands:index_info", "Say what an index holds and which encoder made it."),
     "search": ("goodviews.export.commands:search", "Find the images nearest to a photo."),
-    "doctor": ("goodviews.hub.commands:doctor", "What is installed, which tasks can run, and what mends the rest."),
+    "doctor": ("goodviews.hub.commands:doctor", "Say what is installed, which tasks can run, and how to fix the rest."),
     "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),
     "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),
     "hub list": (

@@ -42,35 +42,37 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on photos.
 
+    Example: goodviews pretrain infomin_200 --data photos --out runs/infomin
+
     Several processes: torchrun --nproc-per-node 8 -m goodviews.pretrain RECIPE --data DIR --out RUN
 
     Args:
-        recipe: a name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
-        data: folder of images (of one with train/ and val/ the train part is learned from), .txt or .csv list of files,
-            tar shards (FOLDER, FILE or "train-{000..146}.tar"), or hf:NAME[:SPLIT] of Hugging Face datasets.
-        out: the RUN folder to make; the encoder goes to RUN/encoder.
-        epochs: instead of the recipe's.
-        batch_size: images a step over all processes, instead of the recipe's; the learning rate stays as it is.
-        scale_lr: change the learning rate in proportion to the batch.
-        set: change a field of the recipe, e.g. optimizer.lr=0.06; may be repeated.
-        workers: processes that load images; by default one a core, at most 16.
-        device: auto takes the GPU when there is one.
-        precision: auto takes bf16 where the hardware multiplies it.
-        seed: decides the initial weights, the order of the images and everything drawn.
-        save_every: steps between checkpoints, 1 or more; by default some ten minutes.
-        knn_every: epochs between online kNN scores of a labelled folder, 0 for none; by default ten in a run.
-        keep: decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
+        recipe: Name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
+        data: Folder of images (if it has train/ and val/, train/ is used), .txt or .csv list of files, tar shards
+            (FOLDER, FILE or "train-{000..146}.tar"), or hf:NAME[:SPLIT] of Hugging Face datasets.
+        out: The RUN folder to make; the encoder goes to RUN/encoder.
+        epochs: Passes over the data; by default the recipe's.
+        batch_size: Images in a step over all processes; by default the recipe's. The learning rate stays as it is.
+        scale_lr: Change the learning rate in proportion to the batch.
+        set: Change a field of the recipe, e.g. optimizer.lr=0.06; may be repeated.
+        workers: Processes that load images; by default one for each core, at most 16.
+        device: What trains; auto is the GPU if there is one.
+        precision: Arithmetic of the networks; auto is bf16 where the hardware multiplies it, else fp32.
+        seed: Random seed of the initial weights, the order of the images and everything drawn.
+        save_every: Steps between checkpoints, 1 or more; by default about ten minutes.
+        knn_every: Epochs between online kNN scores of a labelled folder, 0 for none; by default ten scores in a run.
+        keep: Decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
             $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
-        keep_px: reduce kept photos whose shorter side is longer than this many pixels.
-        tensorboard: write the metrics for TensorBoard too: tensorboard --logdir RUN.
-        accumulate: parts in which a batch goes through the network, for less memory. Weights and queue change once a
-            step; batch norm, and what an objective compares within a batch, sees a part only.
-        compile: let torch.compile make the backbone faster; the first step then takes minutes.
-        continue_from: start from this encoder folder, which must have training/ in it, instead of from random weights:
-            a new run, with a schedule of its own, for more epochs or other data. Give another --seed to see new views.
-        keep_training: at the end put the whole state into RUN/encoder/training, so that others can continue from it.
-        resume: continue the run in RUN from its last checkpoint.
-        overwrite: start anew where RUN exists.
+        keep_px: Reduce kept photos whose shorter side is longer than this many pixels; by default they stay whole.
+        tensorboard: Write the metrics for TensorBoard too: tensorboard --logdir RUN.
+        accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
+            step; batch norm, and what an objective compares within a batch, sees one part only.
+        compile: Let torch.compile make the backbone faster; the first step then takes minutes.
+        continue_from: Encoder folder with training/ in it to start from, instead of from random weights: a new run,
+            with a schedule of its own, for more epochs or other data. Give another --seed to see new views.
+        keep_training: At the end, put the whole state into RUN/encoder/training, so that others can continue from it.
+        resume: Continue the run in RUN from its last checkpoint.
+        overwrite: Replace the run in RUN.
     """
     from .recipe import in_proportion
     from .recipes.registry import choose

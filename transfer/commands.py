@@ -47,7 +47,7 @@ def transfer(
             looks where DETECTRON2_DATASETS points if none is given.
         out: The folder to make.
         check: Train nothing; list what the data hold and everything that is wrong with them. Needs no --encoder, --out.
-        device: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
+        device: Where the encoder runs: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
         set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1. They become part of the task's
             name, and the report shares no column with reports of the task itself.
         overwrite: Replace OUT if it exists.

@@ -29,7 +29,7 @@ def import_(
         out: The folder to write; of CMC's two branches the second goes to OUT_chroma.
         format: What wrote it; by default recognised from the tensors' names. Plain torchvision files do not tell how
             their photos were prepared: say simclr, byol, dino, barlow-twins or vicreg where it is one.
-        architecture: timm's name, where shapes do not tell it, such as resnet18_cifar.
+        architecture: Its name in timm, where shapes do not tell it, such as resnet18_cifar.
         licence: Of the weights, as an SPDX name, for the card.
         overwrite: Replace a folder that exists.
     """
@@ -63,7 +63,7 @@ def convert(encoder: Path, *, to: str, out: Path, overwrite: bool = False) -> No
 
     Args:
         encoder: The folder.
-        to: moco (its programs and those made from them), torchvision, timm or detectron2.
+        to: Format: moco (its programs and those made from them), torchvision, timm or detectron2.
         out: The file to write: .pth.tar for moco, .pth for torchvision, .safetensors or .pth for timm, .pkl or .pth for
             detectron2.
         overwrite: Replace a file that exists.

@@ -1,4 +1,8 @@
+import inspect
+import re
+import shlex
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -21,6 +25,27 @@ def help_of(words: str, capsys) -> str:
 def test_help_lists_a_command_in_a_line_and_the_command_itself_tells_all_with_an_example(capsys):
     assert "Example:" not in help_of("", capsys)
     assert "Example: goodviews views infomin_200 --image" in help_of("views", capsys)
+
+
+@pytest.mark.parametrize("words", cli.COMMANDS)
+def test_every_command_has_one_example_that_the_front_door_understands(words):
+    module, name = cli.COMMANDS[words][0].split(":")
+    lines = (inspect.getdoc(getattr(import_module(module), name)) or "").splitlines()
+    (example,) = (line.removeprefix("Example: ") for line in lines if line.startswith("Example: "))
+    before, _, argv = example.partition("goodviews ")
+    assert not before.replace("GOODVIEWS_HUB_TOKEN=secret ", "")
+    assert argv.startswith(words)
+    tokens = shlex.split(argv)
+    cli._app(tokens).parse_args(tokens, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("words", cli.COMMANDS)
+def test_every_line_of_help_begins_with_a_capital(words):
+    module, name = cli.COMMANDS[words][0].split(":")
+    text = inspect.getdoc(getattr(import_module(module), name)) or ""
+    options = re.findall(r"^    (\w+): (.)", text.partition("Args:")[2], flags=re.MULTILINE)
+    assert [option for option, first in options if not first.isupper()] == []
+    assert cli.COMMANDS[words][1][0].isupper()
 
 
 def test_an_error_is_said_whole_brackets_too(monkeypatch, capsys):
