@@ -4,7 +4,7 @@ import numpy as np
 
 
 def label_average_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """How well each image ranks its own labels: (N,) average precisions, 0-1; 0 for an image without a label.
+    """How well each image ranks its own labels: (N,) average precisions, 0-1, and 0 for an image without a label.
 
     Args:
         scores: (N, C).
@@ -18,13 +18,13 @@ def label_average_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndar
 
 
 def class_average_precision(scores: np.ndarray, present: np.ndarray, *, envelope: bool = True) -> float:
-    """How well a class ranks the images: the area under its precision-recall curve, 0-1; nan without an image of it.
+    """How well a class ranks the images: the area under its precision-recall curve, 0-1; NaN without an image of it.
 
     Args:
         scores: (N,).
         present: (N,) bool.
-        envelope: precision at a recall is the best at that recall or beyond, as VISSL and mmselfsup report it; False
-            takes the curve as it is, as scikit-learn does.
+        envelope: interpolate: the precision at a recall is the best at that recall or beyond, as in VISSL and
+            mmselfsup; False takes the curve as it is, as scikit-learn does.
     """
     if not present.any():
         return float("nan")

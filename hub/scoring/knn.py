@@ -30,9 +30,9 @@ def weighted_knn(
         For each pair an (N, classes) tensor of summed weights; a class without a neighbour has 0.
     """
     similarities, rows = nearest(query, bank, k=max(k for k, _ in settings))
-    theirs = labels.to(rows.device)[rows]
+    neighbours = labels.to(rows.device)[rows]
     return {
-        (k, temperature): vote(similarities[:, :k], theirs[:, :k], temperature=temperature, classes=classes)
+        (k, temperature): vote(similarities[:, :k], neighbours[:, :k], temperature=temperature, classes=classes)
         for k, temperature in settings
     }
 
@@ -64,8 +64,8 @@ def nearest(
     assert 1 <= k <= len(bank), f"k {k} of {len(bank)} rows"
     # Dividing similarities by the lengths, not the bank by them, spares a second copy of the bank.
     lengths = torch.linalg.vector_norm(bank, dim=1).clamp_min(1e-12)
-    found = [_nearest_of_few(F.normalize(few, dim=1), bank, lengths, k, bank_rows) for few in query.split(query_rows)]
-    return torch.cat([similarity for similarity, _ in found]), torch.cat([row for _, row in found])
+    parts = [_nearest_of_few(F.normalize(few, dim=1), bank, lengths, k, bank_rows) for few in query.split(query_rows)]
+    return torch.cat([similarity for similarity, _ in parts]), torch.cat([row for _, row in parts])
 
 
 def _nearest_of_few(query: Tensor, bank: Tensor, lengths: Tensor, k: int, bank_rows: int) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from ..errors import DataError
 
 @dataclass(frozen=True)
 class LinearLayer:
-    """A fitted classifier: (N, F) raw features -> (N, C) logits."""
+    """A classifier after its fit: (N, F) raw features -> (N, C) logits."""
 
     weight: Tensor  # (C, F), for standardised features
     bias: Tensor  # (C,)
@@ -49,33 +49,33 @@ def fit_probe(
     Raises:
         DataError: no class has two images, so none can be held out.
     """
-    held = held_out_rows(labels, held_out, seed)
-    if not held.any():
+    out = held_out_rows(labels, held_out, seed)
+    if not out.any():
         raise DataError(
             "A linear probe holds out part of train, but no class there has two readable images; add images."
         )
     strongest_first = sorted(l2, reverse=True)
-    path = _fit_path(vectors[~held], labels[~held], classes, strongest_first, max_steps)
-    right = [int((layer(vectors[held]).argmax(dim=1) == labels[held]).sum()) for layer in path]
-    chosen = strongest_first[right.index(max(right))]
-    return _fit_path(vectors, labels, classes, [chosen], max_steps)[0], chosen
+    path = _fit_path(vectors[~out], labels[~out], classes, strongest_first, max_steps)
+    right = [int((layer(vectors[out]).argmax(dim=1) == labels[out]).sum()) for layer in path]
+    best = strongest_first[right.index(max(right))]
+    return _fit_path(vectors, labels, classes, [best], max_steps)[0], best
 
 
 def held_out_rows(labels: Tensor, share: float, seed: int) -> Tensor:
     """(N,) bool: `share` of every class, at least one image where a class has two."""
     generator = torch.Generator().manual_seed(seed)
-    held = torch.zeros(len(labels), dtype=torch.bool)
+    out = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.cpu().unique():
         rows = (labels.cpu() == label).nonzero()[:, 0]
         count = min(max(1, round(share * len(rows))), len(rows) - 1)
-        held[rows[torch.randperm(len(rows), generator=generator)[:count]]] = True
-    return held.to(labels.device)
+        out[rows[torch.randperm(len(rows), generator=generator)[:count]]] = True
+    return out.to(labels.device)
 
 
 def _fit_path(vectors: Tensor, labels: Tensor, classes: int, l2: Sequence[float], max_steps: int) -> list[LinearLayer]:
     """One layer for each penalty, each fit starting where the one before ended."""
     mean, deviation = vectors.mean(dim=0), vectors.std(dim=0, correction=0)
-    # A feature that never moves carries nothing; dividing by its zero spread would make it noise.
+    # A constant feature tells nothing; dividing by its deviation of zero would make it noise.
     scale = torch.where(deviation > 1e-6 * deviation.max(), deviation, torch.full_like(deviation, torch.inf))
     inputs = (vectors - mean) / scale
     weight, bias = vectors.new_zeros(classes, vectors.shape[1]), vectors.new_zeros(classes)

@@ -3,9 +3,9 @@
     goodviews transfer linear-cached --encoder E --data DIR --out runs/linear-cached
     goodviews transfer linear-cached --encoder E --data DIR --out runs/linear-cached-30 --set lr=[30]
 
-The published probes' optimiser with CLSA's kind of schedule, and the rate chosen among several, all trained in one pass
-over the features. Without augmentation its numbers are not those of the published probes; `linear`, which solves the
-same problem to convergence, is the better yardstick where the features fit in memory.
+The published probes' optimiser with CLSA's kind of schedule. The learning rate is chosen among several, all of which
+train side by side on the same batches. Without augmentation the numbers are not those of the published probes. Where
+the features fit in memory, `linear` is the better measure: it solves the same problem to convergence.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .check_images import check_images
+from .linear_layer import Initial, new_layer
 from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule
-from .sgd_probe import Initial, new_layer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +32,7 @@ _TO_ZERO = Cosine()
 
 @name_after_function
 def linear_cached() -> Task:
-    """100 epochs of SGD on frozen features, the rate chosen on a held-out part of train."""
+    """100 epochs of SGD on frozen features, the learning rate chosen on a held-out part of train."""
     return Task(
         fine_tuned="a linear layer",
         metric="top-1 accuracy, %",
@@ -53,7 +53,7 @@ def linear_cached() -> Task:
 class CachedProbe:
     """The settings of `linear-cached`."""
 
-    lr: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # tried; for `batch_size`
+    lr: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # to choose from; for `batch_size`
     batch_size: int = 256
     epochs: int = 100
     schedule: Schedule = _TO_ZERO
@@ -63,11 +63,11 @@ class CachedProbe:
     held_out: float = 0.2
 
     def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
-        """Scores `encoder`; the details hold the chosen rate as `chosen_lr` and what each rate reached.
+        """Scores `encoder`; the details hold the chosen rate as `chosen_lr`, and each rate's held-out top-1.
 
         Raises:
-            UsageError: no rate is given, or a setting is not above 0.
-            DataError: several are, but no class has two images, so that none can be held out.
+            UsageError: no learning rate is given, or a setting is not above 0.
+            DataError: several rates are given, but no class has two images, so that none can be held out.
         """
         import torch
 
@@ -76,17 +76,17 @@ class CachedProbe:
         require_above_zero(self, "lr", "batch_size", "epochs")
         frozen = frozen_features(encoder, data, setup)
         train, classes = frozen.train, len(frozen.classes)
-        tried = sweep(self, train.vectors, train.labels, classes, seed=setup.seed) if len(self.lr) > 1 else {}
-        chosen = max(tried, key=lambda rate: tried[rate]) if tried else self.lr[0]
-        [layer] = fit_layers(self, [chosen], train.vectors, train.labels, classes, seed=setup.seed)
+        top1_of = sweep(self, train.vectors, train.labels, classes, seed=setup.seed) if len(self.lr) > 1 else {}
+        best = max(top1_of, key=lambda rate: top1_of[rate]) if top1_of else self.lr[0]
+        [layer] = fit_layers(self, [best], train.vectors, train.labels, classes, seed=setup.seed)
         with torch.no_grad():
             scores = layer(frozen.test.vectors)
-        details = {"chosen_lr": chosen, "held_out_top1_of_lr": {f"{rate:g}": top1 for rate, top1 in tried.items()}}
+        details = {"chosen_lr": best, "held_out_top1_of_lr": {f"{rate:g}": top1 for rate, top1 in top1_of.items()}}
         return measurement(encoder, frozen, scores, folder, run_settings=as_exported(encoder), details=details)
 
 
 def sweep(probe: CachedProbe, vectors: Tensor, labels: Tensor, classes: int, *, seed: int) -> dict[float, float]:
-    """Percent right on the held-out images for each rate, 0 where training diverged.
+    """Top-1 in percent on the held-out images for each learning rate, 0 where training diverged.
 
     Raises:
         DataError: no class has two images.
@@ -97,20 +97,20 @@ def sweep(probe: CachedProbe, vectors: Tensor, labels: Tensor, classes: int, *, 
     from ...hub.scoring.linear import held_out_rows
     from .scoring import percent
 
-    held = held_out_rows(labels, probe.held_out, seed)
-    if not held.any():
+    out = held_out_rows(labels, probe.held_out, seed)
+    if not out.any():
         raise DataError("A sweep holds out part of train, but no class there has two readable images; add images.")
-    layers = fit_layers(probe, probe.lr, vectors[~held], labels[~held], classes, seed=seed)
+    layers = fit_layers(probe, probe.lr, vectors[~out], labels[~out], classes, seed=seed)
     with torch.no_grad():
-        scores = [layer(vectors[held]) for layer in layers]
-    found = [percent(one.argmax(dim=1) == labels[held]) if one.isfinite().all() else 0.0 for one in scores]
-    return dict(zip(probe.lr, found))
+        scores = [layer(vectors[out]) for layer in layers]
+    top1s = [percent(one.argmax(dim=1) == labels[out]) if one.isfinite().all() else 0.0 for one in scores]
+    return dict(zip(probe.lr, top1s))
 
 
 def fit_layers(
     probe: CachedProbe, rates: Sequence[float], vectors: Tensor, labels: Tensor, classes: int, *, seed: int
 ) -> list[nn.Linear]:
-    """One layer for each rate, all trained side by side on the same batches; none depends on the others.
+    """One layer for each learning rate, all trained side by side on the same batches; none depends on the others.
 
     Args:
         vectors: (N, F).
@@ -138,7 +138,7 @@ def train_epoch(
     order: Tensor,
     epoch: int,
 ) -> None:
-    """Every row of `vectors` once, in `order`; the last batch may be smaller."""
+    """Trains on every row of `vectors` once, in `order`; the last batch may be smaller."""
     import torch
     import torch.nn.functional as F
 

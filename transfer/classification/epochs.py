@@ -21,22 +21,22 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Best:
-    """The epoch that did best so far and what is to be remembered of it; of equal ones the first."""
+    """The best epoch so far with copies of its tensors; of equal ones the first."""
 
     value: float = -math.inf
     epoch: int = 0
-    kept: dict[str, Tensor] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
 
-    def offer(self, value: float, epoch: int, kept: Mapping[str, Tensor]) -> None:
+    def offer(self, value: float, epoch: int, tensors: Mapping[str, Tensor]) -> None:
         if value > self.value:
             self.value, self.epoch = value, epoch
-            self.kept = {name: tensor.detach().clone() for name, tensor in kept.items()}
+            self.tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"value": self.value, "epoch": self.epoch, "kept": self.kept}
+        return {"value": self.value, "epoch": self.epoch, "kept": self.tensors}  # "kept": the word of earlier files
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.value, self.epoch, self.kept = state["value"], state["epoch"], state["kept"]
+        self.value, self.epoch, self.tensors = state["value"], state["epoch"], state["kept"]
 
 
 def train_epochs(
@@ -47,7 +47,7 @@ def train_epochs(
     state: Path | None = None,
     save_every_s: float = SAVE_EVERY_S,
 ) -> list[Row]:
-    """Calls `one_epoch(0)`, `one_epoch(1)`, ...; with a `state` file a training that was stopped goes on from there.
+    """Calls `one_epoch(0)`, `one_epoch(1)`, ...; with a `state` file a training that was stopped continues from there.
 
     Args:
         one_epoch: Trains for an epoch; returns its row, which holds "loss".

@@ -42,7 +42,7 @@ class Features:
 
 @dataclass(frozen=True)
 class TestData:
-    """The images that are scored, and what to say of the whole folder in a report."""
+    """The images that are scored, and what a report holds of the whole folder."""
 
     test: Features
     classes: tuple[str, ...]
@@ -71,28 +71,27 @@ def frozen_features(encoder: PhotoEncoder, data: Path, setup: Setup) -> FrozenDa
 
 
 def as_exported(encoder: PhotoEncoder) -> dict[str, bool]:
-    """What changes in a protocol for raw features when the encoder gives unit vectors only."""
+    """The settings that a protocol for raw features gets when the encoder gives unit vectors only."""
     return {"unit_length_features": True} if encoder.is_exported else {}
 
 
 def write_skipped(data: TestData, folder: Path) -> None:
-    """skipped.txt: the images that could not be read, if there are any."""
+    """Writes skipped.txt: the images that could not be read, if there are any."""
     if data.skipped:
         data.skipped.write(folder / "skipped.txt")
 
 
 def describe(data: Path, train: Files, test: Files, skipped: SkippedImages) -> dict[str, Any]:
-    """What a report says of the two parts of an image folder; `skipped` has paths relative to `data`."""
+    """Report.dataset of the two parts of an image folder; `skipped` has paths relative to `data`."""
     if skipped:
         log.warning("%s", skipped.summary())
-    unread = [Path(path) for path, _ in skipped]
-    lost = {part.root.name: sum(path.parts[0] == part.root.name for path in unread) for part in (train, test)}
+    roots = [Path(path).parts[0] for path, _ in skipped]
     return {
         "name": data.resolve().name,
         "digest": digest_of(data, [*train.paths, *test.paths]),
         "classes": len(train.classes),
-        "train_images": len(train) - lost[train.root.name],
-        "test_images": len(test) - lost[test.root.name],
+        "train_images": len(train) - roots.count(train.root.name),
+        "test_images": len(test) - roots.count(test.root.name),
         "test_part": test.root.name,
         "skipped_images": len(skipped),
     }
@@ -104,18 +103,21 @@ def part_features(encoder: PhotoEncoder, part: Files, data: Path, setup: Setup, 
     Raises:
         DataError: no image of the part can be read.
     """
-    unread = SkippedImages()
-    paths = part.paths
-    vectors = _cached_vectors(encoder, part.root.name, paths, setup, unread)
-    for (path, reason), position in zip(unread.items, unread.positions):
-        skipped.add(Path(path).relative_to(data), reason, position)
-    kept = sorted(set(range(len(part))) - set(unread.positions))
-    if not kept:
-        raise DataError(f"{part.root} has {len(part)} images and none can be read; the first: {unread.items[0][1]}")
+    unreadable = SkippedImages()
+    vectors = torch.from_numpy(_cached_vectors(encoder, part.root.name, part.paths, setup, unreadable))
+    add_relative(skipped, unreadable, data)
+    rows = sorted(set(range(len(part))) - set(unreadable.positions))
+    if not rows:
+        raise DataError(f"{part.root} has {len(part)} images and none can be read; the first: {unreadable.items[0][1]}")
     assert part.labels is not None, "train_and_test returns labelled folders"
-    device = encoder.device
-    labels = torch.tensor(part.labels)[kept].to(device)
-    return Features(torch.from_numpy(vectors).to(device), labels, tuple(str(paths[i].relative_to(data)) for i in kept))
+    labels, paths = torch.tensor(part.labels)[rows], tuple(str(part.paths[i].relative_to(data)) for i in rows)
+    return Features(vectors.to(encoder.device), labels.to(encoder.device), paths)
+
+
+def add_relative(skipped: SkippedImages, more: SkippedImages, data: Path) -> None:
+    """Adds images that could not be read, by their paths in `data`."""
+    for (path, reason), position in zip(more.items, more.positions):
+        skipped.add(Path(path).relative_to(data), reason, position)
 
 
 def photo_features(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup) -> Tensor:
@@ -124,46 +126,46 @@ def photo_features(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup) -
     Raises:
         DataError: a photo is damaged.
     """
-    unread = SkippedImages()
-    vectors = _cached_vectors(encoder, paths[0].parent.name, paths, setup, unread)
-    if unread:
-        raise DataError(unread.items[0][1])
+    unreadable = SkippedImages()
+    vectors = _cached_vectors(encoder, paths[0].parent.name, paths, setup, unreadable)
+    if unreadable:
+        raise DataError(unreadable.items[0][1])
     return torch.from_numpy(vectors).to(encoder.device)
 
 
 def _cached_vectors(
-    encoder: PhotoEncoder, part: str, paths: Sequence[Path], setup: Setup, unread: SkippedImages
+    encoder: PhotoEncoder, part: str, paths: Sequence[Path], setup: Setup, unreadable: SkippedImages
 ) -> np.ndarray:
-    """The features, from `setup.cache` if these weights have seen these files there before."""
+    """The features, read from `setup.cache` if those of these weights and files are there."""
     if setup.cache is None:
-        return _encode(encoder, paths, setup, unread)
+        return _encode(encoder, paths, setup, unreadable)
     file = setup.cache / f"{part}-{_key(encoder, paths)}.npz"
     if not file.is_file():
-        vectors = _encode(encoder, paths, setup, unread)
-        content = io.BytesIO()
-        np.savez(content, vectors=vectors, unread=json.dumps([unread.items, unread.positions]))
-        write_bytes(file, content.getvalue())
+        vectors = _encode(encoder, paths, setup, unreadable)
+        file_content = io.BytesIO()
+        np.savez(file_content, vectors=vectors, unread=json.dumps([unreadable.items, unreadable.positions]))
+        write_bytes(file, file_content.getvalue())
         return vectors
-    with np.load(file, allow_pickle=False) as held:
-        items, positions = json.loads(str(held["unread"]))
-        unread.items.extend((path, reason) for path, reason in items)
-        unread.positions.extend(positions)
-        return held["vectors"]
+    with np.load(file, allow_pickle=False) as content:
+        items, positions = json.loads(str(content["unread"]))
+        unreadable.items.extend((path, reason) for path, reason in items)
+        unreadable.positions.extend(positions)
+        return content["vectors"]
 
 
-def _encode(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, unread: SkippedImages) -> np.ndarray:
+def _encode(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, unreadable: SkippedImages) -> np.ndarray:
     return encoder.encode(
         paths,
         batch_size=setup.batch_size or BATCH_SIZE,
         workers=setup.workers,
         normalise=encoder.is_exported,
         progress=setup.progress,
-        skipped=unread,
+        skipped=unreadable,
     )
 
 
 def _key(encoder: PhotoEncoder, paths: Sequence[Path]) -> str:
-    """Names what decides the features: the weights, the preprocessing and the files, by place, size and age."""
+    """A digest of all that decides the features: weights, preprocessing, and the files by place, size and age."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    said = json.dumps([encoder.report_id().weights_sha256, asdict(encoder.preprocessing), files])
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    work = json.dumps([encoder.report_id().weights_sha256, asdict(encoder.preprocessing), files])
+    return hashlib.sha256(work.encode()).hexdigest()[:16]

@@ -1,12 +1,12 @@
-"""Few-shot classification: many small problems on frozen features, their mean accuracy and how sure it is.
+"""Few-shot classification: many small problems on frozen features, their mean accuracy and its 95 % interval.
 
     goodviews transfer few-shot-5way-5shot --encoder E --data DIR --out runs/few-shot
 
 An episode draws a few classes, a few train images of each as examples, and test images of them as queries; a query goes
-to the class whose mean example it is nearest to, by cosine. Nothing is fitted, so the number shows the features.
+to the class whose mean example is nearest by cosine. Nothing is trained, so the number shows the features.
 
-Source: Snell et al. 2017 (arXiv:1703.05175), with the mean over episodes and its 95 % interval as usual since. Other
-papers draw both sides from one pool and use other distances: compare only reports of this task.
+Source: Snell et al. 2017 (arXiv:1703.05175). Other papers draw examples and queries from one pool and use other
+distances: compare only reports of this task.
 """
 
 from __future__ import annotations
@@ -87,17 +87,17 @@ def _episodes(task: FewShot, frozen: FrozenData, seed: int) -> list[float]:
     import torch.nn.functional as F
 
     examples, queries = _rows_of_classes(frozen.train.labels), _rows_of_classes(frozen.test.labels)
-    usable = [c for c in examples if len(examples[c]) >= task.shots and len(queries.get(c, ())) >= task.queries]
-    _check(task, frozen, len(usable))
+    classes = [c for c in examples if len(examples[c]) >= task.shots and len(queries.get(c, ())) >= task.queries]
+    _check(task, frozen, len(classes))
     train, test = F.normalize(frozen.train.vectors, dim=1), F.normalize(frozen.test.vectors, dim=1)
-    found = []
+    accuracies = []
     for episode in range(task.episodes):
         random = np.random.default_rng((seed, episode))
-        chosen = random.choice(usable, task.ways, replace=False).tolist()
-        shown = np.stack([random.choice(examples[c], task.shots, replace=False) for c in chosen])
-        asked = np.stack([random.choice(queries[c], task.queries, replace=False) for c in chosen])
-        found.append(_accuracy(train[torch.from_numpy(shown)], test[torch.from_numpy(asked)]))
-    return found
+        drawn = random.choice(classes, task.ways, replace=False).tolist()
+        example_rows = np.stack([random.choice(examples[c], task.shots, replace=False) for c in drawn])
+        query_rows = np.stack([random.choice(queries[c], task.queries, replace=False) for c in drawn])
+        accuracies.append(_accuracy(train[torch.from_numpy(example_rows)], test[torch.from_numpy(query_rows)]))
+    return accuracies
 
 
 def _accuracy(examples: Tensor, queries: Tensor) -> float:
@@ -119,12 +119,12 @@ def _rows_of_classes(labels: Tensor) -> dict[int, list[int]]:
     return rows
 
 
-def _check(task: FewShot, frozen: FrozenData, usable: int) -> None:
+def _check(task: FewShot, frozen: FrozenData, classes: int) -> None:
     from ...hub.errors import DataError
 
-    if usable < task.ways:
+    if classes < task.ways:
         raise DataError(
-            f"{frozen.dataset['name']} has {usable} classes with {task.shots} readable train and {task.queries} test "
+            f"{frozen.dataset['name']} has {classes} classes with {task.shots} readable train and {task.queries} test "
             f"images, and an episode draws {task.ways}; add images, or change ways, shots or queries with --set."
         )
 

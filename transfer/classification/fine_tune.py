@@ -3,13 +3,13 @@
     goodviews transfer finetune-1pct --encoder E --data IMAGENET --out runs/1pct --set labelled=1percent.txt
     goodviews transfer finetune --encoder E --data DIR --out runs/finetune
 
-The papers of MoCo, InfoMin and CLSA publish no such protocol, so one had to be chosen. 1 % and 10 % are SwAV's (Caron
-et al. 2020, arXiv:2006.09882; published there, ResNet-50: 53.9 and 70.2 % top-1), the shortest of the usual ones. All
-labels: the rate of SimCLR's fine-tuning (Chen et al. 2020, arXiv:2002.05709) on 256 images, over 30 epochs. Measured
+The papers of MoCo, InfoMin and CLSA publish no such protocol. 1 % and 10 % are SwAV's (Caron et al. 2020,
+arXiv:2006.09882; published there, ResNet-50: 53.9 and 70.2 % top-1), the shortest of the usual ones. All labels: the
+learning rate of SimCLR's fine-tuning (Chen et al. 2020, arXiv:2002.05709) for 256 images, over 30 epochs. Measured
 here: not yet.
 
-`labelled` is a file with the names of the labelled images; SimCLR's imagenet_subsets/1percent.txt and 10percent.txt are
-those that every paper uses. Without it a part of each class is drawn by the seed, and the report says so.
+`labelled` is a file with the names of the labelled images; every paper uses SimCLR's imagenet_subsets/1percent.txt and
+10percent.txt. Without it the seed draws a part of each class, and the report says so.
 
 Batch norm trains too, on the images of one process; SwAV synchronises it over 8 processes of 32 images.
 """
@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .check_images import check_images
+from .linear_layer import Initial, new_layer
 from .measurement import LAYOUT, WILSON, measurement
-from .schedules import Cosine, Schedule, Steps
-from .sgd_probe import Initial, new_layer, scale_to_batch
+from .schedules import Cosine, Schedule, Steps, scale_to_batch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
     from ...hub.encoder import Encoder
+    from ...hub.images import SkippedImages
     from ...hub.sources.files import Files
     from ..training_state import Row, Stateful
     from .training_images import TrainingImages
@@ -41,7 +42,7 @@ _SWAV = Steps((12, 16), 0.2)
 
 @name_after_function
 def finetune() -> Task:
-    """All labels, 30 epochs."""
+    """All labels, 30 epochs with SimCLR's learning rate and optimiser."""
     settings = FineTune(
         share=1.0,
         lr=0.05,
@@ -57,13 +58,13 @@ def finetune() -> Task:
 
 @name_after_function
 def finetune_1pct() -> Task:
-    """1 % of the labels, as SwAV."""
+    """SwAV's semi-supervised protocol on 1 % of the labels."""
     return _task("the whole network, on 1 % of the labels", FineTune(share=0.01, lr=0.02, layer_lr=5.0))
 
 
 @name_after_function
 def finetune_10pct() -> Task:
-    """10 % of the labels, as SwAV."""
+    """SwAV's semi-supervised protocol on 10 % of the labels."""
     settings = FineTune(share=0.1, lr=0.01, layer_lr=0.2)
     return _task("the whole network, on 10 % of the labels", settings)
 
@@ -89,7 +90,7 @@ class FineTune:
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Fine-tunes a copy of `encoder` and scores its last epoch; leaves metrics.jsonl and labelled.txt too.
 
-        With `setup.cache` a run that was stopped continues from its last kept epoch.
+        With `setup.cache` a run that was stopped continues from its last saved epoch.
 
         Raises:
             DataError: the folder has another layout, or `labelled` does not fit it.
@@ -100,47 +101,61 @@ class FineTune:
         from ...hub.images import SkippedImages
         from ...hub.sources.folders import train_and_test
         from ..training_state import write_rows
-        from .features import TestData, describe, part_features
-        from .labelled_part import drawn_part, listed_part
+        from .features import TestData, add_relative, describe, part_features
+        from .labelled_part import draw_part, read_part
 
         if not 0 < self.share <= 1:
             raise UsageError(f"--set share={self.share:g}: it must be above 0 and at most 1, e.g. 0.1.")
         require_above_zero(self, "lr", "layer_lr", "batch_size", "epochs")
-        run_settings = scale_to_batch(self, setup.batch_size)
-        if run_settings:
-            run_settings["layer_lr"] = self.layer_lr * run_settings["batch_size"] / self.batch_size
+        run_settings = self._scale(setup.batch_size)
         settings = replace(self, **run_settings)
         train, test = train_and_test(data)
-        part = listed_part(train, Path(self.labelled)) if self.labelled else drawn_part(train, self.share, setup.seed)
+        part = read_part(train, Path(self.labelled)) if self.labelled else draw_part(train, self.share, setup.seed)
         skipped = SkippedImages()
-        dataset = describe(data, part.images, test, skipped)
-        tuned, layer, rows, unread = _fine_tuned(encoder, part.images, settings, setup, dataset)
-        for path, position in zip(unread.items, unread.positions):
-            skipped.add(Path(path[0]).relative_to(data), path[1], position)
-        features = part_features(tuned, test, data, replace(setup, cache=None), skipped)
-        write_rows(folder / "metrics.jsonl", rows)
+        result = _fine_tune(encoder, part.images, settings, setup, describe(data, part.images, test, skipped))
+        write_rows(folder / "metrics.jsonl", result.rows)
         write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in part.images.paths))
-        tested = TestData(features, train.classes, describe(data, part.images, test, skipped), skipped)
-        scores = layer(features.vectors).detach()
-        run_settings["labelled"] = part.id
+        add_relative(skipped, result.unreadable, data)
+        features = part_features(result.encoder, test, data, replace(setup, cache=None), skipped)
+        test_data = TestData(features, train.classes, describe(data, part.images, test, skipped), skipped)
         return measurement(
-            encoder, tested, scores, folder, run_settings=run_settings, description={"labelled": part.chosen}
+            encoder,
+            test_data,
+            result.layer(features.vectors).detach(),
+            folder,
+            run_settings={**run_settings, "labelled": part.id},
+            description={"labelled": part.description},
         )
 
+    def _scale(self, batch_size: int | None) -> dict[str, Any]:
+        """As `scale_to_batch`, both learning rates."""
+        scaled = scale_to_batch(self, batch_size)
+        return {**scaled, "layer_lr": self.layer_lr * scaled["batch_size"] / self.batch_size} if scaled else {}
 
-def _fine_tuned(
+
+@dataclass(frozen=True)
+class _FineTuning:
+    """The encoder and its layer after the training, all epochs' rows, and the images that could not be read."""
+
+    encoder: Encoder
+    layer: nn.Linear
+    rows: list[Row]
+    unreadable: SkippedImages
+
+
+def _fine_tune(
     encoder: Encoder, train: Files, settings: FineTune, setup: Setup, dataset: dict[str, Any]
-) -> tuple[Encoder, nn.Linear, list[Row], Any]:
-    """A trained copy of the encoder, its layer, the rows of all epochs, and the images that could not be read."""
+) -> _FineTuning:
+    """Trains a copy of the encoder."""
     import torch
 
     from .epochs import state_file, train_epochs
     from .training_images import TrainingImages, crop_and_flip
 
-    tuned = copy.deepcopy(encoder)
+    copied = copy.deepcopy(encoder)
     layer = new_layer(encoder.num_features, len(train.classes), settings.initial, setup.seed).to(encoder.device)
     groups = [
-        {"params": list(tuned.parameters()), "base_lr": settings.lr},
+        {"params": list(copied.parameters()), "base_lr": settings.lr},
         {"params": list(layer.parameters()), "base_lr": settings.layer_lr},
     ]
     optimizer = torch.optim.SGD(
@@ -159,19 +174,19 @@ def _fine_tuned(
         progress=setup.progress,
     )
     labels = torch.tensor(train.labels, device=encoder.device)
-    state = state_file("finetune", encoder, settings, dataset, setup)
 
     def one_epoch(epoch: int) -> Row:
-        return _train(tuned, layer, optimizer, images, labels, settings, epoch)
+        return _train(copied, layer, optimizer, images, labels, settings, epoch)
 
-    parts: dict[str, Stateful] = {"encoder": tuned, "layer": layer, "optimizer": optimizer}
+    parts: dict[str, Stateful] = {"encoder": copied, "layer": layer, "optimizer": optimizer}
+    state = state_file("finetune", encoder, settings, dataset, setup)
     rows = train_epochs(one_epoch, settings.epochs, parts, state=state)
-    tuned.eval()
-    return tuned, layer, rows, images.skipped
+    copied.eval()
+    return _FineTuning(copied, layer, rows, images.skipped)
 
 
 def _train(
-    tuned: Encoder,
+    encoder: Encoder,
     layer: nn.Linear,
     optimizer: Optimizer,
     images: TrainingImages,
@@ -179,11 +194,11 @@ def _train(
     settings: FineTune,
     epoch: int,
 ) -> Row:
-    """One epoch; gives the mean loss, the share of crops that were right, and the backbone's last rate."""
+    """Trains for one epoch. Returns the mean loss, the percentage of right crops and the backbone's last rate."""
     import torch.nn.functional as F
 
-    tuned.train()
-    total, right, seen = 0.0, 0, 0
+    encoder.train()
+    total, right, count = 0.0, 0, 0
     for step, (batch, positions) in enumerate(images.epoch(epoch)):
         if len(batch) == 1:
             continue  # one image has no batch statistics
@@ -192,16 +207,16 @@ def _train(
                 group["base_lr"], epoch=epoch, share=step / images.steps, epochs=settings.epochs
             )
         targets = labels[positions.to(labels.device)]
-        logits = layer(tuned(batch.to(labels.device)).float())
+        logits = layer(encoder(batch.to(labels.device)).float())
         loss = F.cross_entropy(logits, targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        total, seen = total + float(loss.detach()) * len(batch), seen + len(batch)
+        total, count = total + float(loss.detach()) * len(batch), count + len(batch)
         right += int((logits.argmax(dim=1) == targets).sum())
     return {
-        "loss": total / max(seen, 1),
-        "train_top1": 100 * right / max(seen, 1),
+        "loss": total / max(count, 1),
+        "train_top1": 100 * right / max(count, 1),
         "lr": optimizer.param_groups[0]["lr"],
     }
 

@@ -16,10 +16,10 @@ class LabelledPart:
 
     images: Files
     id: str  # for the protocol: "all", "drawn", or the digest of a list
-    chosen: str  # how they were chosen, in words
+    description: str  # how they were chosen
 
 
-def listed_part(train: Files, listing: Path) -> LabelledPart:
+def read_part(train: Files, listing: Path) -> LabelledPart:
     """The images that a file names, one a line, e.g. SimCLR's 1percent.txt (n01440764_10074.JPEG).
 
     Raises:
@@ -44,15 +44,14 @@ def listed_part(train: Files, listing: Path) -> LabelledPart:
     return LabelledPart(train.part(rows), digest, f"the list {listing.name}, sha256 {digest}")
 
 
-def drawn_part(train: Files, share: float, seed: int) -> LabelledPart:
-    """`share` of each class, at least one image, drawn by `seed`. Not the published lists: no published number is
-    for it."""
+def draw_part(train: Files, share: float, seed: int) -> LabelledPart:
+    """Draws `share` of each class, at least one image, by `seed`; no published number belongs to such a part."""
     if share == 1:
         return LabelledPart(train, "all", "all")
     labels, random = np.array(train.labels), np.random.default_rng(seed)
     rows = []
     for label in range(len(train.classes)):
-        own = np.flatnonzero(labels == label)
-        rows += random.permutation(own)[: max(1, round(share * len(own)))].tolist()
-    chosen = f"{100 * share:g} % of each class, drawn by the seed (not published)"
-    return LabelledPart(train.part(sorted(rows)), "drawn", chosen)
+        members = np.flatnonzero(labels == label)
+        rows += random.permutation(members)[: max(1, round(share * len(members)))].tolist()
+    description = f"{100 * share:g} % of each class, drawn by the seed (not published)"
+    return LabelledPart(train.part(sorted(rows)), "drawn", description)

@@ -33,8 +33,9 @@ def measurement(
     """The metrics of (N, C) class scores of the test images, and the files that belong to every classification run."""
     import torch
 
+    from .confusion import draw_confusion
     from .features import write_skipped
-    from .scoring import accuracies, draw_confusion, per_class, write_predictions
+    from .scoring import accuracies, per_class, write_predictions
 
     test, predicted = data.test, scores.argmax(dim=1)
     accuracy = accuracies(scores, test.labels)

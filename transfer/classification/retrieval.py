@@ -1,9 +1,9 @@
-"""Class retrieval: each test image asks, and all train images are ranked by how alike they look to the encoder.
+"""Class retrieval: for each test image as a query, all train images are ranked by their similarity to it.
 
     goodviews transfer retrieval --encoder E --data DIR --out runs/retrieval
 
-Images of the query's class are what should be found. mAP is the mean over queries of the precision at the rank of each
-of them, without interpolation. For photos that are copies of each other, rather than of one class, it says nothing.
+The images of the query's class are relevant. mAP is the mean over queries of the average precision: of the precision at
+the rank of each relevant image, without interpolation. It does not measure how well copies of a photo are found.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ClassRetrieval:
             frozen.test.vectors, labels, frozen.train.vectors, frozen.train.labels, at=at
         )
         low, high = normal(precisions.cpu().numpy())
-        asked = labels.unique().tolist()
+        of_class = {frozen.classes[label]: precisions[labels == label] for label in labels.unique().tolist()}
         each = {"mAP": precisions, **{f"precision_at_{k}": among_first[k] for k in at}}
         write_image_scores(
             folder / "predictions.csv",
@@ -82,6 +82,6 @@ class ClassRetrieval:
             engine=f"torch {torch.__version__}",
             details={
                 "input_px": encoder.preprocessing.input_px,
-                "mAP_of_class": {frozen.classes[c]: 100 * float(precisions[labels == c].mean()) for c in asked},
+                "mAP_of_class": {name: 100 * float(values.mean()) for name, values in of_class.items()},
             },
         )

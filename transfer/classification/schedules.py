@@ -1,14 +1,14 @@
-"""Learning rates over the epochs of a training, as the published probes set them."""
+"""Learning rates over the epochs of a training, as the published probes set them, and for another batch size."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ...hub.schedules import cosine, steps
 
 
 @dataclass(frozen=True)
 class Steps:
-    """The rate times `factor` for each number in `after` of epochs that are done."""
+    """The learning rate times `factor` after each number of epochs in `after`."""
 
     after: tuple[int, ...]
     factor: float
@@ -21,7 +21,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from the rate to `floor`, which would be reached after the last epoch."""
+    """Half a cosine from the learning rate to `floor`, which would be reached after the last epoch."""
 
     floor: float = 0.0
     moves: Literal["each epoch", "each step"] = "each epoch"
@@ -35,7 +35,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Waves:
-    """A cosine from the rate to 0 in `half_period` epochs, back up in as many, and so on; moved before each epoch.
+    """A cosine from the learning rate to 0 in `half_period` epochs, back up in as many, and so on, from epoch 1 on.
 
     Source: CLSA's VOC probe, whose annealing is stepped first and never restarted: 0 in the 12th epoch, full in the
     24th.
@@ -50,3 +50,13 @@ class Waves:
 
 
 Schedule = Steps | Cosine | Waves
+
+
+def scale_to_batch(settings: Any, batch_size: int | None) -> dict[str, Any]:
+    """The settings that change with another batch size: the learning rate is proportional to it; epochs stay.
+
+    Source: Goyal et al. 2017 (arXiv:1706.02677); SimCLR gives its rate this way.
+    """
+    if batch_size in (None, settings.batch_size):
+        return {}
+    return {"batch_size": batch_size, "lr": settings.lr * batch_size / settings.batch_size}

@@ -1,11 +1,8 @@
-"""From class scores to numbers that may be quoted: accuracy with its interval, the predictions, the confusions."""
+"""From class scores to accuracies with their intervals, and the scores of each test image as predictions.csv."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...hub.csv_tables import write_csv
@@ -25,8 +22,8 @@ def accuracies(scores: Tensor, labels: Tensor) -> dict[str, float]:
     metrics = {"top1": percent(right), "top1_low": 100 * low, "top1_high": 100 * high}
     if scores.shape[1] > 5:
         metrics["top5"] = percent(_in_top(scores, labels, 5))
-    of_each = [percent(right[labels == label]) for label in labels.unique()]
-    return {**metrics, "mean_per_class": sum(of_each) / len(of_each)}
+    by_class = [percent(right[labels == label]) for label in labels.unique()]
+    return {**metrics, "mean_per_class": sum(by_class) / len(by_class)}
 
 
 def per_class(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, float]:
@@ -35,12 +32,12 @@ def per_class(predicted: Tensor, labels: Tensor, classes: Sequence[str]) -> dict
 
 
 def percent(right: Tensor) -> float:
-    """(N,) bool -> how many of a hundred are true."""
+    """(N,) bool -> the share that is true, in percent."""
     return 100 * int(right.sum()) / len(right)
 
 
 def _in_top(scores: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Whether the label is among the k best. Ties count against it, so equal scores earn nothing."""
+    """Whether the label is among the k best. Ties count against it, so that equal scores are no success."""
     own = scores.gather(1, labels[:, None])
     return (scores >= own).sum(dim=1) <= k
 
@@ -56,41 +53,8 @@ def write_predictions(
 def write_image_scores(
     path: Path, paths: Sequence[str], labels: Sequence[str], scores: Mapping[str, Sequence[float]]
 ) -> None:
-    """One line a test image: path, label, and what it adds to each metric that is a mean over images, in percent.
+    """One line a test image: path, label, and its score in each metric that is a mean over images, in percent.
 
     `compare` pairs encoders by these columns, which are named after the metrics.
     """
     write_csv(path, ["path", "label", *scores], zip(paths, labels, *scores.values(), strict=True))
-
-
-def draw_confusion(path: Path, labels: Tensor, predicted: Tensor, classes: Sequence[str], title: str) -> None:
-    """A square for each pair of classes: what share of a class (row) was taken for which (column)."""
-    counts = confusion(labels, predicted, len(classes))
-    shares = 100 * counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-    side = min(max(3.2, 1.6 + 0.42 * len(classes)), 14)
-    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    axes.set(xlabel="predicted", ylabel="label", title=title)
-    if len(classes) <= 40:
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(classes)), classes)
-    if len(classes) <= 20:
-        _write_numbers(axes, shares)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="% of the label's images")
-    figure.savefig(path, dpi=130)
-
-
-def confusion(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
-    """(C, C) counts; row: label, column: predicted."""
-    return torch.bincount((labels * classes + predicted).cpu(), minlength=classes**2).reshape(classes, classes)
-
-
-def _write_numbers(axes: Axes, shares: Tensor) -> None:
-    for row, values in enumerate(shares.tolist()):
-        for column, share in enumerate(values):
-            if share >= 0.5:
-                colour = "white" if share > 55 else "0.2"
-                axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=8, color=colour)

@@ -4,24 +4,25 @@
 
 Published ImageNet top-1, ResNet-50, 200 epochs of pretraining: `linear-pycontrast` InfoMin 70.1, MoCo v2 67.5;
 `linear-moco` MoCo v2 67.7; `linear-clsa` CLSA 69.4 (single), 73.3 (multi); `linear-simclr` 64.5 at 100 epochs.
-Measured here: not yet. The four differ in rate, schedule, crops, initialisation and in which epoch they report, so they
-are four protocols. Rates of 10 and 30 suit the scale of those encoders' features; for others, sweep (`linear-cached`).
+Measured here: not yet. The four differ in learning rate, schedule, crops, initialisation and the epoch they report, so
+they are four protocols. Rates of 10 and 30 suit the scale of those encoders' features; for others, choose one with
+`linear-cached`.
 
-What is common to them: the pooled features are raw, the encoder stays in evaluation mode, photos are tested once with
-its own preprocessing, and the last batch of an epoch may be smaller. PyContrast's option to add RandAugment, off by
-default, is not offered.
+All four use raw pooled features and leave the encoder in evaluation mode; photos are tested once with its own
+preprocessing, and the last batch of an epoch may be smaller. PyContrast's RandAugment, off by default, is unsupported.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .check_images import check_images
+from .linear_layer import Initial, new_layer
 from .measurement import LAYOUT, WILSON, measurement
-from .schedules import Cosine, Schedule, Steps
+from .schedules import Cosine, Schedule, Steps, scale_to_batch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,35 +36,33 @@ if TYPE_CHECKING:
     from .features import Features
     from .training_images import TrainingImages
 
-Initial = Literal["default", "normal", "zeros"]
-
 
 @name_after_function
 def linear_pycontrast() -> Task:
-    """PyContrast's probe, of InfoMin too: rate 30, a fifth after 30, 40 and 50 epochs of 60. The last epoch counts,
-    since which one its tables show is not said."""
+    """PyContrast's probe, of InfoMin too: learning rate 30, a fifth after 30, 40 and 50 epochs of 60. The last epoch
+    counts; the published tables do not state theirs."""
     return _task(SgdProbe())
 
 
 @name_after_function
 def linear_moco() -> Task:
-    """MoCo's probe: rate 30, a tenth after 60 and 80 epochs of 100; the best epoch counts."""
+    """MoCo's probe: learning rate 30, a tenth after 60 and 80 epochs of 100; the best epoch counts."""
     probe = SgdProbe(epochs=100, schedule=Steps((60, 80), 0.1), initial="normal", crop_scale=(0.08, 1.0))
     return _task(replace(probe, reported="best epoch on test"))
 
 
 @name_after_function
 def linear_clsa() -> Task:
-    """CLSA's probe: rate 10, a cosine to 0.01 over 100 epochs; the best epoch counts."""
+    """CLSA's probe: learning rate 10, a cosine to 0.01 over 100 epochs; the best epoch counts."""
     probe = SgdProbe(lr=10.0, epochs=100, schedule=Cosine(floor=0.01), initial="normal", crop_scale=(0.08, 1.0))
     return _task(replace(probe, reported="best epoch on test"))
 
 
 @name_after_function
 def linear_simclr() -> Task:
-    """SimCLR's probe: Nesterov, rate 0.1 for each 256 images of a batch of 4096, 90 epochs.
+    """SimCLR's probe: Nesterov, learning rate 0.1 for each 256 images of a batch of 4096, 90 epochs.
 
-    Its encoders take photos without normalisation; so their preprocessing must say.
+    Its encoders take photos without normalisation: mean 0 and deviation 1 in their preprocessing.
     """
     probe = SgdProbe(
         lr=1.6,
@@ -92,7 +91,7 @@ class SgdProbe:
     momentum: float = 0.9
     weight_decay: float = 0.0
     nesterov: bool = False
-    initial: Initial = "default"  # of the layer: PyTorch's own, normal with deviation 0.01 and bias 0, or zeros
+    initial: Initial = "default"  # weights of the layer
     crop_scale: tuple[float, float] = (0.2, 1.0)  # share of the photo's area
     flip: float = 0.5
     reported: Literal["last epoch", "best epoch on test"] = "last epoch"
@@ -100,73 +99,50 @@ class SgdProbe:
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
         """Trains the layer and scores it after each epoch; leaves metrics.jsonl beside the usual files.
 
-        With `setup.cache` a run that was stopped continues from its last kept epoch.
+        With `setup.cache` a run that was stopped continues from its last saved epoch.
         """
         from ...hub.images import SkippedImages
         from ...hub.sources.folders import train_and_test
         from ..training_state import write_rows
         from .epochs import state_file
-        from .features import TestData, describe, part_features
+        from .features import TestData, add_relative, describe, part_features
 
         require_above_zero(self, "lr", "batch_size", "epochs")
-        settings = replace(self, **(run_settings := scale_to_batch(self, setup.batch_size)))
+        run_settings = scale_to_batch(self, setup.batch_size)
+        settings = replace(self, **run_settings)
         train, test = train_and_test(data)
         skipped = SkippedImages()
         state = state_file("linear", encoder, settings, describe(data, train, test, skipped), setup)
         features = part_features(encoder, test, data, setup, skipped)
-        fitted = _fit(encoder, train, features, settings, setup, state)
-        for (path, reason), position in zip(fitted.unread.items, fitted.unread.positions):
-            skipped.add(Path(path).relative_to(data), reason, position)
-        tested = TestData(features, train.classes, describe(data, train, test, skipped), skipped)
-        write_rows(folder / "metrics.jsonl", fitted.rows)
-        is_best = settings.reported == "best epoch on test"
-        scores = fitted.best_scores if is_best else fitted.last_scores
-        more = {"top1_last_epoch": fitted.rows[-1]["top1"], "top1_best_epoch": fitted.best.value}
-        details = {"reported_epoch": fitted.best.epoch + 1 if is_best else settings.epochs}
-        return measurement(encoder, tested, scores, folder, metrics=more, run_settings=run_settings, details=details)
-
-
-def scale_to_batch(settings: Any, batch_size: int | None) -> dict[str, Any]:
-    """The settings that change with another batch size: the rate goes in proportion; epochs stay.
-
-    Source: Goyal et al. 2017 (arXiv:1706.02677); SimCLR states its rate this way.
-    """
-    if batch_size in (None, settings.batch_size):
-        return {}
-    return {"batch_size": batch_size, "lr": settings.lr * batch_size / settings.batch_size}
-
-
-def new_layer(inputs: int, outputs: int, initial: Initial, seed: int) -> nn.Linear:
-    """A linear layer whose weights come from `seed` alone."""
-    import torch
-    from torch import nn
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layer = nn.Linear(inputs, outputs)
-        if initial == "normal":
-            nn.init.normal_(layer.weight, std=0.01)
-    if initial == "zeros":
-        nn.init.zeros_(layer.weight)
-    if initial != "default":
-        nn.init.zeros_(layer.bias)
-    return layer
+        probe = _train_probe(encoder, train, features, settings, setup, state)
+        write_rows(folder / "metrics.jsonl", probe.rows)
+        add_relative(skipped, probe.unreadable, data)
+        test_data = TestData(features, train.classes, describe(data, train, test, skipped), skipped)
+        return measurement(
+            encoder,
+            test_data,
+            probe.scores,
+            folder,
+            metrics={"top1_last_epoch": probe.rows[-1]["top1"], "top1_best_epoch": probe.best.value},
+            run_settings=run_settings,
+            details={"reported_epoch": probe.epoch},
+        )
 
 
 @dataclass(frozen=True)
-class _Fitted:
-    """A trained layer's test scores (N, C), and how it went."""
+class _Probe:
+    """A layer after its training: test scores (N, C) of the epoch that counts, and all epochs' rows."""
 
+    scores: Tensor
+    epoch: int  # that counts, from 1
     rows: list[Row]
     best: Best
-    best_scores: Tensor
-    last_scores: Tensor
-    unread: SkippedImages
+    unreadable: SkippedImages
 
 
-def _fit(
+def _train_probe(
     encoder: Encoder, train: Files, test: Features, settings: SgdProbe, setup: Setup, state: Path | None
-) -> _Fitted:
+) -> _Probe:
     import torch
 
     from .epochs import Best, train_epochs
@@ -202,7 +178,9 @@ def _fit(
 
     parts: dict[str, Stateful] = {"layer": layer, "optimizer": optimizer, "best": best}
     rows = train_epochs(one_epoch, settings.epochs, parts, state=state)
-    return _Fitted(rows, best, best.kept["scores"].to(device), _scores(layer, test), images.skipped)
+    if settings.reported == "best epoch on test":
+        return _Probe(best.tensors["scores"].to(device), best.epoch + 1, rows, best, images.skipped)
+    return _Probe(_scores(layer, test), settings.epochs, rows, best, images.skipped)
 
 
 def train_layer(
@@ -214,11 +192,11 @@ def train_layer(
     settings: SgdProbe,
     epoch: int,
 ) -> Row:
-    """One epoch of SGD on fresh crops; the encoder is used, not changed. Gives the mean loss and the last rate."""
+    """Trains for one epoch on fresh crops; the encoder does not change. Returns the mean loss and the last rate."""
     import torch
     import torch.nn.functional as F
 
-    total, seen, rate = 0.0, 0, settings.lr
+    total, count, rate = 0.0, 0, settings.lr
     for step, (batch, positions) in enumerate(images.epoch(epoch)):
         rate = settings.schedule(settings.lr, epoch=epoch, share=step / images.steps, epochs=settings.epochs)
         for group in optimizer.param_groups:
@@ -229,8 +207,8 @@ def train_layer(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        total, seen = total + float(loss.detach()) * len(batch), seen + len(batch)
-    return {"loss": total / seen, "lr": rate}
+        total, count = total + float(loss.detach()) * len(batch), count + len(batch)
+    return {"loss": total / count, "lr": rate}
 
 
 def _scores(layer: nn.Linear, test: Features) -> Tensor:

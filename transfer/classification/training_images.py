@@ -1,7 +1,7 @@
-"""Training images in epochs: shuffled, changed at random, the same with any number of workers.
+"""Training images in epochs: shuffled, augmented at random, the same with any number of workers.
 
-What happens to an image is drawn from (seed, epoch, its position), so a training that was stopped continues as if
-nothing had happened. Unreadable images are left out, counted and listed.
+An image's augmentation is drawn from (seed, epoch, its position), so a training that was stopped continues bit for bit.
+Unreadable images are left out, counted and listed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -132,7 +132,7 @@ class _Images(Dataset):
 
 
 class Photos(Dataset):
-    """By position, each changed in the same way whenever it is asked for.
+    """Photos by position, each with the same transform.
 
     Raises:
         DataError: a photo cannot be read.

@@ -2,10 +2,10 @@
 
     goodviews transfer voc07-clsa --encoder E --data VOCdevkit --out runs/voc07-clsa
 
-A linear layer on the encoder, whose weights stay as they are while its batch norms learn the statistics of VOC's
-photos. The number is the average precision of ranking the 20 labels within an image, averaged over images: guessing by
-class frequency alone earns 45 %, where the mean over classes (`voc07-map`) would be 7 %. CLSA's published 93.6 is
-thought to be this number. Measured here: not yet.
+A linear layer is trained on the encoder, whose weights stay as they are while its batch norms adapt to VOC's photos.
+The number is the average precision of ranking the 20 labels within an image, averaged over images. Guessing by class
+frequency alone scores 45 %, where the mean over classes (`voc07-map`) would be 7 %. CLSA's published 93.6 is probably
+this number. Measured here: not yet.
 
 Source: the VOC_CLF folder of CLSA's repository (Wang & Qi, arXiv:2104.07713).
 """
@@ -21,8 +21,8 @@ import numpy as np
 
 from ...hub.scoring.average_precision import class_average_precision, label_average_precisions
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
-from .schedules import Schedule, Waves
-from .sgd_probe import new_layer, scale_to_batch
+from .linear_layer import new_layer
+from .schedules import Schedule, Waves, scale_to_batch
 from .voc07_labels import LAYOUT, LabelledPhotos, VocLabels, check_labels, read_labels
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class VocClsa:
 
         The mean over classes of the same scores is in the details.
 
-        With `setup.cache` a run that was stopped continues from its last kept epoch.
+        With `setup.cache` a run that was stopped continues from its last saved epoch.
 
         Raises:
             DataError: the data is not VOC2007's layout, or a photo is damaged.
@@ -91,39 +91,40 @@ class VocClsa:
         from .scoring import write_image_scores
 
         require_above_zero(self, "lr", "batch_size", "epochs", "px")
-        settings = replace(self, **(run_settings := scale_to_batch(self, setup.batch_size)))
+        run_settings = scale_to_batch(self, setup.batch_size)
+        settings = replace(self, **run_settings)
         voc = read_labels(data, train=("train", "val"), test="test")
         state = state_file("voc07-clsa", encoder, settings, voc.dataset, setup)
         scores, rows, epoch = _fit_and_score(encoder, voc, settings, setup, state)
         write_rows(folder / "metrics.jsonl", rows)
         test = voc.splits["test"]
-        of_images = 100 * label_average_precisions(scores, test.present)
+        per_image = 100 * label_average_precisions(scores, test.present)
         write_image_scores(
             folder / "predictions.csv",
             [path.name for path in test.paths],
             [" ".join(np.array(voc.classes)[present]) for present in test.present],
-            {"per_image_AP": of_images.tolist()},
+            {"per_image_AP": per_image.tolist()},
         )
-        of_classes = [class_average_precision(scores[:, k], test.present[:, k]) for k in range(len(voc.classes))]
+        per_class = [class_average_precision(scores[:, k], test.present[:, k]) for k in range(len(voc.classes))]
         return Measurement(
-            metrics={"per_image_AP": float(of_images.mean())},
+            metrics={"per_image_AP": float(per_image.mean())},
             dataset=voc.dataset,
             engine=f"torch {torch.__version__}",
             run_settings=run_settings,
-            details={"reported_epoch": epoch, "class_AP_mean_of_the_same_scores": 100 * float(np.nanmean(of_classes))},
+            details={"reported_epoch": epoch, "class_AP_mean_of_the_same_scores": 100 * float(np.nanmean(per_class))},
         )
 
 
 def training_transform(settings: VocClsa) -> Transform:
-    """RGB photo -> (3, px, px), its aspect not kept."""
+    """RGB photo -> (3, px, px); its aspect ratio is lost."""
     from torchvision.transforms import v2
 
     from .training_images import as_input
 
     colour = v2.RandomChoice([v2.ColorJitter(brightness=settings.brightness), v2.RandomGrayscale(settings.grey)])
     size = [settings.px, settings.px]
-    moved = [v2.RandomHorizontalFlip(settings.flip), v2.RandomRotation(settings.rotation_degrees)]
-    return v2.Compose([v2.Resize(size), colour, *moved, *as_input(settings.mean, settings.std)])
+    geometry = [v2.RandomHorizontalFlip(settings.flip), v2.RandomRotation(settings.rotation_degrees)]
+    return v2.Compose([v2.Resize(size), colour, *geometry, *as_input(settings.mean, settings.std)])
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,8 @@ def _fit_and_score(
 
     parts: dict[str, Stateful] = {"backbone": backbone, "layer": layer, "optimizer": optimizer, "best": best}
     rows = train_epochs(one_epoch, settings.epochs, parts, state=state)
-    layer.load_state_dict({name: best.kept[name] for name in ("weight", "bias")})
-    backbone.load_state_dict({**backbone.state_dict(), **{name: best.kept[name] for name in _statistics(backbone)}})
+    layer.load_state_dict({name: best.tensors[name] for name in ("weight", "bias")})
+    backbone.load_state_dict({**backbone.state_dict(), **{name: best.tensors[name] for name in _statistics(backbone)}})
     return _scores(backbone, layer, voc.splits["test"], settings, setup, five=True), rows, best.epoch + 1
 
 
@@ -198,7 +199,7 @@ def _train(
     settings: VocClsa,
     epoch: int,
 ) -> Row:
-    """One epoch; gives the mean loss of an image and the rate."""
+    """Trains for one epoch. Returns the mean loss of an image and the learning rate."""
     import torch
     import torch.nn.functional as F
 

@@ -18,7 +18,7 @@ LAYOUT = "DIR/VOC2007: Annotations, JPEGImages, ImageSets/Main/{train,val,test}.
 
 @dataclass(frozen=True)
 class LabelledPhotos:
-    """The photos of a split; C classes."""
+    """The photos of a split, N of them, and which of C classes each shows."""
 
     paths: tuple[Path, ...]
     present: np.ndarray  # (N, C) bool: an object of the class that is not difficult
@@ -47,12 +47,12 @@ def read_labels(folder: Path, *, train: Sequence[str], test: str) -> VocLabels:
     photos = {name: read_split(folder, name) for name in names}
     everyone = [photo for name in names for photo in photos[name]]
     classes = tuple(sorted({thing.name for photo in everyone for thing in photo.objects}))
-    splits = {name: _labelled(photos[name], classes) for name in names}
+    splits = {name: _label(photos[name], classes) for name in names}
     _check(photos, splits, classes, train[0], test)
     root = find_devkit(folder)
     counts = {f"{name}_images": len(splits[name]) for name in names}
-    named = {"name": name_of(root), "digest": digest_of(root, files_of(everyone))}
-    return VocLabels(classes, splits, {**named, "classes": len(classes), **counts, "class_names": list(classes)})
+    source = {"name": name_of(root), "digest": digest_of(root, files_of(everyone))}
+    return VocLabels(classes, splits, {**source, "classes": len(classes), **counts, "class_names": list(classes)})
 
 
 def check_labels(data: Path, *, train: Sequence[str], test: str) -> DataCheck:
@@ -64,7 +64,7 @@ def check_labels(data: Path, *, train: Sequence[str], test: str) -> DataCheck:
     splits = (*train, test)
     parts = [read_split_with_problems(data, split) for split in splits]
     photos = [photo for part, _ in parts for photo in part]
-    problems = [problem for _, found in parts for problem in found]
+    problems = [problem for _, of_part in parts for problem in of_part]
     if not problems:
         try:
             read_labels(data, train=train, test=test)
@@ -74,15 +74,15 @@ def check_labels(data: Path, *, train: Sequence[str], test: str) -> DataCheck:
     return DataCheck(summary, (*problems, *decoding_problems(photos)))
 
 
-def _labelled(photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> LabelledPhotos:
+def _label(photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> LabelledPhotos:
     number = {name: place for place, name in enumerate(classes)}
     present = np.zeros((len(photos), len(classes)), bool)
-    mentioned = np.zeros_like(present)
+    in_annotation = np.zeros_like(present)
     for row, photo in enumerate(photos):
         for thing in photo.objects:
-            mentioned[row, number[thing.name]] = True
+            in_annotation[row, number[thing.name]] = True
             present[row, number[thing.name]] |= not thing.is_difficult
-    return LabelledPhotos(tuple(photo.path for photo in photos), present, mentioned & ~present)
+    return LabelledPhotos(tuple(photo.path for photo in photos), present, in_annotation & ~present)
 
 
 def _check(
@@ -92,11 +92,11 @@ def _check(
     train: str,
     test: str,
 ) -> None:
-    seen: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     for name, members in photos.items():
         for photo in members:
-            if seen.setdefault(photo.id, name) != name:
-                raise DataError(f"{photo.id} is in both {seen[photo.id]}.txt and {name}.txt; take it out of one.")
+            if split_of.setdefault(photo.id, name) != name:
+                raise DataError(f"{photo.id} is in both {split_of[photo.id]}.txt and {name}.txt; take it out of one.")
     unknown = splits[test].present.any(axis=0) & ~splits[train].present.any(axis=0)
     if unknown.any():
         name = classes[int(unknown.argmax())]

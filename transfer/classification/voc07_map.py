@@ -8,7 +8,7 @@ training and left out of that class's test. Published with SVMs, ResNet-50 (Open
 MoCo 79.2, MoCo v2 84.3, BYOL 86.6. They differ from this task in their features, 2 x 2 pooled (8192 numbers) and taken
 from the best stage; here the pooled output, as PCL takes it. Measured here: not yet.
 
-CLSA's figure for VOC07 is no such mean; see `voc_clsa.py`.
+CLSA's figure for VOC07 is no such mean; see `voc07_clsa.py`.
 """
 
 from __future__ import annotations
@@ -66,39 +66,39 @@ class VocMap:
         require_above_zero(self, "c", "positive_weight", "folds")
         voc = read_labels(data, train=("trainval",), test="test")
         train, test = voc.splits["trainval"], voc.splits["test"]
-        vectors, tested = (_unit_features(encoder, part, setup) for part in (train, test))
+        vectors, test_vectors = (_unit_features(encoder, part, setup) for part in (train, test))
         signs = torch.from_numpy(np.where(train.present, 1.0, -1.0)).to(vectors)
         weights = torch.where(signs > 0, self.positive_weight, 1.0)
-        chosen = self._choose(vectors, signs, weights)
-        scores = fit_classes(vectors, signs, weights, chosen, loss=self.loss)(tested).cpu().numpy()
-        found = _class_precisions(scores, test)
-        per_class = {name: 100 * one for name, one in zip(voc.classes, found) if not np.isnan(one)}
+        c = self._choose_c(vectors, signs, weights)
+        scores = fit_classes(vectors, signs, weights, c, loss=self.loss)(test_vectors).cpu().numpy()
+        precisions = _average_precisions(scores, test)
+        per_class = {name: 100 * one for name, one in zip(voc.classes, precisions) if not np.isnan(one)}
         _write_scores(folder / "scores.csv", voc.classes, test, scores)
         return Measurement(
             metrics={"mAP": float(np.mean(list(per_class.values())))},
             dataset=voc.dataset,
             engine=f"torch {torch.__version__}",
-            details={"AP_of_class": per_class, "C_of_class": dict(zip(voc.classes, chosen.tolist()))},
+            details={"AP_of_class": per_class, "C_of_class": dict(zip(voc.classes, c.tolist()))},
         )
 
-    def _choose(self, vectors: Tensor, signs: Tensor, weights: Tensor) -> Tensor:
-        """(C,) the C of each class; of equal ones the smallest."""
+    def _choose_c(self, vectors: Tensor, signs: Tensor, weights: Tensor) -> Tensor:
+        """(C,) the C of each class; of equally good ones the smallest."""
         import torch
 
         from .linear_svm import fit_classes
 
         rising = sorted(self.c)
         precisions = np.zeros((len(rising), signs.shape[1]))
-        fold_of = _stratified(signs.cpu().numpy() > 0, self.folds)
+        fold_of = _stratified_folds(signs.cpu().numpy() > 0, self.folds)
         for fold in range(self.folds if len(rising) > 1 else 0):
-            held = fold_of == fold
-            kept = weights * torch.from_numpy(~held).to(weights)
+            out = fold_of == fold
+            in_weights = weights * torch.from_numpy(~out).to(weights)
             layer = None
             for place, c in enumerate(rising):
                 layer = fit_classes(
-                    vectors, signs, kept, vectors.new_full(signs.shape[1:], c), loss=self.loss, start=layer
+                    vectors, signs, in_weights, vectors.new_full(signs.shape[1:], c), loss=self.loss, start=layer
                 )
-                precisions[place] += _held_precisions(layer(vectors).cpu().numpy(), signs.cpu().numpy() > 0, held)
+                precisions[place] += _out_of_fold_precisions(layer(vectors).cpu().numpy(), signs.cpu().numpy() > 0, out)
         return vectors.new_tensor([rising[place] for place in precisions.argmax(axis=0)])
 
 
@@ -129,7 +129,7 @@ def _unit_features(encoder: PhotoEncoder, part: LabelledPhotos, setup: Setup) ->
     return F.normalize(photo_features(encoder, part.paths, setup), dim=1)
 
 
-def _stratified(present: np.ndarray, folds: int) -> np.ndarray:
+def _stratified_folds(present: np.ndarray, folds: int) -> np.ndarray:
     """(N, C) the fold in which a photo is held out for a class; positives and negatives are spread alike."""
     fold_of = np.zeros(present.shape, int)
     for column in range(present.shape[1]):
@@ -138,19 +138,19 @@ def _stratified(present: np.ndarray, folds: int) -> np.ndarray:
     return fold_of
 
 
-def _held_precisions(scores: np.ndarray, present: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """(C,) average precision on the photos held out; 0 for a class with none there."""
-    columns = range(scores.shape[1])
-    rows = [held[:, column] for column in columns]
-    found = [class_average_precision(scores[rows[k], k], present[rows[k], k], envelope=False) for k in columns]
-    return np.nan_to_num(np.array(found))
+def _out_of_fold_precisions(scores: np.ndarray, present: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """(C,) average precision on the photos held out; 0 for a class that none of them shows."""
+    rows = [np.flatnonzero(column) for column in out.T]
+    precisions = [
+        class_average_precision(scores[some, k], present[some, k], envelope=False) for k, some in enumerate(rows)
+    ]
+    return np.nan_to_num(np.array(precisions))
 
 
-def _class_precisions(scores: np.ndarray, test: LabelledPhotos) -> list[float]:
-    """For each class, nan where no test photo counts."""
-    judged = ~test.difficult
-    columns = range(scores.shape[1])
-    return [class_average_precision(scores[judged[:, k], k], test.present[judged[:, k], k]) for k in columns]
+def _average_precisions(scores: np.ndarray, test: LabelledPhotos) -> list[float]:
+    """One for each class, NaN where no test photo counts."""
+    rows = [np.flatnonzero(~column) for column in test.difficult.T]
+    return [class_average_precision(scores[some, k], test.present[some, k]) for k, some in enumerate(rows)]
 
 
 def _write_scores(path: Path, classes: tuple[str, ...], test: LabelledPhotos, scores: np.ndarray) -> None:

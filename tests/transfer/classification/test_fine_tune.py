@@ -7,7 +7,7 @@ import torch
 from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.sources.folders import train_and_test
 from goodviews.transfer.classification.fine_tune import finetune, finetune_1pct, finetune_10pct
-from goodviews.transfer.classification.labelled_part import drawn_part, listed_part
+from goodviews.transfer.classification.labelled_part import draw_part, read_part
 from goodviews.transfer.task import Setup
 
 FEW = ["epochs=2", "batch_size=6", "lr=0.01", "layer_lr=0.1"]
@@ -35,12 +35,12 @@ def test_colours_are_learned_on_all_labels_and_the_encoder_stays(encoder, colour
 
 def test_a_part_is_drawn_from_each_class_by_the_seed(colours):
     train, _ = train_and_test(colours)
-    third, other = drawn_part(train, 1 / 3, 0), drawn_part(train, 1 / 3, 1)
+    third, other = draw_part(train, 1 / 3, 0), draw_part(train, 1 / 3, 1)
     assert sorted(third.images.labels) == [0, 0, 1, 1, 2, 2]
-    assert third.images.paths == drawn_part(train, 1 / 3, 0).images.paths != other.images.paths
-    assert sorted(drawn_part(train, 0.01, 0).images.labels) == [0, 1, 2]
+    assert third.images.paths == draw_part(train, 1 / 3, 0).images.paths != other.images.paths
+    assert sorted(draw_part(train, 0.01, 0).images.labels) == [0, 1, 2]
     assert all(train.classes[label] == path.parent.name for path, label in zip(third.images.paths, third.images.labels))
-    assert "not published" in third.chosen
+    assert "not published" in third.description
 
 
 def test_a_list_chooses_its_images_and_is_named_in_the_protocol(encoder, colours, tmp_path):
@@ -91,7 +91,7 @@ def test_a_list_that_does_not_fit_is_refused(content, message, colours, tmp_path
     if content is not None:
         (tmp_path / "list.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=message):
-        listed_part(train_and_test(colours)[0], tmp_path / "list.txt")
+        read_part(train_and_test(colours)[0], tmp_path / "list.txt")
 
 
 def test_a_share_that_is_none_is_refused(encoder, colours, tmp_path):

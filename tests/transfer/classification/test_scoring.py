@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from goodviews.transfer.classification.scoring import accuracies, confusion, draw_confusion
+from goodviews.transfer.classification.confusion import confusion, draw_confusion
+from goodviews.transfer.classification.scoring import accuracies
 
 
 def test_mean_per_class_weighs_classes_alike():

@@ -7,15 +7,14 @@ import torch
 
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from goodviews.transfer.classification.epochs import Best, train_epochs
-from goodviews.transfer.classification.schedules import Cosine, Steps, Waves
+from goodviews.transfer.classification.linear_layer import new_layer
+from goodviews.transfer.classification.schedules import Cosine, Steps, Waves, scale_to_batch
 from goodviews.transfer.classification.sgd_probe import (
     SgdProbe,
     linear_clsa,
     linear_moco,
     linear_pycontrast,
     linear_simclr,
-    new_layer,
-    scale_to_batch,
 )
 from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
 from goodviews.transfer.task import Setup
