@@ -124,10 +124,10 @@ def _learning(run: Path) -> Learning:
     recipe = _read_json(run / "encoder" / "config.json")["goodviews"]["recipe"]
     others = recipe["memory"]["size"]  # of the queue
     filled = math.ceil(others / recipe["batch_size"])  # until then the queue holds noise, easily told apart
-    drawn = [line for line in steps if line["step"] > filled]
-    curves = {CURVES[name]: running_mean([line[name] for line in drawn], SMOOTHED_OVER) for name in CURVES}
+    later = [line for line in steps if line["step"] > filled]
+    curves = {CURVES[name]: running_mean([line[name] for line in later], SMOOTHED_OVER) for name in CURVES}
     chance = math.log(others + 1)
-    chart = line_chart([line["step"] for line in drawn], curves, level=chance)
+    chart = line_chart([line["step"] for line in later], curves, level=chance)
     scored = [line for line in lines if "knn_top1" in line]
     knn = line_chart([line["step"] for line in scored], {"named right": [line["knn_top1"] for line in scored]})
     remark = _remark(curves[CURVES["contrast"]], chance)
@@ -205,8 +205,8 @@ def _credits(table: Path) -> list[dict[str, str]]:
 def _spread(folder: Files, count: int) -> list[Path]:
     """About `count` photos, from every class its share."""
     step = max(1, len(folder) // count)
-    chosen = list(folder.paths[step // 2 :: step][:count])
-    return sorted(chosen, key=lambda path: path.stem[::-1])  # classes mixed, the same on every machine
+    photos = list(folder.paths[step // 2 :: step][:count])
+    return sorted(photos, key=lambda path: path.stem[::-1])  # classes mixed, the same on every machine
 
 
 def _thumbnail(path: Path, side_px: int = 132) -> Picture:
