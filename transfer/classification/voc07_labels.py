@@ -96,7 +96,9 @@ def _check(
     for name, members in photos.items():
         for photo in members:
             if split_of.setdefault(photo.id, name) != name:
-                raise DataError(f"{photo.id} is in both {split_of[photo.id]}.txt and {name}.txt; take it out of one.")
+                lists = photo.path.parent.parent / "ImageSets" / "Main"
+                both = f"{split_of[photo.id]}.txt and {name}.txt of {lists}"
+                raise DataError(f"{photo.id} is in both {both}; take it out of one.")
     unknown = splits[test].present.any(axis=0) & ~splits[train].present.any(axis=0)
     if unknown.any():
         name = classes[int(unknown.argmax())]

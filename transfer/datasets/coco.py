@@ -1,30 +1,25 @@
-"""Reads photos with boxes and masks in COCO's format; `coco_layout.py` finds the files.
+"""Reads photos with boxes and masks in COCO's format: `coco_layout` finds the files, `coco_labels` reads each.
 
 Classes are the categories of the training labels, in the order of their ids, so any data in this format will do.
 Torch-free.
 """
 
-import json
 import logging
 import os
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...hub.errors import DataError
 from ..data_check import DataCheck
-from .coco_layout import Split, find_coco
-from .coco_objects import integer, is_listed, read_object, short_polygons
+from .coco_labels import CocoLabels, read_labels
+from .coco_layout import find_coco
 from .labelled_photos import (
     Box,
     DetectionData,
-    LabelledObject,
     LabelledPhoto,
     check_photos,
     decoding_problems,
-    size_problem,
 )
 
 log = logging.getLogger(__name__)
@@ -77,7 +72,7 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
         DataError: `folder` holds no labels in COCO's format.
     """
     problems: list[str] = []
-    train, test = (_read_part(split, problems) for split in find_coco(folder))
+    train, test = (read_labels(split, problems) for split in find_coco(folder))
     if train is None or test is None:
         return None, problems
     train = replace(train, photos=tuple(map(_clip_boxes, train.photos)))
@@ -101,17 +96,7 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
     return data, problems
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The content of one file of labels."""
-
-    split: Split
-    names: dict[int, str]  # by category id, in the order of the ids
-    photos: tuple[LabelledPhoto, ...]  # in the order of their ids
-    short_polygons: int  # how many are left out
-
-
-def _problems_between(train: _Part, test: _Part) -> Iterable[str]:
+def _problems_between(train: CocoLabels, test: CocoLabels) -> Iterable[str]:
     """What is wrong with the splits taken together."""
     if not any(not thing.is_crowd and thing.mask != () for photo in train.photos for thing in photo.objects):
         yield f"No photo of {train.split.labels} has an object; nothing can be learned from it."
@@ -132,7 +117,7 @@ def _problems_between(train: _Part, test: _Part) -> Iterable[str]:
             yield f"{photo.path} is in both {names}; take it out of one."
 
 
-def _missing_masks(part: _Part) -> list[str]:
+def _missing_masks(part: CocoLabels) -> list[str]:
     without = [photo.id for photo in part.photos for thing in photo.objects if thing.mask is None]
     if not without:
         return []
@@ -142,7 +127,7 @@ def _missing_masks(part: _Part) -> list[str]:
     ]
 
 
-def _notes(part: _Part) -> list[str]:
+def _notes(part: CocoLabels) -> list[str]:
     if not part.short_polygons:
         return []
     note = f"Polygons without three corners are left out of {part.split.labels}: {part.short_polygons}."
@@ -166,101 +151,3 @@ def _drop_empty_masks(photo: LabelledPhoto) -> LabelledPhoto:
 def _clip(box: Box, photo: LabelledPhoto) -> Box:
     xmin, ymin, xmax, ymax = box
     return max(xmin, 0.0), max(ymin, 0.0), min(xmax, float(photo.width)), min(ymax, float(photo.height))
-
-
-def _read_part(split: Split, problems: list[str]) -> _Part | None:
-    """Reads a file of labels; what cannot be used goes into `problems`. None when that is everything."""
-    try:
-        content = _load(split.labels)
-        names = _names(content["categories"], split.labels)
-        images = {integer(entry, "id", f"An image of {split.labels}"): entry for entry in content["images"]}
-        folder = _photo_folder(split, content["images"])
-    except DataError as error:
-        problems.append(str(error))
-        return None
-    if len(images) < len(content["images"]):
-        problems.append(f"{split.labels} gives the same id to several images.")
-    things = _by_image(content["annotations"], images, split, problems)
-    photos = []
-    for image, entry in sorted(images.items()):
-        try:
-            photo = _read_photo(image, entry, folder, split)
-        except DataError as error:
-            problems.append(str(error))
-        else:
-            photos.append(replace(photo, objects=_read_objects(things[image], photo, names, split, problems)))
-    return _Part(split, names, tuple(photos), sum(map(short_polygons, content["annotations"])))
-
-
-def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:
-    """Reads the three lists: images, annotations, categories."""
-    try:
-        content = json.loads(labels.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{labels} is not readable as JSON ({error}).") from None
-    for name in ("images", "annotations", "categories"):
-        entries = content.get(name) if isinstance(content, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise DataError(f"{labels} is not in COCO's format: it has no list of {name}.")
-        if not entries and name != "annotations":
-            raise DataError(f"{labels} has an empty list of {name}.")
-    return content
-
-
-def _names(categories: list[dict[str, Any]], labels: Path) -> dict[int, str]:
-    names = {integer(entry, "id", f"A category of {labels}"): str(entry.get("name", "")) for entry in categories}
-    if len(set(names.values())) < len(categories) or "" in names.values():
-        raise DataError(f"{labels} has categories that share an id or a name, or have none; give each its own.")
-    return dict(sorted(names.items()))
-
-
-def _photo_folder(split: Split, images: list[dict[str, Any]]) -> Path:
-    """The folder that holds the photos, judging by the first few of them."""
-    names = [str(entry.get("file_name", "")) for entry in images[:10]]
-    folders = split.photo_folders()
-    counts = [sum((folder / name).is_file() for name in names if name) for folder in folders]
-    if not max(counts):
-        places = ", ".join(map(str, folders[:4]))
-        raise DataError(f"{split.labels} names {names[0] or 'photos without file_name'}, which is in none of {places}.")
-    return folders[counts.index(max(counts))]
-
-
-def _by_image(
-    annotations: list[dict[str, Any]], images: dict[int, Any], split: Split, problems: list[str]
-) -> dict[int, list[dict[str, Any]]]:
-    things: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for entry in annotations:
-        image = entry.get("image_id")
-        if is_listed(image, images):
-            things[image].append(entry)
-        else:
-            problems.append(f"{_where(entry, split)} is of image {image}, which is not listed.")
-    return things
-
-
-def _read_photo(image: int, entry: dict[str, Any], folder: Path, split: Split) -> LabelledPhoto:
-    where = f"Image {image} of {split.labels}"
-    name = entry.get("file_name")
-    if not isinstance(name, str) or not name or Path(name).is_absolute():
-        raise DataError(f"{where} has the file_name {name!r}; it must be a path below {folder}.")
-    width, height = integer(entry, "width", where), integer(entry, "height", where)
-    if problem := size_problem(folder / name, (width, height), named_by=split.labels.name, sized_by=split.labels.name):
-        raise DataError(problem)
-    return LabelledPhoto(str(image), folder / name, width, height, ())
-
-
-def _read_objects(
-    entries: list[dict[str, Any]], photo: LabelledPhoto, names: dict[int, str], split: Split, problems: list[str]
-) -> tuple[LabelledObject, ...]:
-    objects = []
-    for entry in entries:
-        where = _where(entry, split)
-        try:
-            objects.append(read_object(entry, photo, names, where))
-        except DataError as error:
-            problems.append(str(error))
-    return tuple(objects)
-
-
-def _where(entry: dict[str, Any], split: Split) -> str:
-    return f"Annotation {entry.get('id')} of {split.labels}"

@@ -153,10 +153,10 @@ def _problems_between(
             known = ", ".join(classes[:20])
             where = _annotation_of(photo.path)
             yield f"{where} has the class {name!r}, which no training photo has (they have: {known}); correct it."
-    trained_on = {photo.path for photo in train}
+    trained_on, lists = {photo.path for photo in train}, root / "VOC2007" / "ImageSets" / "Main"
     for photo in test:
         if photo.path in trained_on:
-            yield f"{photo.id} is in both trainval.txt and test.txt of {root / 'VOC2007'}; take it out of one."
+            yield f"{photo.id} is in both trainval.txt and test.txt of {lists}; take it out of one."
 
 
 def _read_split(year: Path, split: str, problems: list[str]) -> list[LabelledPhoto]:

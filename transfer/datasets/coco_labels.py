@@ -1,0 +1,120 @@
+"""Reads one file of labels in COCO's format, with the photos that it lists. Torch-free."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...hub.errors import DataError
+from .coco_layout import Split
+from .coco_objects import integer, is_listed, read_object, short_polygons
+from .labelled_photos import LabelledObject, LabelledPhoto, size_problem
+
+
+@dataclass(frozen=True)
+class CocoLabels:
+    """The content of one file of labels."""
+
+    split: Split
+    names: dict[int, str]  # by category id, in the order of the ids
+    photos: tuple[LabelledPhoto, ...]  # in the order of their ids
+    short_polygons: int  # how many are left out
+
+
+def read_labels(split: Split, problems: list[str]) -> CocoLabels | None:
+    """Reads a file of labels; what cannot be used goes into `problems`. None when that is everything."""
+    try:
+        content = _load(split.labels)
+        names = _names(content["categories"], split.labels)
+        images = {integer(entry, "id", f"An image of {split.labels}"): entry for entry in content["images"]}
+        folder = _photo_folder(split, content["images"])
+    except DataError as error:
+        problems.append(str(error))
+        return None
+    if len(images) < len(content["images"]):
+        problems.append(f"{split.labels} gives the same id to several images.")
+    things = _by_image(content["annotations"], images, split, problems)
+    photos = []
+    for image, entry in sorted(images.items()):
+        try:
+            photo = _read_photo(image, entry, folder, split)
+        except DataError as error:
+            problems.append(str(error))
+        else:
+            photos.append(replace(photo, objects=_read_objects(things[image], photo, names, split, problems)))
+    return CocoLabels(split, names, tuple(photos), sum(map(short_polygons, content["annotations"])))
+
+
+def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:
+    """Reads the three lists: images, annotations, categories."""
+    try:
+        content = json.loads(labels.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{labels} is not readable as JSON ({error}).") from None
+    for name in ("images", "annotations", "categories"):
+        entries = content.get(name) if isinstance(content, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise DataError(f"{labels} is not in COCO's format: it has no list of {name}.")
+        if not entries and name != "annotations":
+            raise DataError(f"{labels} has an empty list of {name}.")
+    return content
+
+
+def _names(categories: list[dict[str, Any]], labels: Path) -> dict[int, str]:
+    names = {integer(entry, "id", f"A category of {labels}"): str(entry.get("name", "")) for entry in categories}
+    if len(set(names.values())) < len(categories) or "" in names.values():
+        raise DataError(f"{labels} has categories that share an id or a name, or have none; give each its own.")
+    return dict(sorted(names.items()))
+
+
+def _photo_folder(split: Split, images: list[dict[str, Any]]) -> Path:
+    """The folder that holds the photos, judging by the first few of them."""
+    names = [str(entry.get("file_name", "")) for entry in images[:10]]
+    folders = split.photo_folders()
+    counts = [sum((folder / name).is_file() for name in names if name) for folder in folders]
+    if not max(counts):
+        places = ", ".join(map(str, folders[:4]))
+        raise DataError(f"{split.labels} names {names[0] or 'photos without file_name'}, which is in none of {places}.")
+    return folders[counts.index(max(counts))]
+
+
+def _by_image(
+    annotations: list[dict[str, Any]], images: dict[int, Any], split: Split, problems: list[str]
+) -> dict[int, list[dict[str, Any]]]:
+    things: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for entry in annotations:
+        image = entry.get("image_id")
+        if is_listed(image, images):
+            things[image].append(entry)
+        else:
+            problems.append(f"{_where(entry, split)} is of image {image}, which is not listed.")
+    return things
+
+
+def _read_photo(image: int, entry: dict[str, Any], folder: Path, split: Split) -> LabelledPhoto:
+    where = f"Image {image} of {split.labels}"
+    name = entry.get("file_name")
+    if not isinstance(name, str) or not name or Path(name).is_absolute():
+        raise DataError(f"{where} has the file_name {name!r}; it must be a path below {folder}.")
+    width, height = integer(entry, "width", where), integer(entry, "height", where)
+    if problem := size_problem(folder / name, (width, height), named_by=split.labels.name, sized_by=split.labels.name):
+        raise DataError(problem)
+    return LabelledPhoto(str(image), folder / name, width, height, ())
+
+
+def _read_objects(
+    entries: list[dict[str, Any]], photo: LabelledPhoto, names: dict[int, str], split: Split, problems: list[str]
+) -> tuple[LabelledObject, ...]:
+    objects = []
+    for entry in entries:
+        where = _where(entry, split)
+        try:
+            objects.append(read_object(entry, photo, names, where))
+        except DataError as error:
+            problems.append(str(error))
+    return tuple(objects)
+
+
+def _where(entry: dict[str, Any], split: Split) -> str:
+    return f"Annotation {entry.get('id')} of {split.labels}"
