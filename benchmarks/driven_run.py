@@ -11,13 +11,12 @@ from typing import Any
 import torch
 
 from goodviews.hub.sources.folders import find_images
-from goodviews.pretrain.data.decoded_cache import Keep
 from goodviews.pretrain.data.loader import Batch
+from goodviews.pretrain.options import USUAL, Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.training import loop
-from goodviews.pretrain.training.precision import Device, Precision
 from goodviews.pretrain.training.prepare import prepare
-from goodviews.pretrain.training.run import Request, Run
+from goodviews.pretrain.training.run import Run
 from goodviews.pretrain.training.stop_signals import StopRequest
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
@@ -44,10 +43,7 @@ def watch(
     warm_up: int,
     synthetic: bool = False,
     separate: bool = False,
-    workers: int = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    keep: Keep = "no",
+    options: Options = USUAL,
 ) -> Watched:
     """Run `warm_up` + `steps` steps of a recipe through the loop itself, data, metrics and all.
 
@@ -59,9 +55,7 @@ def watch(
     with TemporaryDirectory() as folder:
         listed = repeated(images, Path(folder) / "photos.txt", at_least=4 * recipe.batch_size)
         longer = replace(recipe, epochs=10**6)
-        run = prepare(
-            _request(longer, listed, Path(folder) / "run", workers, device, precision, keep), lambda now: None
-        )
+        run = prepare(longer, listed, Path(folder) / "run", replace(options, save_every=10**9), lambda now: None)
         if synthetic:
             _feed_one_batch(run)
         return _drive(run, steps, warm_up, separate)
@@ -73,30 +67,6 @@ def repeated(images: Path, path: Path, *, at_least: int) -> Path:
     names = itertools.islice(itertools.cycle(photos), max(at_least, len(photos)))
     path.write_text("".join(f"{photo.resolve()}\n" for photo in names))
     return path
-
-
-def _request(
-    recipe: Recipe, data: Path, out: Path, workers: int, device: Device, precision: Precision, keep: Keep
-) -> Request:
-    return Request(
-        recipe,
-        data,
-        out,
-        seed=0,
-        workers=workers,
-        device=device,
-        precision=precision,
-        resume=False,
-        overwrite=False,
-        save_every=10**9,
-        keep=keep,
-        keep_px=None,
-        tensorboard=False,
-        accumulate=1,
-        compile=False,
-        continue_from=None,
-        keep_training=False,
-    )
 
 
 def _feed_one_batch(run: Run) -> None:

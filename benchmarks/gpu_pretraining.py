@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.provenance import commit, hardware
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training.precision import resolve_device, resolve_precision
@@ -67,9 +68,11 @@ def main() -> None:
 
 def measure(recipe: Recipe, given: argparse.Namespace) -> dict[str, float]:
     """Images a second from files and from one batch, their ratio, and lightly's rate for MoCo v2."""
-    options = {"steps": given.steps, "warm_up": given.warm_up, "device": given.device, "precision": given.precision}
-    from_files = watch(recipe, given.images, workers=given.workers, keep=given.keep, **options)
-    synthetic = watch(recipe, given.images, synthetic=True, **options)
+    options = Options(device=given.device, precision=given.precision)
+    loading = replace(options, workers=given.workers, keep=given.keep)
+    steps = {"steps": given.steps, "warm_up": given.warm_up}
+    from_files = watch(recipe, given.images, options=loading, **steps)
+    synthetic = watch(recipe, given.images, synthetic=True, options=options, **steps)
     found = {"from_files": from_files.images_per_s, "synthetic": synthetic.images_per_s}
     found["share"] = found["from_files"] / found["synthetic"]
     if torch.cuda.is_available():

@@ -19,6 +19,7 @@ from driven_run import PHOTOS, watch
 
 from goodviews.hub.provenance import commit, hardware
 from goodviews.pretrain.models.queue import Queue
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.moco import moco_v2_views
 from goodviews.pretrain.recipes.registry import choose
 
@@ -43,7 +44,7 @@ def main() -> None:
         memory=Queue(65536),
     )
     options = {"workers": given.workers, "device": given.device, "precision": "fp32"}
-    found = watch(recipe, given.images, steps=given.steps, warm_up=2, separate=True, **options)
+    found = watch(recipe, given.images, steps=given.steps, warm_up=2, separate=True, options=Options(**options))
     shares = [1 - inside / step for step, inside in zip(found.steps, found.inside, strict=True)]
     figures = {
         "overhead": statistics.median(shares),

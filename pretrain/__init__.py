@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..hub.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from .options import Options as Options
     from .recipe import Recipe as Recipe
     from .recipes.registry import RECIPES as RECIPES
     from .recipes.registry import choose as choose
@@ -15,5 +16,10 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
-        {"recipe": ("Recipe",), "recipes.registry": ("RECIPES", "choose"), "training.loop": ("pretrain",)},
+        {
+            "options": ("Options",),
+            "recipe": ("Recipe",),
+            "recipes.registry": ("RECIPES", "choose"),
+            "training.loop": ("pretrain",),
+        },
     )

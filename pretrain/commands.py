@@ -3,16 +3,22 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 
 from ..hub.machine import cores
+from ..hub.overrides import with_change
+from .options import USUAL, Options
 
 if TYPE_CHECKING:
     from .recipe import Recipe
     from .training.monitor import Progress
+
+MOST_WORKERS = 16
 
 
 def pretrain(
@@ -24,23 +30,9 @@ def pretrain(
     batch_size: int | None = None,
     scale_lr: bool = False,
     set: Sequence[str] = (),
-    workers: int | None = None,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
-    seed: int = 0,
-    save_every: int | None = None,
-    knn_every: int | None = None,
-    keep: Literal["no", "memory", "disk", "gpu"] = "no",
-    keep_px: int | None = None,
-    tensorboard: bool = False,
-    accumulate: int = 1,
-    compile: bool = False,
-    continue_from: Path | None = None,
-    keep_training: bool = False,
-    resume: bool = False,
-    overwrite: bool = False,
+    options: Annotated[Options, Parameter(name="*")] = USUAL,
 ) -> None:
-    """Pretrain an encoder on photos.
+    """Pretrain an encoder on photos, as a recipe says.
 
     Example: goodviews pretrain infomin_200 --data photos --out runs/infomin
 
@@ -55,24 +47,6 @@ def pretrain(
         batch_size: Images in a step over all processes; by default the recipe's. The learning rate stays as it is.
         scale_lr: Change the learning rate in proportion to the batch.
         set: Change a field of the recipe, e.g. optimizer.lr=0.06; may be repeated.
-        workers: Processes that load images; by default one for each core, at most 16.
-        device: What trains; auto is the GPU if there is one.
-        precision: Arithmetic of the networks; auto is bf16 where the hardware multiplies it, else fp32.
-        seed: Random seed of the initial weights, the order of the images and everything drawn.
-        save_every: Steps between checkpoints, 1 or more; by default about ten minutes.
-        knn_every: Epochs between online kNN scores of a labelled folder, 0 for none; by default ten scores in a run.
-        keep: Decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
-            $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
-        keep_px: Reduce kept photos whose shorter side is longer than this many pixels; by default they stay whole.
-        tensorboard: Write the metrics for TensorBoard too: tensorboard --logdir RUN.
-        accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
-            step; batch norm, and what an objective compares within a batch, sees one part only.
-        compile: Let torch.compile make the backbone faster; the first step then takes minutes.
-        continue_from: Encoder folder with training/ in it to start from, instead of from random weights: a new run,
-            with a schedule of its own, for more epochs or other data. Give another --seed to see new views.
-        keep_training: At the end, put the whole state into RUN/encoder/training, so that others can continue from it.
-        resume: Continue the run in RUN from its last checkpoint.
-        overwrite: Replace the run in RUN.
     """
     from .recipe import in_proportion
     from .recipes.registry import choose
@@ -81,35 +55,18 @@ def pretrain(
     changes = [*set]
     changes += [f"epochs={epochs}"] if epochs is not None else []
     changes += [f"batch_size={batch_size}"] if batch_size is not None else []
-    resolved, published = choose(recipe, changes), choose(recipe)
+    published = choose(recipe)
+    resolved = published
+    for change in changes:
+        resolved = with_change(resolved, change, whole="recipe")
     resolved = in_proportion(resolved, published) if scale_lr else resolved
-    is_first = os.environ.get("RANK", "0") == "0"
-    console = Console(quiet=not is_first)
+    console = Console(quiet=os.environ.get("RANK", "0") != "0")  # only the first process speaks
     for field, value in vars(resolved).items():
         console.print(f"{field:>13}  {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(_about_learning_rate(resolved, published))
+    options = options if options.workers is not None else replace(options, workers=min(cores(), MOST_WORKERS))
     with _ProgressBar(console) as bar:
-        encoder = train(
-            resolved,
-            data,
-            out,
-            seed=seed,
-            workers=min(cores(), 16) if workers is None else workers,
-            device=device,
-            precision=precision,
-            resume=resume,
-            overwrite=overwrite,
-            save_every=save_every,
-            knn_every=knn_every,
-            keep=keep,
-            keep_px=keep_px,
-            tensorboard=tensorboard,
-            accumulate=accumulate,
-            compile=compile,
-            continue_from=continue_from,
-            keep_training=keep_training,
-            observe=bar.show,
-        )
+        encoder = train(resolved, data, out, options, observe=bar.show)
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}", markup=False)
     if (out / "skipped.txt").exists():
         count = len((out / "skipped.txt").read_text().splitlines())
@@ -168,10 +125,10 @@ def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:
     linear = theirs * batch / reference
     if batch != reference and lr == linear:
         return f"Learning rate {lr:g} for a batch of {batch}: the recipe's {theirs:g} for {reference}, scaled."
-    said = f"Learning rate {lr:g} for a batch of {batch}, not scaled."
+    sentence = f"Learning rate {lr:g} for a batch of {batch}, not scaled."
     if batch != reference and lr == theirs:
-        said += f" The recipe's is for {reference}; in proportion, {linear:g}: --scale-lr."
-    return said
+        sentence += f" The recipe's is for {reference}; in proportion, {linear:g}: --scale-lr."
+    return sentence
 
 
 class _ProgressBar:

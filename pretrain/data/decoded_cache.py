@@ -12,7 +12,7 @@ import logging
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,13 @@ from ...hub.cache import cache_folder
 from ...hub.errors import DataError
 from ...hub.machine import free_memory_bytes
 from ...hub.sources.source import Source, read_photo
+from ..options import Keep
 from .decode import decoder, shorten
 from .decoded_photos import DecodedPhotos
 from .memory_budget import require_room
 
 log = logging.getLogger(__name__)
 
-Keep = Literal["no", "memory", "disk", "gpu"]
 
 FORMAT = 1
 PIXELS, INDEX = "pixels.bin", "index.npz"

@@ -1,31 +1,79 @@
-"""The parts of a run that learn or remember, built as the recipe says."""
+"""The parts of a run, built as its recipe and options say."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ...hub.sources.source import Source
+from ..data.decoded_cache import decode_photos
+from ..data.decoded_photos import DecodedPhotos
+from ..data.device_crops import PhotosOnDevice
+from ..data.loader import ViewLoader
 from ..models.across_processes import Processes, gather_with_gradient, share_batch_norm
 from ..models.ema import EmaPair
 from ..models.labels import LabelledData
 from ..models.memory import Context, Memory, Plan
 from ..models.networks import TrainedNetwork, build_network, build_prototype_network, build_two_branch_network
 from ..models.prototypes import Prototypes
+from ..models.queue import Queue
 from ..objective import Networks
+from ..options import Options
 from ..recipe import Recipe
 from .checkpoint import RunState
+from .collapse import CollapseWatch
+from .finite_loss import FiniteWatch
+from .monitor import Monitor, Progress
+
+COMPILER = "inductor"  # torch's own default
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What objectives see of the networks; the optimiser as accelerate drives it; all that changes."""
+    """What trains: the networks as objectives see them, the optimiser as accelerate drives it, all that changes."""
 
     networks: Networks
     optimizer: torch.optim.Optimizer
     state: RunState
+    loader: ViewLoader
+    processes: Processes
+    device: torch.device
+
+
+def build(recipe: Recipe, options: Options, source: Source, accelerator: Accelerator) -> Parts:
+    """The parts of a run at its first step; decodes the photos if they are to be kept.
+
+    Raises:
+        UsageError: timm does not know the architecture, or cannot make it of this width; photos to keep do not fit.
+        DataError: no photo can be read.
+    """
+    device, processes = accelerator.device, _processes(accelerator)
+    network = build_trained_network(recipe, options.seed, device, world=processes.world)
+    loader = _loader(recipe, options, source, _decoded_photos(options, source, accelerator), processes, device)
+    raw = recipe.optimizer.build(network)
+    context = Context(network, len(source), recipe.dim, options.seed, device, processes, accelerator.autocast)
+    memories = _memories(recipe, context, source.labels)
+    trained, optimizer = accelerator.prepare(network, raw)
+    trained.train()
+    state = RunState(network, memories, raw, accelerator.scaler)
+    networks = _networks(trained, state.memory(EmaPair), processes)
+    return Parts(networks, optimizer, state, loader, processes, device)
+
+
+def build_accelerator(device: str, precision: str) -> Accelerator:
+    """Accelerate keeps its settings for the whole process; a second run in it may want others."""
+    AcceleratorState._reset_state()
+    torch.backends.cudnn.deterministic = True
+    return Accelerator(cpu=device == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
 
 
 def build_trained_network(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) -> TrainedNetwork:
@@ -50,28 +98,78 @@ def build_trained_network(recipe: Recipe, seed: int, device: torch.device, *, wo
     return network
 
 
-def assemble(
+def compile_backbones(state: RunState) -> None:
+    """Compile them in place: their tensors' names, and with them checkpoints, stay as they are."""
+    pair = state.memory(EmaPair)
+    for network in (state.network, None if pair is None else pair.key):
+        for backbone in (getattr(network, "backbone", None), getattr(network, "chroma", None)):
+            if backbone is not None:
+                backbone.compile(backend=COMPILER)
+
+
+def build_monitor(
     recipe: Recipe,
-    network: TrainedNetwork,
+    options: Options,
+    parts: Parts,
     accelerator: Accelerator,
     *,
+    out: Path,
+    observe: Callable[[Progress], None],
+) -> tuple[FiniteWatch, Monitor]:
+    """Who watches the losses, and who writes them down: in the first process, which has the folder."""
+    processes, state = parts.processes, parts.state
+    total = partial(accelerator.reduce, reduction="sum")
+    finite = FiniteWatch(out, rank=processes.rank, world=processes.world, total=total)
+    queue = recipe.memory.size if isinstance(recipe.memory, Queue) else 0
+    signals = CollapseWatch(
+        state.network.head, classifies=recipe.head == "classifier", queue=queue, batch_size=recipe.batch_size
+    )
+    monitor = Monitor(
+        out if accelerator.is_main_process else None,
+        steps=recipe.epochs * (parts.loader.steps_per_epoch // options.accumulate),
+        reduce=partial(accelerator.reduce, reduction="mean"),
+        signals=signals,
+        check=finite.check,
+        observe=observe,
+    )
+    return finite, monitor
+
+
+def _processes(accelerator: Accelerator) -> Processes:
+    def gather(rows: Tensor) -> Tensor:
+        return accelerator.gather(rows.to(accelerator.device))
+
+    return Processes(accelerator.process_index, accelerator.num_processes, gather)
+
+
+def _decoded_photos(options: Options, source: Source, accelerator: Accelerator) -> DecodedPhotos | None:
+    """The decoded photos, if they are to be kept; of a machine's processes the first fills the disk for all."""
+    if options.keep == "no":
+        return None
+    with accelerator.local_main_process_first() if options.keep == "disk" else nullcontext():
+        return decode_photos(source, options.keep, short_px=options.keep_px, workers=options.loader_processes)
+
+
+def _loader(
+    recipe: Recipe,
+    options: Options,
+    source: Source,
+    decoded: DecodedPhotos | None,
     processes: Processes,
-    images: int,
-    seed: int,
-    labels: NDArray[np.int64] | None = None,
-) -> Parts:
-    """Optimiser and memories for a network; `images` is how many the data has, `labels` their classes."""
-    raw = recipe.optimizer.build(network)
-    context = Context(network, images, recipe.dim, seed, accelerator.device, processes, accelerator.autocast)
-    memories = _memories(recipe, context, labels)
-    trained, optimizer = accelerator.prepare(network, raw)
-    trained.train()
-    state = RunState(network, memories, raw, accelerator.scaler)
-    networks = Networks(trained, everyone=gather_with_gradient, rank=processes.rank)
-    pair = state.memory(EmaPair)
-    if pair is not None:
-        networks = Networks(trained, pair.keys, gather_with_gradient, processes.rank)
-    return Parts(networks, optimizer, state)
+    device: torch.device,
+) -> ViewLoader:
+    return ViewLoader(
+        source,
+        recipe.views,
+        batch_size=recipe.batch_size // options.accumulate,
+        seed=options.seed,
+        workers=options.loader_processes,
+        rank=processes.rank,
+        world=processes.world,
+        decoded=decoded,
+        on_device=PhotosOnDevice(decoded, device) if decoded is not None and options.keep == "gpu" else None,
+        device=device,
+    )
 
 
 def _memories(recipe: Recipe, context: Context, labels: NDArray[np.int64] | None) -> dict[str, Memory]:
@@ -82,3 +180,9 @@ def _memories(recipe: Recipe, context: Context, labels: NDArray[np.int64] | None
         assert labels is not None, "the recipe's checks refuse it"
         memories["labels"] = LabelledData(labels, context.device)
     return memories
+
+
+def _networks(trained: Callable[..., Any], pair: EmaPair | None, processes: Processes) -> Networks:
+    if pair is None:
+        return Networks(trained, everyone=gather_with_gradient, rank=processes.rank)
+    return Networks(trained, pair.keys, gather_with_gradient, processes.rank)

@@ -1,16 +1,42 @@
-"""What of a recipe can be known to fail, said in a sentence before anything is built or written."""
+"""What of a recipe and of a run's options can be known to fail, said in a sentence before anything is built or written.
+
+Whether a device is there and does the arithmetic is asked in `precision`, whether a folder may be written in
+`run_folder`.
+"""
 
 from typing import Any
 
+from accelerate import Accelerator
+
 from ...hub.errors import UsageError
+from ...hub.sources.source import Source
 from ..models.clusters import Clusters
+from ..models.prototypes import Prototypes
 from ..models.queue import Queue
+from ..options import Options
 from ..recipe import Recipe
 from ..views.operations import CutJigsaw
 from ..views.view import RandomResizedCrop, View
+from .tensorboard import summary_writer
 
 
-def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> None:
+def check(recipe: Recipe, options: Options, source: Source, accelerator: Accelerator) -> None:
+    """Refuse a run that would fail.
+
+    Raises:
+        UsageError: the recipe cannot be trained on this data, or an option is out of range.
+        MissingExtra: TensorBoard is not installed.
+    """
+    world = accelerator.num_processes
+    _check_counts(options)
+    check_recipe(recipe, images=len(source), world=world, classes=len(source.classes))
+    _check_accumulation(recipe, options.accumulate, world)
+    _check_keeping(options, accelerator.device.type)
+    if options.tensorboard:
+        summary_writer()
+
+
+def check_recipe(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> None:
     """Refuse what cannot be trained.
 
     Args:
@@ -24,6 +50,7 @@ def validate(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> No
     for view in recipe.views:
         _check_view(recipe.name, view)
     _check_parts(recipe, classes)
+    _check_ema(recipe)
     _check_clusters(recipe, images)
     if recipe.batch_size > images:
         raise UsageError(
@@ -75,13 +102,13 @@ def _check_view(recipe: str, view: View) -> None:
 
 
 def _check_parts(recipe: Recipe, classes: int) -> None:
-    """The views, the state and the labels that the objective counts on."""
+    """The views, the memories and the labels that the objective needs."""
     kind = type(recipe.objective).__name__
     missing = set(recipe.objective.view_names) - {view.name for view in recipe.views}
     if missing:
         raise UsageError(f"{recipe.name}: {kind} needs a view named {sorted(missing)[0]}, which the recipe lacks.")
     for part in recipe.objective.needs:
-        if not any(isinstance(kept, part) for kept in (recipe.slow, recipe.memory, recipe.prototypes)):
+        if not any(isinstance(plan, part) for plan in (recipe.slow, recipe.memory, recipe.prototypes)):
             raise UsageError(f"{recipe.name}: {kind} needs a {part.__name__}, which the recipe lacks.")
     rows, branches = getattr(recipe.objective, "parts", 1), getattr(recipe.objective, "branches", 1)
     for name, wanted in (("memory.parts", rows), ("memory.banks", rows), ("branches", branches)):
@@ -94,6 +121,14 @@ def _check_parts(recipe: Recipe, classes: int) -> None:
         raise UsageError(f"{recipe.name} learns {recipe.dim} classes, but the data {found}.")
 
 
+def _check_ema(recipe: Recipe) -> None:
+    """Clusters are made of the EMA copy's embeddings, and a network with prototypes has no EMA copy."""
+    if isinstance(recipe.prototypes, Clusters) and recipe.slow is None:
+        raise UsageError(f"{recipe.name} has clusters, which need an EMA copy; give it a KeyNetwork too.")
+    if isinstance(recipe.prototypes, Prototypes) and recipe.slow is not None:
+        raise UsageError(f"{recipe.name} has prototypes and a {type(recipe.slow).__name__}; leave one of them out.")
+
+
 def _check_clusters(recipe: Recipe, images: int) -> None:
     plan = recipe.prototypes
     if isinstance(plan, Clusters) and not all(1 <= count <= images for count in plan.counts or (0,)):
@@ -101,6 +136,33 @@ def _check_clusters(recipe: Recipe, images: int) -> None:
             f"{recipe.name} sorts the images into {' and '.join(map(str, plan.counts)) or 'no'} clusters, but the data "
             f"has {images}; give numbers from 1 to {images}, e.g. --set prototypes.counts=[{max(1, images // 10)}]."
         )
+
+
+def _check_counts(options: Options) -> None:
+    if options.loader_processes < 0:
+        raise UsageError(f"--workers is {options.workers}; give 0 to load images in the run's own process, or more.")
+    if options.save_every is not None and options.save_every < 1:
+        raise UsageError(
+            f"--save-every is {options.save_every}; it counts steps, from 1. "
+            "Without it a run is saved every ten minutes."
+        )
+
+
+def _check_accumulation(recipe: Recipe, parts: int, world: int) -> None:
+    if parts < 1 or recipe.batch_size % (parts * world) or recipe.batch_size // (parts * world) < 2:
+        among = f" in each of {world} processes" if world > 1 else ""
+        raise UsageError(
+            f"--accumulate {parts} cannot cut a batch of {recipe.batch_size} images into equal parts, 2 or more{among}."
+        )
+
+
+def _check_keeping(options: Options, device: str) -> None:
+    if options.keep == "no" and options.keep_px is not None:
+        raise UsageError("--keep-px is the size of kept photos; give --keep memory, disk or gpu with it.")
+    if options.keep_px is not None and options.keep_px < 1:
+        raise UsageError(f"--keep-px is {options.keep_px}; the shorter side of a kept photo is 1 pixel or more.")
+    if options.keep == "gpu" and device == "cpu":
+        raise UsageError("--keep gpu: this run has no GPU; give --keep memory or disk.")
 
 
 def _field(recipe: Recipe, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a run publishes of its network: the backbone; of two branches two, each made to take RGB."""
+"""What a run publishes of its network: the backbone as an encoder; of two branches two, each made to take RGB."""
 
 import copy
 from typing import Any
@@ -7,8 +7,28 @@ import torch
 from torch import Tensor, nn
 
 from ...hub.backbone import build_backbone
+from ...hub.encoder import Encoder, Origin
+from ...hub.provenance import commit
 from ..models.networks import TrainedNetwork, TwoBranchNetwork
-from ..recipe import Recipe
+from ..recipe import Recipe, describe
+from .run import Run
+
+
+def encoders_of(run: Run) -> dict[str, Encoder]:
+    """What is published, as it is now, by its folder's name; copied, so that nothing done with it reaches training."""
+    knn = {} if run.monitor.knn_top1 is None else {"online_knn_top1": run.monitor.knn_top1}
+    origin = Origin(
+        name=run.recipe.name,
+        recipe=describe(run.recipe),
+        dataset=run.identity.data,
+        epochs=round(run.epoch, 4),
+        commit=commit(),
+        parent=run.identity.parent,
+        metrics={name: round(value, 6) for name, value in run.monitor.last.items()} | knn,
+    )
+    preprocessing = run.recipe.preprocessing
+    found = backbones(run.state.network, run.recipe).items()
+    return {name: Encoder(backbone, preprocessing, origin) for name, backbone in found}
 
 
 def backbones(network: TrainedNetwork, recipe: Recipe) -> dict[str, nn.Module]:

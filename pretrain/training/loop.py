@@ -16,25 +16,23 @@ import torch
 from accelerate.utils import gather_object
 
 from ...hub import artifact
-from ...hub.encoder import Encoder, Origin
 from ...hub.errors import GoodviewsError
-from ...hub.provenance import commit
-from ..data.decoded_cache import Keep
 from ..data.loader import Batch
 from ..models.memory import Known, Part, Update
 from ..models.schedules import Moment
 from ..objective import Step, draw_orders, join
+from ..options import USUAL, Options
 from ..randomness import step_seed
-from ..recipe import Recipe, describe
-from . import checkpoint, encoders, run_folder
+from ..recipe import Recipe
+from . import checkpoint, run_folder
 from .activations import count_activations, describe_activations
 from .clustering import renew_clusters
 from .continue_from import copy_training
+from .encoders import encoders_of
 from .monitor import Progress
 from .online_knn import online_knn
-from .precision import Device, Precision
 from .prepare import prepare
-from .run import Request, Run
+from .run import Run
 from .stop_signals import StopRequest, stop_request
 
 log = logging.getLogger(__name__)
@@ -47,22 +45,8 @@ def pretrain(
     recipe: Recipe,
     data: Path | str,
     out: Path,
+    options: Options = USUAL,
     *,
-    seed: int = 0,
-    workers: int = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    resume: bool = False,
-    overwrite: bool = False,
-    save_every: int | None = None,
-    knn_every: int | None = None,
-    keep: Keep = "no",
-    keep_px: int | None = None,
-    tensorboard: bool = False,
-    accumulate: int = 1,
-    compile: bool = False,
-    continue_from: Path | None = None,
-    keep_training: bool = False,
     observe: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Train an encoder on a folder of images and write it to OUT/encoder.
@@ -71,57 +55,22 @@ def pretrain(
 
     Args:
         recipe: what to learn.
-        data: a folder, list, shards or Hugging Face dataset (see sources); labels are used by the online kNN only.
+        data: a folder, list, shards or Hugging Face dataset (see hub.sources); labels are used by the online kNN, and
+            by recipes that learn them.
         out: the RUN folder (see run_folder).
-        seed: decides the initial weights, the order of the images and everything drawn.
-        workers: processes that load images; 0 loads in this one. Does not change the result.
-        resume: go on from OUT's checkpoint; recipe, data and seed must be as before.
-        overwrite: start anew in a folder that holds a run.
-        save_every: steps between checkpoints; None: some ten minutes.
-        knn_every: epochs between online kNN scores, 0 for none; None: ten of them in a run.
-        keep: decode every photo once and keep it in memory, on disk for later runs too, or on the GPU.
-        keep_px: the longest that a kept photo's shorter side stays; None keeps photos whole.
-        tensorboard: write the metrics for TensorBoard too, to OUT/tensorboard.
-        accumulate: parts in which a batch goes through the network, one after another, for less memory. Every part
-            meets the queue as it was before the step; keys join it, and weights move, once a step. Batch norm, and
-            what an objective compares within a batch, sees a part only.
-        compile: let torch.compile make the backbone faster; the first step takes minutes.
-        continue_from: an encoder folder with training/ to start from, instead of from random weights (see continued).
-        keep_training: put the whole state into OUT/encoder/training at the end, to continue from.
         observe: called with the newest figures.
 
     Returns:
         OUT/encoder.
 
     Raises:
-        UsageError, OutputExists, DataError: the request cannot be met; nothing was written.
-        GoodviewsError: the loss is not a number, the disk is full, or the run was asked to stop.
+        UsageError, OutputExists, DataError: the run cannot be done; nothing was written.
+        GoodviewsError: the loss is NaN or infinite, the disk is full, or the run was asked to stop.
     """
-    run = prepare(
-        Request(
-            recipe,
-            data,
-            out,
-            seed=seed,
-            workers=workers,
-            device=device,
-            precision=precision,
-            resume=resume,
-            overwrite=overwrite,
-            save_every=save_every,
-            keep=keep,
-            keep_px=keep_px,
-            tensorboard=tensorboard,
-            accumulate=accumulate,
-            compile=compile,
-            continue_from=continue_from,
-            keep_training=keep_training,
-        ),
-        observe,
-    )
-    if knn_every != 0 and run.accelerator.is_main_process:
-        knn = online_knn(run.images, _encoder(run))
-        run.gauge = None if knn is None else (knn, knn_every or max(1, recipe.epochs // 10))
+    run = prepare(recipe, data, out, options, observe)
+    if options.knn_every != 0 and run.accelerator.is_main_process:
+        knn = online_knn(run.images, encoders_of(run)["encoder"])
+        run.gauge = None if knn is None else (knn, options.knn_every or max(1, recipe.epochs // 10))
     with closing(run.loader), stop_request() as stop:
         _learn(run, stop)
     return out / "encoder"
@@ -154,15 +103,15 @@ def _learn(run: Run, stop: StopRequest) -> None:
             if must_save:
                 _save(run)
     _save(run)
-    if run.request.keep_training and run.accelerator.is_main_process:
+    if run.options.keep_training and run.accelerator.is_main_process:
         copy_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
 
 
 def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:
     """For each step of an epoch, from `start` on, the parts of its batch."""
-    batches = run.loader.epoch(epoch, start * run.request.accumulate)
+    batches = run.loader.epoch(epoch, start * run.options.accumulate)
     for _ in range(start, run.steps_per_epoch):
-        yield [next(batches) for _ in range(run.request.accumulate)]
+        yield [next(batches) for _ in range(run.options.accumulate)]
 
 
 def _step(run: Run, batches: Sequence[Batch]) -> Step:
@@ -185,7 +134,7 @@ def _step(run: Run, batches: Sequence[Batch]) -> Step:
 
 
 def _part(run: Run, batch: Batch, number: int) -> Part:
-    return Part(batch.samples, number, run.seed, run.epoch, run.processes)
+    return Part(batch.samples, number, run.options.seed, run.epoch, run.processes)
 
 
 def _gradients(run: Run, batches: Sequence[Batch], parts: Sequence[Part]) -> Step:
@@ -203,11 +152,11 @@ def _gradients(run: Run, batches: Sequence[Batch], parts: Sequence[Part]) -> Ste
 def _forward(run: Run, batch: Batch, part: Part) -> Step:
     """What the objective says of one part of a batch; the part's number decides what is drawn."""
     rank, world, images = run.processes.rank, run.processes.world, len(part.samples)
-    torch.manual_seed(step_seed(run.seed, part.number, rank))  # for backbones that draw, e.g. drop path
+    torch.manual_seed(step_seed(run.options.seed, part.number, rank))  # for backbones that draw, e.g. drop path
     patches = run.recipe.objective.patches
-    orders = draw_orders(run.seed, part.number, batch=images * world, patches=patches, rank=rank, world=world)
+    orders = draw_orders(run.options.seed, part.number, batch=images * world, patches=patches, rank=rank, world=world)
     known = Known(*(memory.known(part) for memory in run.state.memories.values()))
-    if run.has_reported_activations or run.request.compile:  # a compiled network keeps what its compiler chose
+    if run.has_reported_activations or run.options.compile:  # a compiled network keeps what its compiler chose
         return run.recipe.objective(run.networks, known, batch.views, orders)
     with count_activations() as activations:
         step = run.recipe.objective(run.networks, known, batch.views, orders)
@@ -232,12 +181,12 @@ def _evaluate(run: Run) -> None:
         return
     knn, every = run.gauge
     if round(run.epoch) % every == 0 or run.state.step == run.steps:
-        run.monitor.knn(run.state.step, run.epoch, knn(_encoder(run)))
+        run.monitor.knn(run.state.step, run.epoch, knn(encoders_of(run)["encoder"]))
 
 
 def _is_time_to_save(run: Run) -> bool:
-    if run.request.save_every is not None:
-        return run.state.step % run.request.save_every == 0
+    if run.options.save_every is not None:
+        return run.state.step % run.options.save_every == 0
     return time.monotonic() - run.saved_at > SAVE_AFTER_S
 
 
@@ -248,7 +197,7 @@ def _agree(run: Run, stop: bool, save: bool) -> tuple[bool, bool]:
     """
     if run.accelerator.num_processes == 1:
         return stop, save
-    counted = save if run.request.save_every is not None else False
+    counted = save if run.options.save_every is not None else False
     if run.accelerator.device.type != "cpu" and run.state.step % ASK_EVERY:
         return False, counted
     wishes = run.accelerator.reduce(torch.tensor([stop, save], device=run.accelerator.device).float(), "sum")
@@ -256,32 +205,12 @@ def _agree(run: Run, stop: bool, save: bool) -> tuple[bool, bool]:
 
 
 def _save(run: Run) -> None:
-    """The checkpoint, then the encoder as it is now; by the first process, and not once a loss is no number."""
+    """The checkpoint, then the encoder as it is now; by the first process, and not once a loss is NaN or infinite."""
     run.monitor.require_finite(run.state.step)
     skipped = gather_object([*run.loader.skipped])  # each process meets its own
     if run.accelerator.is_main_process:
         checkpoint.save(run.state, run.monitor.state(), run.out / "state")
-        for name, encoder in _encoders(run).items():
+        for name, encoder in encoders_of(run).items():
             artifact.save(encoder, run.out / name, overwrite=True)
         run_folder.add_skipped(run.out, skipped)
     run.saved_at = time.monotonic()
-
-
-def _encoder(run: Run) -> Encoder:
-    return _encoders(run)["encoder"]
-
-
-def _encoders(run: Run) -> dict[str, Encoder]:
-    """What is published, as it is now, by its folder's name; copied, so that nothing done with it reaches training."""
-    knn = {} if run.monitor.knn_top1 is None else {"online_knn_top1": run.monitor.knn_top1}
-    origin = Origin(
-        name=run.recipe.name,
-        recipe=describe(run.recipe),
-        dataset=run.dataset,
-        epochs=round(run.epoch, 4),
-        commit=commit(),
-        parent=run.parent,
-        metrics={name: round(value, 6) for name, value in run.monitor.last.items()} | knn,
-    )
-    found = encoders.backbones(run.state.network, run.recipe).items()
-    return {name: Encoder(backbone, run.recipe.preprocessing, origin) for name, backbone in found}

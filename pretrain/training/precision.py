@@ -7,9 +7,7 @@ import torch
 
 from ...hub.errors import UsageError
 from ...hub.machine import bf16_instructions
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Device = Literal["auto", "cpu", "cuda"]
+from ..options import Device, Precision
 
 PRETEND = "GOODVIEWS_BF16"  # "1" or "0": what the hardware is taken for, so that the tests can meet both kinds anywhere
 

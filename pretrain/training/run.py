@@ -2,58 +2,41 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 
 from ...hub.sources.source import Data
-from ..data.decoded_cache import Keep
 from ..data.loader import ViewLoader
 from ..models.across_processes import Processes
 from ..objective import Networks
+from ..options import Options
 from ..recipe import Recipe
 from .checkpoint import RunState
 from .finite_loss import FiniteWatch
 from .monitor import Monitor
 from .online_knn import OnlineKnn
-from .precision import Device, Precision
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for; `goodviews.pretrain.training.loop.pretrain` says what each part means."""
-
-    recipe: Recipe
-    data: Path | str
-    out: Path
-    seed: int
-    workers: int
-    device: Device
-    precision: Precision
-    resume: bool
-    overwrite: bool
-    save_every: int | None
-    keep: Keep
-    keep_px: int | None
-    tensorboard: bool
-    accumulate: int
-    compile: bool
-    continue_from: Path | None
-    keep_training: bool
+from .run_folder import Identity
 
 
 @dataclass
 class Run:
-    """A run in memory: what was asked for, and the parts that work on it."""
+    """What was asked for, and the parts that work on it.
 
-    request: Request
-    parent: str | None
+    identity: what must be the same for the run to be resumed.
+    networks, optimizer: as objectives see the networks, and as accelerate drives the optimiser.
+    state: all that changes.
+    gauge: the online kNN and after how many epochs it is asked.
+    """
+
+    recipe: Recipe
+    out: Path
+    options: Options
+    identity: Identity
     images: Data
-    dataset: dict[str, Any]
     accelerator: Accelerator
-    loader: ViewLoader
     processes: Processes
+    loader: ViewLoader
     networks: Networks
     optimizer: torch.optim.Optimizer
     state: RunState
@@ -64,24 +47,13 @@ class Run:
     has_reported_activations: bool = False
 
     @property
-    def recipe(self) -> Recipe:
-        return self.request.recipe
-
-    @property
-    def out(self) -> Path:
-        return self.request.out
-
-    @property
-    def seed(self) -> int:
-        return self.request.seed
-
-    @property
     def steps_per_epoch(self) -> int:
         """Steps of the optimiser; the loader gives `accumulate` batches for each."""
-        return self.loader.steps_per_epoch // self.request.accumulate
+        return self.loader.steps_per_epoch // self.options.accumulate
 
     @property
     def steps(self) -> int:
+        """Of the whole run."""
         return self.recipe.epochs * self.steps_per_epoch
 
     @property

@@ -1,0 +1,64 @@
+"""How a run is carried out: one frozen value from the command line to the training loop. No import costs anything here.
+
+What is learned is the recipe's affair. Of the options `seed`, `precision`, `accumulate`, `compile`, `continue_from`,
+`keep` and `keep_px` can change it too; a run is resumed with the same ones.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Keep = Literal["no", "memory", "disk", "gpu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a run; `goodviews pretrain` has one of the same name for each.
+
+    Args:
+        workers: Processes that load images, 0 for none beside the run's own; by default one for each core, at most 16,
+            and 0 of a call from Python.
+        device: What trains; auto is the GPU if there is one.
+        precision: Arithmetic of the networks; auto is bf16 where the hardware multiplies it, else fp32.
+        seed: Random seed of the initial weights, the order of the images and everything drawn.
+        save_every: Steps between checkpoints, 1 or more; by default about ten minutes.
+        knn_every: Epochs between online kNN scores of a labelled folder, 0 for none; by default ten scores in a run.
+        keep: Decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
+            $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
+        keep_px: Reduce kept photos whose shorter side is longer than this many pixels; by default they stay whole.
+        tensorboard: Write the metrics for TensorBoard too: tensorboard --logdir RUN.
+        accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
+            step; batch norm, and what an objective compares within a batch, sees one part only.
+        compile: Let torch.compile make the backbone faster; the first step then takes minutes.
+        continue_from: Encoder folder with training/ in it to start from, instead of from random weights: a new run,
+            with a schedule of its own, for more epochs or other data. Give another --seed to see new views.
+        keep_training: At the end, put the whole state into RUN/encoder/training, so that others can continue from it.
+        resume: Continue the run in RUN from its last checkpoint.
+        overwrite: Replace the run in RUN.
+    """
+
+    workers: int | None = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+    seed: int = 0
+    save_every: int | None = None
+    knn_every: int | None = None
+    keep: Keep = "no"
+    keep_px: int | None = None
+    tensorboard: bool = False
+    accumulate: int = 1
+    compile: bool = False
+    continue_from: Path | None = None
+    keep_training: bool = False
+    resume: bool = False
+    overwrite: bool = False
+
+    @property
+    def loader_processes(self) -> int:
+        """`workers`, 0 where nothing is said."""
+        return self.workers or 0
+
+
+USUAL = Options()
