@@ -30,7 +30,6 @@ from .memory_budget import require_room
 
 log = logging.getLogger(__name__)
 
-
 FORMAT = 1
 PIXELS, INDEX = "pixels.bin", "index.npz"
 _BLOCK = 256 * 2**20  # bytes; no photo is larger, see hub.images

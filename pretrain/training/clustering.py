@@ -39,9 +39,8 @@ def renew_clusters(run: Run, epoch: int) -> None:
     def report(count: int) -> None:
         _log(run, "epoch %d: %d clusters of %d images, %.0f s", epoch, count, len(rows), time.monotonic() - start)
 
-    clusters.renew(
-        rows, seed=run.options.seed, epoch=epoch, nearest=_nearest_shared_out(run.accelerator), observe=report
-    )
+    nearest_of_all = _nearest_shared_out(run.accelerator)
+    clusters.renew(rows, seed=run.options.seed, epoch=epoch, nearest=nearest_of_all, observe=report)
     run.monitor.restart_clock()
 
 
