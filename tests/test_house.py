@@ -278,7 +278,9 @@ def test_nothing_generic_is_claimed_at_the_top_level_of_the_environment():
     assert {name for name in claimed if not name.startswith(("goodviews", "__editable__"))} == set()
 
 
-@pytest.mark.parametrize("module", ["hub", "hub.cli", "hub.onnx_encoder", "hub.photo_encoder", "export"])
+@pytest.mark.parametrize(
+    "module", ["hub", "hub.cli", "hub.onnx_encoder", "hub.photo_encoder", "pretrain.commands", "export"]
+)
 def test_light_modules_import_without_torch(module: str):
     assert loaded_by(f"import goodviews.{module}") & {"torch", "timm", "torchvision"} == set()
 
