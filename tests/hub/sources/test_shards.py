@@ -13,6 +13,7 @@ from goodviews.hub.errors import DataError
 from goodviews.hub.sources import shards
 from goodviews.hub.sources.folders import open_folder
 from goodviews.hub.sources.open import open_data
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.training import loop
 
 LONG_AGO = 1_600_000_000
@@ -47,7 +48,7 @@ def test_shards_show_what_their_folder_shows_from_any_step_on(images, tmp_path, 
 @pytest.mark.precision
 def test_run_on_shards_continues_bit_for_bit_in_mid_epoch(images, smoke, tmp_path, monkeypatch):
     data = str(write_shards(tmp_path / "shards", images) / "photos-{000..002}.tar")
-    loop.pretrain(smoke, data, tmp_path / "whole", knn_every=0)
+    loop.pretrain(smoke, data, tmp_path / "whole", Options(knn_every=0))
     step = loop._step
 
     def step_or_stop(run, batch):
@@ -57,9 +58,9 @@ def test_run_on_shards_continues_bit_for_bit_in_mid_epoch(images, smoke, tmp_pat
 
     monkeypatch.setattr(loop, "_step", step_or_stop)
     with pytest.raises(KeyboardInterrupt):
-        loop.pretrain(smoke, data, tmp_path / "broken", knn_every=0, save_every=5)
+        loop.pretrain(smoke, data, tmp_path / "broken", Options(knn_every=0, save_every=5))
     monkeypatch.undo()
-    loop.pretrain(smoke, data, tmp_path / "broken", knn_every=0, resume=True)
+    loop.pretrain(smoke, data, tmp_path / "broken", Options(knn_every=0, resume=True))
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("whole", "broken")]
     assert weights[0] == weights[1]
 

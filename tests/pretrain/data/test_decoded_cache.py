@@ -17,6 +17,7 @@ from goodviews.pretrain.data.decode import resized_crop, shorten
 from goodviews.pretrain.data.decoded_cache import decode_photos
 from goodviews.pretrain.data.device_crops import PhotosOnDevice
 from goodviews.pretrain.data.loader import Batch, ViewLoader
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.views.operations import Flip, Normalize
 from goodviews.pretrain.views.view import RandomResizedCrop, View
@@ -106,14 +107,14 @@ def test_photos_fill_several_blocks(odd_photos, monkeypatch):
 @pytest.mark.precision
 def test_run_on_decoded_photos_records_it_and_continues_on_them_only(images, smoke, tmp_path):
     short = replace(smoke, epochs=1)
-    loop.pretrain(short, images, tmp_path / "run", knn_every=0, keep="memory", keep_px=32)
-    loop.pretrain(short, images, tmp_path / "disk", knn_every=0, keep="disk", keep_px=32)
+    loop.pretrain(short, images, tmp_path / "run", Options(knn_every=0, keep="memory", keep_px=32))
+    loop.pretrain(short, images, tmp_path / "disk", Options(knn_every=0, keep="disk", keep_px=32))
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("run", "disk")]
     assert weights[0] == weights[1]
     config = json.loads((tmp_path / "run" / "encoder" / "config.json").read_text())
     assert config["goodviews"]["dataset"]["kept"] == {"short_px": 32, "crops_by": "cpu"}
     with pytest.raises(UsageError, match=r"was begun with data.kept"):
-        loop.pretrain(short, images, tmp_path / "run", resume=True)
+        loop.pretrain(short, images, tmp_path / "run", Options(resume=True))
 
 
 @pytest.mark.precision
@@ -127,5 +128,5 @@ def test_run_on_decoded_photos_records_it_and_continues_on_them_only(images, smo
 )
 def test_keeping_that_cannot_be_is_refused_before_anything_is_written(options, sentence, images, smoke, tmp_path):
     with pytest.raises(UsageError, match=sentence):
-        loop.pretrain(smoke, images, tmp_path / "run", **options)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(**options))
     assert not (tmp_path / "run").exists()

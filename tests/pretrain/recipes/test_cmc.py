@@ -17,6 +17,7 @@ from goodviews.pretrain.models.memory_bank import Bank, BankRows
 from goodviews.pretrain.models.networks import build_two_branch_network
 from goodviews.pretrain.models.queue import KeyQueue, Queue, QueueRows
 from goodviews.pretrain.objective import Networks, Orders
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.cmc import CrossBank, CrossQueue
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import loop
@@ -92,7 +93,7 @@ def test_both_branches_are_published_as_encoders_that_take_rgb(images, tmp_path)
     runs, save = [], loop._save
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_save", lambda run: (runs.append(run), save(run)))
-        loop.pretrain(recipe, images, tmp_path / "run", knn_every=0)
+        loop.pretrain(recipe, images, tmp_path / "run", Options(knn_every=0))
     network = runs[-1].state.network.eval()
     batch = torch.rand(2, 3, 32, 32)
     colours_of = torch.einsum("kc,nchw->nkhw", network.colours, batch)

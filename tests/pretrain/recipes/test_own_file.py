@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from goodviews.hub.errors import UsageError
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import loop
 
@@ -63,7 +64,7 @@ def test_objective_of_ones_own_trains_from_its_file(images, tmp_path):
     file = tmp_path / "own_objective.py"
     file.write_text(OWN)
     run = tmp_path / "run"
-    loop.pretrain(choose(f"{file}:hotter", ["objective.temperature=0.4"]), images, run, knn_every=0, workers=1)
+    loop.pretrain(choose(f"{file}:hotter", ["objective.temperature=0.4"]), images, run, Options(knn_every=0, workers=1))
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["twice"] == pytest.approx(2 * rows[-1]["loss"])
     recipe = json.loads((run / "recipe.json").read_text())["recipe"]

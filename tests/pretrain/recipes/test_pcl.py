@@ -19,6 +19,7 @@ from goodviews.pretrain.models.memory import Known, Part
 from goodviews.pretrain.models.queue import Queue, QueueRows
 from goodviews.pretrain.models.schedules import MocoCosine, Moment
 from goodviews.pretrain.objective import Networks, Orders
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.pcl import PrototypeContrast
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, clustering, loop
@@ -141,7 +142,7 @@ def smoke():
 @pytest.fixture(scope="module")
 def unbroken(images, smoke, tmp_path_factory):
     out = tmp_path_factory.mktemp("pcl") / "run"
-    loop.pretrain(smoke, images, out, knn_every=0)
+    loop.pretrain(smoke, images, out, Options(knn_every=0))
     return out
 
 
@@ -170,11 +171,11 @@ def test_run_stopped_in_mid_epoch_goes_on_with_the_clusters_it_had(unbroken, ima
 
     monkeypatch.setattr(loop, "_step", step_or_die)
     with pytest.raises(KeyboardInterrupt):
-        loop.pretrain(smoke, images, tmp_path / "run", save_every=5, knn_every=0)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(save_every=5, knn_every=0))
     assert state(tmp_path / "run")["step"] == 5
     monkeypatch.setattr(loop, "_step", step)
     monkeypatch.setattr(clustering, "embed_images", lambda run, epoch: pytest.fail("the images were embedded again"))
-    loop.pretrain(smoke, images, tmp_path / "run", resume=True, knn_every=0)
+    loop.pretrain(smoke, images, tmp_path / "run", Options(resume=True, knn_every=0))
     before, after = state(unbroken), state(tmp_path / "run")
     for part in ("query", "key"):
         assert all(torch.equal(value, after[part][name]) for name, value in before[part].items())
@@ -204,7 +205,7 @@ def test_images_are_embedded_in_order_by_the_resting_key_network(images, smoke, 
 
     monkeypatch.setattr(clustering, "embed_images", embed_and_check)
     with caplog.at_level(logging.INFO):
-        loop.pretrain(smoke, images, tmp_path / "run", knn_every=0, workers=1, precision="fp32")
+        loop.pretrain(smoke, images, tmp_path / "run", Options(knn_every=0, workers=1, precision="fp32"))
     assert [len(rows) for rows in seen] == [16]
     assert "epoch 1: all 16 images embedded" in caplog.text
     assert "epoch 1: 5 clusters of 16 images" in caplog.text
@@ -222,7 +223,7 @@ def _at_rest(key, photo):
 
 
 def test_number_of_workers_and_kept_photos_do_not_change_the_clusters(unbroken, images, smoke, tmp_path):
-    loop.pretrain(smoke, images, tmp_path / "run", knn_every=0, workers=2, keep="memory")
+    loop.pretrain(smoke, images, tmp_path / "run", Options(knn_every=0, workers=2, keep="memory"))
     for ours, theirs in zip(*(state(run)["clusters"]["granularities"] for run in (unbroken, tmp_path / "run"))):
         assert torch.equal(ours["of"], theirs["of"])
 
@@ -234,7 +235,7 @@ def test_images_that_cannot_be_read_are_stood_for_by_the_next_one(images, smoke,
     for name in ("class0_05a", "zzz"):  # the last image's next one is the first
         (tmp_path / "data" / f"{name}.jpg").write_bytes(b"no image")
     plan = replace(smoke.prototypes, from_epoch=0)
-    loop.pretrain(replace(smoke, prototypes=plan, epochs=1), tmp_path / "data", tmp_path / "run", knn_every=0)
+    loop.pretrain(replace(smoke, prototypes=plan, epochs=1), tmp_path / "data", tmp_path / "run", Options(knn_every=0))
     for each in state(tmp_path / "run")["clusters"]["granularities"]:
         assert len(each["of"]) == 18
         assert each["of"][6] == each["of"][7]
@@ -262,7 +263,7 @@ def test_clusters_that_cannot_be_are_refused(changes, sentence, images, smoke, t
 def test_recipe_without_clusters_is_refused_and_one_that_ends_before_them_warned_of(images, smoke, tmp_path, caplog):
     with pytest.raises(UsageError, match=r"PrototypeContrast needs a Clusters, which the recipe lacks"):
         loop.pretrain(replace(smoke, prototypes=None), images, tmp_path / "run")
-    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", knn_every=0)
+    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", Options(knn_every=0))
     assert "clusters are made from epoch 1 on, but the run ends after 1" in caplog.text
 
 

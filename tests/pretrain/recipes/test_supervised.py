@@ -15,6 +15,7 @@ from goodviews.pretrain.models.labels import Labels
 from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.models.optimizers import Sgd
 from goodviews.pretrain.objective import Networks, Orders
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.recipes.supervised import Classify
 from goodviews.pretrain.training import loop
@@ -35,7 +36,7 @@ def test_two_colours_are_learned_and_the_backbone_is_kept_without_its_classifier
             Image.new("RGB", (40, 40), name).save(tmp_path / "data" / name / f"{number}.png")
     recipe = replace(choose("supervised_smoke"), architecture="test_nfnet", batch_size=8, epochs=4)
     recipe = replace(recipe, optimizer=Sgd(lr=0.001, momentum=0))
-    encoder = load(loop.pretrain(recipe, tmp_path / "data", tmp_path / "run", knn_every=0))
+    encoder = load(loop.pretrain(recipe, tmp_path / "data", tmp_path / "run", Options(knn_every=0)))
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines]
     assert losses == sorted(losses, reverse=True)

@@ -13,6 +13,7 @@ from torch import nn
 from goodviews.hub.errors import UsageError
 from goodviews.pretrain.models.ema import KeyNetwork
 from goodviews.pretrain.models.queue import QueueRows
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop, prepare
@@ -39,7 +40,7 @@ def state(run) -> dict:
 def test_batch_in_parts_teaches_what_the_whole_batch_does(without_batch_norm, images, tmp_path):
     for parts in (1, 4):
         options = {"knn_every": 0, "accumulate": parts, "precision": "fp32"}
-        loop.pretrain(without_batch_norm, images, tmp_path / f"{parts}", **options)
+        loop.pretrain(without_batch_norm, images, tmp_path / f"{parts}", Options(**options))
     whole, in_parts = metrics(tmp_path / "1"), metrics(tmp_path / "4")
     assert [line["step"] for line in in_parts] == [1, 2, 3, 4]
     for ours, theirs in zip(in_parts, whole, strict=True):
@@ -61,7 +62,7 @@ def test_every_part_meets_the_queue_as_it_was_before_the_step(without_batch_norm
         return honest(self, networks, known, views, orders)
 
     monkeypatch.setattr(objective, "__call__", noting)
-    loop.pretrain(replace(without_batch_norm, epochs=1), images, tmp_path / "run", knn_every=0, accumulate=2)
+    loop.pretrain(replace(without_batch_norm, epochs=1), images, tmp_path / "run", Options(knn_every=0, accumulate=2))
     assert len(met) == 4
     assert torch.equal(met[0], met[1])
     assert torch.equal(met[2], met[3])
@@ -70,7 +71,7 @@ def test_every_part_meets_the_queue_as_it_was_before_the_step(without_batch_norm
 
 def test_run_in_parts_continues_bit_for_bit(smoke, images, tmp_path, monkeypatch):
     recipe, options = replace(smoke, batch_size=8), {"knn_every": 0, "accumulate": 2}
-    loop.pretrain(recipe, images, tmp_path / "whole", **options)
+    loop.pretrain(recipe, images, tmp_path / "whole", Options(**options))
     step = loop._step
 
     def step_or_stop(run, batches):
@@ -80,11 +81,11 @@ def test_run_in_parts_continues_bit_for_bit(smoke, images, tmp_path, monkeypatch
 
     monkeypatch.setattr(loop, "_step", step_or_stop)
     with pytest.raises(KeyboardInterrupt):
-        loop.pretrain(recipe, images, tmp_path / "broken", save_every=3, **options)
+        loop.pretrain(recipe, images, tmp_path / "broken", Options(save_every=3, **options))
     monkeypatch.undo()
     with pytest.raises(UsageError, match=r"was begun with accumulate 2, not 1"):
-        loop.pretrain(recipe, images, tmp_path / "broken", resume=True)
-    loop.pretrain(recipe, images, tmp_path / "broken", resume=True, **options)
+        loop.pretrain(recipe, images, tmp_path / "broken", Options(resume=True))
+    loop.pretrain(recipe, images, tmp_path / "broken", Options(resume=True, **options))
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("whole", "broken")]
     assert weights[0] == weights[1]
 
@@ -92,7 +93,7 @@ def test_run_in_parts_continues_bit_for_bit(smoke, images, tmp_path, monkeypatch
 @pytest.mark.parametrize("parts", [0, 3, 4])
 def test_batch_that_cannot_be_cut_so_is_refused(parts, smoke, images, tmp_path):
     with pytest.raises(UsageError, match=f"--accumulate {parts} cannot cut a batch of 4 images"):
-        loop.pretrain(smoke, images, tmp_path / "run", accumulate=parts)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(accumulate=parts))
     assert not (tmp_path / "run").exists()
 
 
@@ -105,13 +106,13 @@ def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, 
 
     monkeypatch.setattr(nn.Module, "compile", compiled)
     recipe = replace(smoke, epochs=1)
-    loop.pretrain(recipe, images, tmp_path / "compiled", compile=True)
+    loop.pretrain(recipe, images, tmp_path / "compiled", Options(compile=True))
     loop.pretrain(recipe, images, tmp_path / "plain")
     assert len(set(called)) == 2  # the trained backbone and its EMA copy; not the encoder that the kNN looks at
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("compiled", "plain")]
     assert weights[0] == weights[1]
     with pytest.raises(UsageError, match=r"was begun with compile False, not True"):
-        loop.pretrain(recipe, images, tmp_path / "plain", resume=True, compile=True)
+        loop.pretrain(recipe, images, tmp_path / "plain", Options(resume=True, compile=True))
 
 
 def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch):
@@ -119,9 +120,9 @@ def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch)
     monkeypatch.setattr(prepare, "COMPILER", "eager")
     torch._dynamo.reset()
     recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
-    loop.pretrain(recipe, images, tmp_path / "compiled", compile=True, knn_every=0, precision="fp32")
+    loop.pretrain(recipe, images, tmp_path / "compiled", Options(compile=True, knn_every=0, precision="fp32"))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
-    loop.pretrain(recipe, images, tmp_path / "plain", knn_every=0, precision="fp32")
+    loop.pretrain(recipe, images, tmp_path / "plain", Options(knn_every=0, precision="fp32"))
     weights = [load_file(tmp_path / run / "encoder" / "model.safetensors") for run in ("compiled", "plain")]
     for name, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)
@@ -136,7 +137,7 @@ def test_bytes_kept_for_a_backward_pass_are_those_of_its_inputs_once():
 
 def test_run_says_how_much_memory_a_step_keeps(smoke, images, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", knn_every=0)
+    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", Options(knn_every=0))
     assert len(re.findall(r"a forward pass of 4 images keeps \d+\.\d MB of activations", caplog.text)) == 1
 
 
@@ -144,7 +145,7 @@ def test_loss_scaler_of_half_precision_is_saved_and_put_back(smoke, images, tmp_
     """Half precision itself needs a GPU; its scaler's place in the checkpoint does not."""
     runs = []
     monkeypatch.setattr(loop, "_learn", lambda run, stop: runs.append(run))
-    loop.pretrain(smoke, images, tmp_path / "run", knn_every=0)
+    loop.pretrain(smoke, images, tmp_path / "run", Options(knn_every=0))
     before, after = (replace(runs[0].state, scaler=torch.amp.GradScaler("cpu", init_scale=8)) for _ in range(2))
     before.scaler.scale(torch.ones(1))
     before.scaler.update(2.0**11)

@@ -6,15 +6,16 @@ import pytest
 
 from goodviews.hub.errors import UsageError
 from goodviews.pretrain.models.schedules import WarmupCosine, warmup_epochs
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import RECIPES, choose
 from goodviews.pretrain.training import loop
-from goodviews.pretrain.training.checks import validate
+from goodviews.pretrain.training.checks import check_recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_can_be_trained_with_enough_images(name):
     recipe = choose(name)
-    validate(recipe, images=1_281_167, world=1, classes=recipe.dim if recipe.head == "classifier" else 0)
+    check_recipe(recipe, images=1_281_167, world=1, classes=recipe.dim if recipe.head == "classifier" else 0)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_every_recipe_can_be_trained_with_enough_images(name):
 def test_recipe_that_would_fail_later_is_refused_at_once(name, change, sentence):
     recipe = choose(name, [change])
     with pytest.raises(UsageError, match=sentence):
-        validate(recipe, images=1_281_167, world=1)
+        check_recipe(recipe, images=1_281_167, world=1)
 
 
 def test_climb_of_the_learning_rate_is_known_for_every_schedule():
@@ -68,5 +69,5 @@ def test_climb_of_the_learning_rate_is_known_for_every_schedule():
 @pytest.mark.precision
 def test_run_that_only_climbs_is_told_so(images, tmp_path, caplog):
     recipe = replace(choose("byol_smoke"), architecture="test_resnet", schedule=WarmupCosine(warmup_epochs=1))
-    loop.pretrain(recipe, images, tmp_path / "run", knn_every=0)
+    loop.pretrain(recipe, images, tmp_path / "run", Options(knn_every=0))
     assert "the learning rate climbs for 1 epochs and the run has 1" in caplog.text

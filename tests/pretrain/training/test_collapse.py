@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from goodviews.hub.errors import MissingExtra
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.training.collapse import LINES, CollapseWatch, spread
 
@@ -87,7 +88,7 @@ def test_classifier_of_two_classes_is_judged_by_its_features(caplog):
 @pytest.mark.precision
 def test_run_writes_the_figures_to_metrics_and_to_tensorboard(images, smoke, tmp_path):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    loop.pretrain(smoke, images, tmp_path / "run", tensorboard=True)
+    loop.pretrain(smoke, images, tmp_path / "run", Options(tensorboard=True))
     written = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in written if "loss" in line]
     assert [line["queue_age"] for line in steps] == [1, 2, 3, 3, 3, 3, 3, 3]
@@ -104,5 +105,5 @@ def test_run_writes_the_figures_to_metrics_and_to_tensorboard(images, smoke, tmp
 def test_missing_tensorboard_is_named(images, smoke, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtra, match=r'--tensorboard needs tensorboard, .*"goodviews\[log\]"'):
-        loop.pretrain(smoke, images, tmp_path / "run", tensorboard=True)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(tensorboard=True))
     assert not (tmp_path / "run").exists()

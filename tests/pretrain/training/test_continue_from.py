@@ -12,6 +12,7 @@ from goodviews.hub.artifact import check, load
 from goodviews.hub.errors import ArtifactError, UsageError
 from goodviews.pretrain.models.ema import EmaPair
 from goodviews.pretrain.models.queue import KeyQueue
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.precision
 def parent(images, smoke, tmp_path_factory) -> Path:
     """An encoder folder with training/, at its place after a move."""
     run = tmp_path_factory.mktemp("parent")
-    loop.pretrain(smoke, images, run / "run", knn_every=0, keep_training=True)
+    loop.pretrain(smoke, images, run / "run", Options(knn_every=0, keep_training=True))
     return Path(shutil.move(run / "run" / "encoder", run / "encoder"))
 
 
@@ -40,7 +41,7 @@ def test_run_starts_with_the_networks_queue_and_optimiser_of_its_parent(parent, 
     runs = []
     monkeypatch.setattr(loop, "_learn", lambda run, stop: runs.append(run))
     slower = replace(smoke, optimizer=replace(smoke.optimizer, lr=0.01, weight_decay=0.5))
-    loop.pretrain(slower, images, tmp_path / "run", knn_every=0, continue_from=parent)
+    loop.pretrain(slower, images, tmp_path / "run", Options(knn_every=0, continue_from=parent))
     ours, theirs = runs[0].state, state(parent / "training")
     assert ours.step == 0
     for network, name in ((ours.network, "query"), (ours.memory(EmaPair).key, "key")):
@@ -59,12 +60,14 @@ def test_run_goes_on_with_more_epochs_and_other_data_and_names_its_parent(parent
     for path in list(other.rglob("*.png"))[:4]:
         path.unlink()
     longer = replace(smoke, epochs=3)
-    loop.pretrain(longer, other, tmp_path / "run", knn_every=0, seed=1, continue_from=parent, keep_training=True)
+    loop.pretrain(
+        longer, other, tmp_path / "run", Options(knn_every=0, seed=1, continue_from=parent, keep_training=True)
+    )
     encoder = load(tmp_path / "run" / "encoder")
     config = json.loads((parent / "config.json").read_text())["goodviews"]
     assert encoder.origin.parent == f"infomin_smoke (weights {config['weights_sha256']})"
     assert encoder.origin.dataset["images"] == 12
-    loop.pretrain(smoke, other, tmp_path / "next", knn_every=0, continue_from=tmp_path / "run" / "encoder")
+    loop.pretrain(smoke, other, tmp_path / "next", Options(knn_every=0, continue_from=tmp_path / "run" / "encoder"))
     assert "infomin_smoke (weights" in load(tmp_path / "next" / "encoder").origin.parent
 
 
@@ -72,7 +75,7 @@ def test_run_with_a_parent_is_resumed_bit_for_bit_even_from_before_its_first_che
     parent, images, smoke, tmp_path, monkeypatch
 ):
     options = {"knn_every": 0, "continue_from": parent, "seed": 1}
-    loop.pretrain(smoke, images, tmp_path / "whole", **options)
+    loop.pretrain(smoke, images, tmp_path / "whole", Options(**options))
     step = loop._step
     for last, name in ((2, "early"), (6, "late")):
 
@@ -83,13 +86,13 @@ def test_run_with_a_parent_is_resumed_bit_for_bit_even_from_before_its_first_che
 
         monkeypatch.setattr(loop, "_step", step_or_stop)
         with pytest.raises(KeyboardInterrupt):
-            loop.pretrain(smoke, images, tmp_path / name, save_every=5, **options)
+            loop.pretrain(smoke, images, tmp_path / name, Options(save_every=5, **options))
         monkeypatch.undo()
-        loop.pretrain(smoke, images, tmp_path / name, resume=True, **options)
+        loop.pretrain(smoke, images, tmp_path / name, Options(resume=True, **options))
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("whole", "early", "late")]
     assert weights[0] == weights[1] == weights[2]
     with pytest.raises(UsageError, match=r"was begun with parent infomin_smoke .*, not None"):
-        loop.pretrain(smoke, images, tmp_path / "late", resume=True, knn_every=0, seed=1)
+        loop.pretrain(smoke, images, tmp_path / "late", Options(resume=True, knn_every=0, seed=1))
 
 
 def test_memory_of_another_size_starts_anew(parent, images, smoke, tmp_path, monkeypatch, caplog):
@@ -97,7 +100,7 @@ def test_memory_of_another_size_starts_anew(parent, images, smoke, tmp_path, mon
     runs = []
     monkeypatch.setattr(loop, "_learn", lambda run, stop: runs.append(run))
     larger = replace(smoke, memory=replace(smoke.memory, size=12))
-    loop.pretrain(larger, images, tmp_path / "run", knn_every=0, continue_from=parent)
+    loop.pretrain(larger, images, tmp_path / "run", Options(knn_every=0, continue_from=parent))
     assert len(runs[0].state.memory(KeyQueue).rows) == 12
     assert "this one starts anew" in caplog.text
 
@@ -105,19 +108,19 @@ def test_memory_of_another_size_starts_anew(parent, images, smoke, tmp_path, mon
 @pytest.mark.parametrize("change", [{"architecture": "test_nfnet"}, {"dim": 64}])
 def test_parent_of_another_kind_is_refused_before_anything_is_written(change, parent, images, smoke, tmp_path):
     with pytest.raises(ArtifactError, match=r"checkpoint.pt does not fit this recipe"):
-        loop.pretrain(replace(smoke, **change), images, tmp_path / "run", continue_from=parent)
+        loop.pretrain(replace(smoke, **change), images, tmp_path / "run", Options(continue_from=parent))
     assert not (tmp_path / "run").exists()
 
 
 def test_parent_of_a_method_without_keys_is_refused(parent, images, tmp_path):
     with pytest.raises(ArtifactError, match=r"does not fit this recipe|another optimiser"):
         recipe = replace(choose("simclr_smoke"), architecture="test_resnet")
-        loop.pretrain(recipe, images, tmp_path / "run", continue_from=parent)
+        loop.pretrain(recipe, images, tmp_path / "run", Options(continue_from=parent))
 
 
 def test_encoder_without_training_says_how_to_keep_it(parent, images, smoke, tmp_path):
     bare = shutil.copytree(parent, tmp_path / "bare", ignore=shutil.ignore_patterns("training"))
     with pytest.raises(ArtifactError, match=r"training/ is missing. A run keeps it when .* --keep-training"):
-        loop.pretrain(smoke, images, tmp_path / "run", continue_from=bare)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(continue_from=bare))
     with pytest.raises(ArtifactError, match=r"holds no encoder"):
-        loop.pretrain(smoke, images, tmp_path / "run", continue_from=tmp_path)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(continue_from=tmp_path))

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from goodviews.pretrain.models.ema import EmaPair
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop
 
@@ -23,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from accelerate import PartialState
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.models.ema import EmaPair
@@ -43,7 +45,7 @@ if __name__ == "__main__":
     recipe = replace(choose("infomin_smoke"), architecture="test_resnet", epochs=2)
     loop._save, save = lambda run: (runs.append(run), save(run)), loop._save
     runs = []
-    loop.pretrain(recipe, data, out / "run", device="cpu", precision="fp32")
+    loop.pretrain(recipe, data, out / "run", Options(device="cpu", precision="fp32"))
     state = runs[-1].state
     rank = PartialState().process_index
     pair, queue = state.memory(EmaPair), state.memory(KeyQueue)
@@ -117,7 +119,7 @@ def test_first_keys_are_those_of_one_process_with_the_same_groups(ranks, images,
         return met[-1]
 
     monkeypatch.setattr(EmaPair, "keys", keys)
-    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", knn_every=0, precision="fp32")
+    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", Options(knn_every=0, precision="fp32"))
     _, (first, _) = ranks
     torch.testing.assert_close(met[0].everyone, first["met"][0][1], rtol=1e-4, atol=1e-5)
 
@@ -134,6 +136,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import torch
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.recipes.registry import choose
 
@@ -142,7 +145,7 @@ data, out = Path(sys.argv[1]), Path(sys.argv[2])
 for run in sys.argv[3:]:
     name, architecture, precision = run.split("=")
     recipe = replace(choose(name), architecture=architecture, batch_size=8, epochs=2)
-    loop.pretrain(recipe, data, out / run, knn_every=0, device="cpu", precision=precision)
+    loop.pretrain(recipe, data, out / run, Options(knn_every=0, device="cpu", precision=precision))
 """
 
 
@@ -208,7 +211,7 @@ def test_clsa_in_two_processes_has_the_losses_and_keys_of_one_with_the_same_batc
     recipe, common = f"{tmp_path / 'mine.py'}:two_sizes", ["--data", images, "--workers", "0", "--knn-every", "0"]
     common += ["--precision", "fp32"]
     run_in_two_processes(["-m", "goodviews.pretrain", recipe, *common, "--out", tmp_path / "two", "--device", "cpu"])
-    loop.pretrain(choose(recipe), images, tmp_path / "one", knn_every=0, device="cpu", precision="fp32")
+    loop.pretrain(choose(recipe), images, tmp_path / "one", Options(knn_every=0, device="cpu", precision="fp32"))
     one, two = (
         [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
         for run in ("one", "two")
@@ -232,6 +235,7 @@ import torch
 from accelerate import PartialState
 from goodviews.pretrain.models.ema import EmaPair
 from goodviews.pretrain.models.queue import KeyQueue
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.recipes.registry import choose
 
@@ -254,15 +258,15 @@ if __name__ == "__main__":
     loop._save, save = lambda run: (runs.append(run), save(run)), loop._save
     for name in sys.argv[3:]:
         recipe = replace(choose(f"{name}_smoke"), architecture="test_resnet", batch_size=8, epochs=3)
-        loop.pretrain(recipe, data, out / name / "whole", **options)
+        loop.pretrain(recipe, data, out / name / "whole", Options(**options))
         whole = state(runs[-1])
         loop._step = step_or_stop
         try:
-            loop.pretrain(recipe, data, out / name / "broken", save_every=2, **options)
+            loop.pretrain(recipe, data, out / name / "broken", Options(save_every=2, **options))
         except KeyboardInterrupt:
             pass
         loop._step = step
-        loop.pretrain(recipe, data, out / name / "broken", resume=True, **options)
+        loop.pretrain(recipe, data, out / name / "broken", Options(resume=True, **options))
         found = {"whole": whole, "broken": state(runs[-1])}
         torch.save(found, out / name / f"stopped{PartialState().process_index}.pt")
 """

@@ -15,6 +15,7 @@ from goodviews.pretrain.models.ema import KeyNetwork, Target
 from goodviews.pretrain.models.memory_bank import Bank
 from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.objective import Step
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import RECIPES
 from goodviews.pretrain.training import finite_loss, loop
 from goodviews.pretrain.training.build import build_trained_network
@@ -55,7 +56,7 @@ def test_recipe_trains_for_two_steps(name, images, tmp_path):
     """With its own views, objective, optimiser and schedule; a smaller network, batch and memory."""
     recipe = smaller(RECIPES[name]())
     before = backbones(build_trained_network(recipe, 0, torch.device("cpu")), recipe)["encoder"].state_dict()
-    encoder = load(loop.pretrain(recipe, images, tmp_path / "run", knn_every=0))
+    encoder = load(loop.pretrain(recipe, images, tmp_path / "run", Options(knn_every=0)))
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
     assert all(not torch.equal(weight, before[name]) for name, weight in encoder.backbone.named_parameters())
 
@@ -86,7 +87,7 @@ def test_metrics_have_a_line_a_step_and_a_knn_score_before_and_after_every_epoch
 
 
 def test_number_of_workers_does_not_change_what_is_learned(run, images, smoke, tmp_path):
-    loop.pretrain(smoke, images, tmp_path / "run", workers=2)
+    loop.pretrain(smoke, images, tmp_path / "run", Options(workers=2))
     weights = [(folder / "encoder" / "model.safetensors").read_bytes() for folder in (run, tmp_path / "run")]
     assert weights[0] == weights[1]
 
@@ -104,14 +105,14 @@ def test_run_that_raises_leaves_no_loader_worker(images, smoke, tmp_path, monkey
 
     monkeypatch.setattr(loop, "_step", step_or_raise)
     with pytest.raises(KeyboardInterrupt) as held:
-        loop.pretrain(smoke, images, tmp_path / "run", workers=2, knn_every=0)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(workers=2, knn_every=0))
     assert len(met) == len(others) + 2
     assert multiprocessing.active_children() == others
     assert held.tb is not None
 
 
 def test_another_seed_learns_something_else(run, images, smoke, tmp_path):
-    loop.pretrain(smoke, images, tmp_path / "run", seed=1)
+    loop.pretrain(smoke, images, tmp_path / "run", Options(seed=1))
     weights = [(folder / "encoder" / "model.safetensors").read_bytes() for folder in (run, tmp_path / "run")]
     assert weights[0] != weights[1]
 
@@ -127,7 +128,7 @@ def test_images_that_cannot_be_read_are_listed(images, smoke, tmp_path):
     assert line.startswith(f"{tmp_path / 'data' / 'broken.jpg'}\t")
     with (tmp_path / "run" / "skipped.txt").open("a") as stream:
         stream.write("met before the run was stopped.jpg\tits reason\n")
-    loop.pretrain(recipe, tmp_path / "data", tmp_path / "run", resume=True)
+    loop.pretrain(recipe, tmp_path / "data", tmp_path / "run", Options(resume=True))
     assert len((tmp_path / "run" / "skipped.txt").read_text().splitlines()) == 2
 
 
@@ -143,37 +144,37 @@ def test_overwrite_starts_anew_and_keeps_files_that_are_not_ours(images, smoke, 
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     (out / "metrics.jsonl").write_text('{"step": 99}\n')
-    loop.pretrain(replace(smoke, epochs=1), images, out, overwrite=True, knn_every=0)
+    loop.pretrain(replace(smoke, epochs=1), images, out, Options(overwrite=True, knn_every=0))
     assert (out / "notes.txt").read_text() == "mine"
     assert '"step": 99' not in (out / "metrics.jsonl").read_text()
 
 
 def test_run_is_continued_only_with_the_same_recipe_and_data(run, images, smoke, tmp_path):
     with pytest.raises(UsageError, match=r"was begun with recipe.optimizer.lr 0.03, not 0.5; continue it as"):
-        loop.pretrain(replace(smoke, optimizer=replace(smoke.optimizer, lr=0.5)), images, run, resume=True)
+        loop.pretrain(replace(smoke, optimizer=replace(smoke.optimizer, lr=0.5)), images, run, Options(resume=True))
     with pytest.raises(UsageError, match=r"was begun with seed 0, not 1"):
-        loop.pretrain(smoke, images, run, seed=1, resume=True)
+        loop.pretrain(smoke, images, run, Options(seed=1, resume=True))
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     for number in range(3):
         Image.new("RGB", (40, 40)).save(tmp_path / f"{number}.png")
     with pytest.raises(UsageError, match=r"was begun with data\.name images"):
-        loop.pretrain(smoke, tmp_path, run, resume=True)
+        loop.pretrain(smoke, tmp_path, run, Options(resume=True))
 
 
 def test_nothing_to_continue_is_said(images, smoke, tmp_path):
     with pytest.raises(UsageError, match=r"holds no run to continue"):
-        loop.pretrain(smoke, images, tmp_path / "none", resume=True)
+        loop.pretrain(smoke, images, tmp_path / "none", Options(resume=True))
     assert not (tmp_path / "none").exists()
 
 
 def test_resume_and_overwrite_exclude_each_other(run, images, smoke):
     with pytest.raises(UsageError, match=r"give one of them"):
-        loop.pretrain(smoke, images, run, resume=True, overwrite=True)
+        loop.pretrain(smoke, images, run, Options(resume=True, overwrite=True))
 
 
 def test_finished_run_is_continued_by_doing_nothing(run, images, smoke):
     before = (run / "metrics.jsonl").read_bytes(), (run / "encoder" / "model.safetensors").read_bytes()
-    loop.pretrain(smoke, images, run, resume=True)
+    loop.pretrain(smoke, images, run, Options(resume=True))
     assert before == ((run / "metrics.jsonl").read_bytes(), (run / "encoder" / "model.safetensors").read_bytes())
 
 
@@ -207,7 +208,7 @@ def test_objective_that_lacks_what_it_keeps_is_refused(images, smoke, tmp_path):
 
 def test_more_negatives_than_images_are_warned_of(images, tmp_path, caplog):
     recipe = replace(RECIPES["instdis_smoke"](), architecture="test_resnet", memory=Bank(negatives=16))
-    loop.pretrain(recipe, images, tmp_path / "run", knn_every=0)
+    loop.pretrain(recipe, images, tmp_path / "run", Options(knn_every=0))
     assert "16 negatives are drawn of 16 images" in caplog.text
 
 
@@ -222,9 +223,9 @@ def test_folder_without_images_is_refused(smoke, tmp_path):
 def test_gpu_that_is_not_there_is_said(images, smoke, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=r"finds no GPU"):
-        loop.pretrain(smoke, images, tmp_path / "run", device="cuda")
+        loop.pretrain(smoke, images, tmp_path / "run", Options(device="cuda"))
     with pytest.raises(UsageError, match=r"fp16 needs a GPU"):
-        loop.pretrain(smoke, images, tmp_path / "run", device="cpu", precision="fp16")
+        loop.pretrain(smoke, images, tmp_path / "run", Options(device="cpu", precision="fp16"))
 
 
 def test_loss_that_is_no_number_stops_the_run_before_it_is_saved(images, smoke, tmp_path, monkeypatch):
@@ -237,7 +238,7 @@ def test_loss_that_is_no_number_stops_the_run_before_it_is_saved(images, smoke, 
 
     monkeypatch.setattr(objective, "__call__", poisoned)
     with pytest.raises(GoodviewsError, match=r"stopped at step 1: loss is nan; its batch .* Lower optimizer.lr"):
-        loop.pretrain(smoke, images, tmp_path / "run", save_every=1)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(save_every=1))
     assert not (tmp_path / "run" / "state").exists()
 
 
@@ -252,7 +253,7 @@ def test_batch_whose_loss_is_no_number_is_saved_with_its_images_and_views(images
 
     monkeypatch.setattr(objective, "__call__", poisoned)
     with pytest.raises(GoodviewsError, match=r"stopped at step 3: loss is inf; its batch is saved in .*bad_batch.pt"):
-        loop.pretrain(smoke, images, tmp_path / "run", knn_every=0)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(knn_every=0))
     saved = torch.load(tmp_path / "run" / "bad_batch.pt", weights_only=True)
     assert (saved["step"], saved["loss"]) == (3, float("inf"))
     assert len(set(saved["samples"].tolist())) == 4
@@ -273,16 +274,16 @@ def test_full_disk_does_not_hide_why_a_run_stopped(images, smoke, tmp_path, monk
     monkeypatch.setattr(objective, "__call__", poisoned)
     monkeypatch.setattr(finite_loss.torch, "save", full)
     with pytest.raises(GoodviewsError, match=r"stopped at step 1: loss is inf; its batch could not be saved in .*pt"):
-        loop.pretrain(smoke, images, tmp_path / "run", knn_every=0)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(knn_every=0))
     assert not (tmp_path / "run" / "bad_batch.pt").exists()
 
 
 def test_queue_as_large_as_the_data_is_warned_of(images, smoke, tmp_path, caplog):
-    loop.pretrain(replace(smoke, epochs=1, memory=Queue(16)), images, tmp_path / "run", knn_every=0)
+    loop.pretrain(replace(smoke, epochs=1, memory=Queue(16)), images, tmp_path / "run", Options(knn_every=0))
     assert "not smaller than the data" in caplog.text
 
 
 def test_bfloat16_on_a_cpu_trains_and_keeps_float32_losses(images, smoke, tmp_path):
-    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", precision="bf16", knn_every=0)
+    loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", Options(precision="bf16", knn_every=0))
     encoder = load(tmp_path / "run" / "encoder")
     assert {weight.dtype for weight in encoder.backbone.parameters()} == {torch.float32}

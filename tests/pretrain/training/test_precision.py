@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from goodviews.pretrain.models.ema import KeyNetwork
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, clustering, loop, precision
@@ -35,7 +36,7 @@ def test_the_processor_is_asked_when_nothing_is_pretended(instructions, chosen, 
 
 def run(recipe: Recipe, images: Path, out: Path, **options) -> tuple[list[float], dict]:
     """The losses and the last checkpoint of a run."""
-    loop.pretrain(recipe, images, out, knn_every=0, **options)
+    loop.pretrain(recipe, images, out, Options(knn_every=0, **options))
     lines = (out / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["loss"] for line in lines], state(out)
 
@@ -83,7 +84,7 @@ def test_run_in_bf16_continues_bit_for_bit_and_keeps_float32_weights(smoke, imag
 
     monkeypatch.setattr(loop, "_step", step_or_die)
     with pytest.raises(KeyboardInterrupt):
-        loop.pretrain(smoke, images, tmp_path / "broken", knn_every=0, save_every=3, precision="bf16")
+        loop.pretrain(smoke, images, tmp_path / "broken", Options(knn_every=0, save_every=3, precision="bf16"))
     monkeypatch.undo()
     _, broken = run(smoke, images, tmp_path / "broken", precision="bf16", resume=True)
     for part in ("query", "key"):

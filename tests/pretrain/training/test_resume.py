@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from goodviews.hub.errors import ArtifactError, GoodviewsError
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import checkpoint, loop
 
@@ -25,6 +26,7 @@ import os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 import torch
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.training import loop
 from goodviews.pretrain.recipes.registry import choose
 
@@ -39,7 +41,7 @@ def step_then_die(run, batch):
 if __name__ == "__main__":
     loop._step = step_then_die
     recipe = replace(choose("infomin_smoke"), architecture="test_resnet", epochs=2)
-    loop.pretrain(recipe, data, out, workers=workers, save_every=3)
+    loop.pretrain(recipe, data, out, Options(workers=workers, save_every=3))
 """
 
 
@@ -69,7 +71,7 @@ def assert_same(first: Path, second: Path) -> None:
 @pytest.fixture(scope="module")
 def unbroken(images, smoke, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("unbroken") / "run"
-    loop.pretrain(smoke, images, run, save_every=3)
+    loop.pretrain(smoke, images, run, Options(save_every=3))
     return run
 
 
@@ -85,7 +87,7 @@ def test_run_killed_by_sigkill_ends_with_the_weights_of_an_unbroken_one(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     with (run / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 8, "lo')  # a line the kill cut short
-    loop.pretrain(smoke, images, run, workers=workers, save_every=3, resume=True)
+    loop.pretrain(smoke, images, run, Options(workers=workers, save_every=3, resume=True))
     assert_same(unbroken, run)
 
 
@@ -102,7 +104,7 @@ def test_sigterm_saves_and_says_how_to_go_on(unbroken, images, smoke, tmp_path, 
     with pytest.raises(GoodviewsError, match=r"Stopped by SIGTERM after step 5 of 8; .* --resume to go on"):
         loop.pretrain(smoke, images, tmp_path / "run")
     monkeypatch.undo()
-    loop.pretrain(smoke, images, tmp_path / "run", resume=True)
+    loop.pretrain(smoke, images, tmp_path / "run", Options(resume=True))
     assert_same(unbroken, tmp_path / "run")
 
 
@@ -117,11 +119,11 @@ def test_full_disk_keeps_the_previous_checkpoint(unbroken, images, smoke, tmp_pa
 
     monkeypatch.setattr(checkpoint, "_write", write_until_full)
     with pytest.raises(GoodviewsError, match=r"step 6 could not be written .*No space left.* is kept .*--resume"):
-        loop.pretrain(smoke, images, tmp_path / "run", save_every=3)
+        loop.pretrain(smoke, images, tmp_path / "run", Options(save_every=3))
     monkeypatch.undo()
     assert state(tmp_path / "run")["step"] == 3
     assert [path.name for path in (tmp_path / "run" / "state").iterdir()] == [checkpoint.FILE]
-    loop.pretrain(smoke, images, tmp_path / "run", save_every=3, resume=True)
+    loop.pretrain(smoke, images, tmp_path / "run", Options(save_every=3, resume=True))
     assert_same(unbroken, tmp_path / "run")
 
 
@@ -132,7 +134,7 @@ def test_damaged_checkpoint_is_refused(images, smoke, tmp_path, monkeypatch):
     (run / "state").mkdir()
     (run / "state" / checkpoint.FILE).write_bytes(b"half a file")
     with pytest.raises(ArtifactError, match=r"cannot be read .*--overwrite"):
-        loop.pretrain(smoke, images, run, resume=True)
+        loop.pretrain(smoke, images, run, Options(resume=True))
 
 
 class Killed(Exception):
@@ -143,7 +145,7 @@ class Killed(Exception):
 def test_every_kind_of_state_is_continued_bit_for_bit(name, images, tmp_path, monkeypatch):
     """LARS's momentum, a target's schedule, prototypes and a late queue, a bank, clusters: killed after step 5 of 8."""
     recipe = replace(choose(f"{name}_smoke"), architecture="test_resnet", epochs=2)
-    loop.pretrain(recipe, images, tmp_path / "unbroken", save_every=3, knn_every=0)
+    loop.pretrain(recipe, images, tmp_path / "unbroken", Options(save_every=3, knn_every=0))
     step = loop._step
 
     def step_or_die(run, batch):
@@ -153,10 +155,10 @@ def test_every_kind_of_state_is_continued_bit_for_bit(name, images, tmp_path, mo
 
     monkeypatch.setattr(loop, "_step", step_or_die)
     with pytest.raises(Killed):
-        loop.pretrain(recipe, images, tmp_path / "run", save_every=3, knn_every=0)
+        loop.pretrain(recipe, images, tmp_path / "run", Options(save_every=3, knn_every=0))
     monkeypatch.undo()
     assert state(tmp_path / "run")["step"] == 3
-    loop.pretrain(recipe, images, tmp_path / "run", save_every=3, knn_every=0, resume=True)
+    loop.pretrain(recipe, images, tmp_path / "run", Options(save_every=3, knn_every=0, resume=True))
     before, after = (dict(flat(state(tmp_path / run))) for run in ("unbroken", "run"))
     assert before.keys() == after.keys()
     for leaf in (leaf for leaf in before if not leaf.startswith(".monitor")):
