@@ -4,7 +4,6 @@ Every number on it is read from a run's JSON; this module only selects, formats 
 """
 
 import base64
-import csv
 import io
 import json
 import math
@@ -17,6 +16,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from ..atomic import write_text
+from ..csv_tables import read_csv
 from ..errors import DataError
 from ..images import read_image
 from ..report import Report, load_report
@@ -110,7 +110,7 @@ def page(out: Path, searches: Sequence[str]) -> dict[str, Any]:
         "export": _read_json(out / "onnx" / "export.json"),
         "sizes": _sizes(out),
         "neighbours": [_neighbours(out / "search", name) for name in searches],
-        "credits": _credits(out / "photos" / "ATTRIBUTION.csv"),
+        "credits": read_csv(out / "photos" / "ATTRIBUTION.csv"),
     }
 
 
@@ -196,10 +196,6 @@ def _sizes(out: Path) -> dict[str, float]:
 def _neighbours(folder: Path, name: str) -> Picture:
     about = f"The photo searched for ({name}) and its nearest neighbours, most similar first"
     return _picture(folder / f"{name}.png", about)
-
-
-def _credits(table: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(_read(table))))
 
 
 def _spread(folder: Files, count: int) -> list[Path]:

@@ -48,7 +48,7 @@ def test_every_line_of_help_begins_with_a_capital(words):
     assert cli.COMMANDS[words][1][0].isupper()
 
 
-def test_an_error_is_said_whole_brackets_too(monkeypatch, capsys):
+def test_an_error_is_printed_whole_with_its_brackets(monkeypatch, capsys):
     def fails(argv):
         raise MissingExtra("abacus", extra="counting", needed_for="Counting")
 

@@ -139,7 +139,7 @@ def test_detectron2_is_asked_for_its_build_and_its_trap(machine, monkeypatch):
     assert finding("detectron2").fix == "pip install fvcore"
 
 
-def test_what_coco_tasks_need_is_told_by_the_extra_that_brings_it(machine):
+def test_what_coco_tasks_need_is_fixed_by_the_extra_that_brings_it(machine):
     assert what_tasks_lack(examine())["COCO detection and masks"] == []
     machine[2]["faster-coco-eval"] = Answer({}, "ImportError: no")
     assert finding("faster-coco-eval").state == "broken"
