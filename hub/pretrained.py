@@ -66,8 +66,13 @@ def from_pretrained(
         encoder = load(open_catalogue_entry(text, cache_dir=cache, local_files_only=local_files_only))
     else:
         encoder = _from_hub(text, revision=revision, cache_dir=cache, local_files_only=local_files_only, token=token)
-    encoder.source = str(place.resolve()) if place.exists() else text
+    encoder.source = str(place.resolve()) if place.exists() else _with_revision(text, revision)
     return encoder.to(device)
+
+
+def _with_revision(text: str, revision: str | None) -> str:
+    """The name by which the same weights are found again."""
+    return text if revision is None else f"{text.partition('@')[0]}@{revision}"
 
 
 def _from_hub(

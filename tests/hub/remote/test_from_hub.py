@@ -39,10 +39,12 @@ def published(hub: RunningHub, encoder: Encoder, tmp_path_factory: pytest.TempPa
 
 def test_a_repository_is_loaded_by_name_revision_and_prefix(hub: RunningHub, published: dict[str, str], home: Path):
     code = LOAD + "names = ['team/fetched', 'hf-hub:team/fetched', 'team/fetched@v1']\n"
-    code += "print([weights(name) for name in names], weights('team/fetched', revision='v1'))"
-    found = hub.client(code, home=home, token=None)
+    code += "print([weights(name) for name in names], weights('team/fetched', revision='v1'))\n"
+    code += "print(from_pretrained('team/fetched', revision='v1').source)"
+    found, source = hub.client(code, home=home, token=None).splitlines()
     main, first = published["main"], published["v1"]
     assert found == f"{[main, main, first]} {first}"
+    assert source == "team/fetched@v1"  # what an index opens it by again
     cached = {path.name for path in home.rglob("snapshots/*/*")}
     assert cached == {"config.json", "model.safetensors"}  # nothing that is not needed
 
