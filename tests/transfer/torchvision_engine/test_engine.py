@@ -11,19 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto, read_photo
-from goodviews.transfer.datasets.masks import decode, encode
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection import training_loop
 from goodviews.transfer.detection.load_detector import load_detector
-from goodviews.transfer.detection.photo_batches import batches, resize, trainable_photos
-from goodviews.transfer.detection.settings import DetectionSettings, scale_to_batch
+from goodviews.transfer.detection.settings import DetectionSettings
 from goodviews.transfer.detection.voc import VocDetection, voc_detection, voc_detection_smoke
 from goodviews.transfer.evaluation.voc_matching import to_voc_form
 from goodviews.transfer.task import Setup, Task
@@ -84,81 +81,6 @@ def _filled(thing: LabelledObject) -> LabelledObject:
     return replace(thing, mask=((xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax),))
 
 
-# The schedule
-
-
-def test_learning_rate_warms_up_and_falls_as_published():
-    rates = [PUBLISHED.learning_rate(i) for i in (0, 50, 100, 17_999, 18_000, 22_000)]
-    assert rates == pytest.approx([0.00002, 0.01001, 0.02, 0.02, 0.002, 0.0002])
-
-
-@pytest.mark.parametrize(
-    ("batch", "lr", "steps", "iterations", "warmup"),
-    [(8, 0.01, (36_000, 44_000), 48_000, 200), (2, 0.0025, (144_000, 176_000), 192_000, 800)],
-)
-def test_other_batch_sizes_scale_the_schedule_linearly(batch, lr, steps, iterations, warmup):
-    changed = scale_to_batch(PUBLISHED, batch)
-    assert changed["lr"] == pytest.approx(lr)
-    assert (changed["lr_steps"], changed["iterations"], changed["warmup_iterations"]) == (steps, iterations, warmup)
-
-
-# The photos
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [((500, 375), (1067, 800)), ((375, 500), (800, 1067)), ((2000, 500), (1333, 333))]
-)
-def test_photos_are_resized_as_detectron2_does(size, expected):
-    assert resize(Image.new("RGB", size), 800, 1333).size == expected
-
-
-def test_boxes_follow_their_photo_through_resizing_and_flipping(devkit: Path):
-    settings = replace(TINY, short_sides_px=(144,), flip=1.0)
-    photo, target = next(batches(read_voc(devkit).train, ("blue", "red"), settings, seed=0, stop=1))[0]
-    x1, y1, x2, y2 = (int(edge) for edge in target["boxes"][0])
-    inside, outside = photo[:, y1 + 4 : y2 - 4, x1 + 4 : x2 - 4].mean((1, 2)), photo[:, y1, max(x1 - 12, 0)]
-    assert target["labels"].tolist() == [2, 1]
-    assert inside[0] > 0.7  # red
-    assert inside[1] < 0.25
-    assert outside[1] > 0.3  # grey
-
-
-@pytest.mark.parametrize("as_run_lengths", [False, True])
-def test_masks_follow_their_photo_through_resizing_and_flipping(devkit: Path, as_run_lengths: bool):
-    photo = with_masks(read_voc(devkit).train)[0]
-    if as_run_lengths:
-        drawn = [decode(thing.mask, photo.height, photo.width) for thing in photo.objects]
-        objects = tuple(replace(thing, mask=encode(one)) for thing, one in zip(photo.objects, drawn))
-        photo = replace(photo, objects=objects)
-    settings = replace(TINY, short_sides_px=(144,), flip=1.0, batch_size=1, masks=True)
-    (seen, target), *_ = next(batches([photo], ("blue", "red"), settings, seed=0, stop=1))
-    for box, mask in zip(target["boxes"], target["masks"], strict=True):
-        rows, columns = decode(mask, *seen.shape[1:]).nonzero()
-        assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == pytest.approx(box.tolist(), abs=1)
-
-
-def test_crowds_empty_boxes_and_photos_without_objects_are_not_trained_on(devkit: Path):
-    first, second, third = read_voc(devkit).train[:3]
-    red, blue = first.objects
-    flat = replace(blue, box=(5, 5, 5, 20))
-    mixed = replace(first, objects=(replace(red, is_crowd=True), red, flat))
-    only_a_crowd = replace(third, objects=(replace(red, is_crowd=True),))
-    left = trainable_photos([mixed, replace(second, objects=()), only_a_crowd])
-    assert left == [replace(first, objects=(red,))]
-
-
-def test_a_batch_is_the_same_wherever_reading_starts(devkit: Path):
-    voc = read_voc(devkit)
-    whole = list(batches(voc.train, voc.classes, TINY, seed=3, stop=5))
-    rest = list(batches(voc.train, voc.classes, TINY, seed=3, start=3, stop=5))
-    assert len(whole) == 5
-    for one, other in zip(whole[3:], rest, strict=True):
-        assert all(torch.equal(a[0], b[0]) and torch.equal(a[1]["boxes"], b[1]["boxes"]) for a, b in zip(one, other))
-
-
-# Training
-
-
 @pytest.mark.parametrize("settings", NETWORKS.values(), ids=NETWORKS)
 def test_training_changes_everything_and_leaves_the_encoder_alone(small: Encoder, devkit: Path, settings):
     voc, before = read_voc(devkit), weights(small.backbone)
@@ -208,9 +130,6 @@ def test_a_loss_that_is_no_number_stops_the_run(small: Encoder, devkit: Path):
     nn.init.constant_(network.roi_heads.box_predictor.bbox_pred.bias, float("inf"))
     with pytest.raises(GoodviewsError, match="training diverged"):
         engine.fine_tune(network, read_voc(devkit).train, ("blue", "red"), TINY, seed=0)
-
-
-# The task
 
 
 def test_the_task_leaves_a_report_and_a_detector_that_finds_the_same_boxes(small: Encoder, devkit: Path, tmp_path):
@@ -299,15 +218,6 @@ def test_processes_train_one_detector_together(devkit: Path, tmp_path: Path):
     assert any(not torch.equal(value, one["weights"][name]) for name, value in alone.named_parameters())
 
 
-def test_processes_see_each_photo_of_a_pass_once(devkit: Path):
-    voc = read_voc(devkit)
-    shares = [list(batches(voc.train, voc.classes, TINY, seed=0, stop=3, rank=rank, world=2)) for rank in (0, 1)]
-    seen = [photo for share in shares for batch in share for photo, _ in batch]
-    assert [len(batch) for batch in shares[0]] == [1, 1, 1]
-    assert len(seen) == len(voc.train)
-    assert not any(a.shape == b.shape and torch.equal(a, b) for i, a in enumerate(seen) for b in seen[:i])
-
-
 def test_squares_are_learned(small: Encoder, devkit: Path, tmp_path):
     settings = replace(TINY, iterations=40, lr_steps=(32,), warmup_iterations=4, lr=0.02, precise_bn_iterations=4)
     report = replace(tiny_task(), measure=settings).run(small, devkit, tmp_path / "run")
@@ -345,12 +255,3 @@ def test_wrong_data_leaves_nothing_behind(small: Encoder, devkit: Path, tmp_path
     with pytest.raises(DataError, match=r"test0\.jpg is missing"):
         tiny_task().run(small, devkit, tmp_path / "runs" / "run")
     assert not any((tmp_path / "runs").iterdir())
-
-
-def test_folders_without_a_detector_are_refused(tmp_path: Path):
-    with pytest.raises(ArtifactError, match=r"detector\.json is missing; give the folder of a finished detection run"):
-        load_detector(tmp_path)
-    for content in ("[]", '{"format": 0}', '{"format": 1, "classes": []}'):
-        (tmp_path / "detector.json").write_text(content)
-        with pytest.raises(ArtifactError, match="was not written by this goodviews"):
-            load_detector(tmp_path)
