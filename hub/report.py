@@ -135,7 +135,7 @@ def find_reports(place: Path) -> list[Path]:
 
 
 def load_report(path: Path | str) -> Report:
-    """Read a report, an older format too.
+    """Read a report, of an older format too.
 
     Raises:
         DataError: the file is missing, is not a report of ours, or lacks what tables need.
@@ -149,16 +149,16 @@ def load_report(path: Path | str) -> Report:
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError, IsADirectoryError):
         raise DataError(f"{path} is not a report: it is not JSON.") from None
-    found = content.pop("format", None) if isinstance(content, dict) else None
-    if found not in (old_reports.FORMAT, FORMAT):
+    form = content.pop("format", None) if isinstance(content, dict) else None
+    if form not in (old_reports.FORMAT, FORMAT):
         raise DataError(f"{path} is not a report of this goodviews (format {FORMAT} expected); measure again.")
     try:
-        report = _as_report(content if found == FORMAT else old_reports.as_today(content))
+        report = _as_report(content if form == FORMAT else old_reports.as_today(content))
     except (TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is not a complete report ({error}); measure again.") from None
-    lack = _what_lacks(report)
-    if lack:
-        raise DataError(f"{path} is not a complete report: {lack}; measure again.")
+    problem = _find_problem(report)
+    if problem:
+        raise DataError(f"{path} is not a complete report: {problem}; measure again.")
     return report
 
 
@@ -167,7 +167,7 @@ def _as_report(content: dict[str, Any]) -> Report:
     return Report(**{name: parts[name](**value) if name in parts else value for name, value in content.items()})
 
 
-def _what_lacks(report: Report) -> str | None:
+def _find_problem(report: Report) -> str | None:
     parts = (report.metrics, report.dataset, report.protocol.settings, report.description)
     if not all(isinstance(part, dict) for part in parts):
         return "metrics, dataset, settings and description must be objects"

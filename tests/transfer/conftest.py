@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goodviews.hub.encoder import Encoder
 from goodviews.hub.errors import UsageError
 
 from ..conftest import COLOURS
@@ -22,6 +23,14 @@ def detectron2_engine() -> ModuleType:
     except UsageError as error:
         pytest.skip(str(error))
     return detectron2_engine
+
+
+@pytest.fixture(scope="session")
+def exported(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoder as ONNX files."""
+    from goodviews.export.onnx_file import export
+
+    return export(encoder, tmp_path_factory.mktemp("exported") / "onnx").folder
 
 
 @pytest.fixture

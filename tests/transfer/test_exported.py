@@ -12,13 +12,6 @@ from goodviews.transfer.tasks import TASKS, find_task
 pytest.importorskip("onnxruntime")
 
 
-@pytest.fixture(scope="session")
-def exported(encoder, tmp_path_factory):
-    from goodviews.export.onnx_file import export
-
-    return export(encoder, tmp_path_factory.mktemp("exported") / "onnx").folder
-
-
 def test_exported_and_original_agree(encoder, exported, colours, tmp_path):
     ours = knn().run(OnnxEncoder(exported), colours, tmp_path / "onnx")
     theirs = knn().run(encoder, colours, tmp_path / "torch")

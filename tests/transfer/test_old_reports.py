@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub.old_reports import as_today
+from goodviews.hub.onnx_encoder import OnnxEncoder
 from goodviews.hub.report import Report, load_report
 from goodviews.transfer.task import Setup
 from goodviews.transfer.tasks import find_task
@@ -69,10 +70,7 @@ def measure(case: Case, encoder, data: Path, out: Path) -> Report:
 def test_a_run_of_today_shares_a_column_with_one_in_format_1(case, encoder, request, tmp_path):
     data = request.getfixturevalue(case.data)
     if case.is_exported:
-        export = pytest.importorskip("goodviews.export.onnx_file").export
-        from goodviews.hub import OnnxEncoder
-
-        encoder = OnnxEncoder(export(encoder, tmp_path / "onnx").folder)
+        encoder = OnnxEncoder(request.getfixturevalue("exported"))
     new, old = measure(case, encoder, data, tmp_path / "run"), load_report(OLD / f"{case.name}.json")
     assert json.loads((OLD / f"{case.name}.json").read_text())["format"] == 1
     same_data = replace(new, dataset=old.dataset)  # the digest of pictures hangs on the library that compressed them
