@@ -14,7 +14,8 @@ def lazy_names(
 
     Args:
         package: its `__name__`.
-        homes: the public names by the module, dotted from the package on, that defines them.
+        homes: the public names by the module that defines them, dotted from the package on; ".hub.encoder" leads out of
+            it, as `from ..hub.encoder import` does.
     """
     module_of = {name: module for module, names in homes.items() for name in names}
 
