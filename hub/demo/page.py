@@ -129,7 +129,7 @@ def _learning(run: Path) -> Learning:
     chance = math.log(others + 1)
     chart = line_chart([line["step"] for line in later], curves, level=chance)
     scored = [line for line in lines if "knn_top1" in line]
-    knn = line_chart([line["step"] for line in scored], {"named right": [line["knn_top1"] for line in scored]})
+    knn = line_chart([line["step"] for line in scored], {"classified correctly": [line["knn_top1"] for line in scored]})
     remark = _remark(curves[CURVES["contrast"]], chance)
     return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance, remark, knn)
 
