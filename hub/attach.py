@@ -61,11 +61,11 @@ def reports_of(folder: Path | str, reports: Sequence[Report]) -> list[Report]:
         DataError: there is none.
     """
     weights = read_config(Path(folder))["goodviews"]["weights_sha256"]
-    found = [report for report in reports if report.encoder.weights_sha256 == weights]
-    if not found:
+    matching = [report for report in reports if report.encoder.weights_sha256 == weights]
+    if not matching:
         names = ", ".join(sorted({report.encoder.name for report in reports}))
         raise DataError(f"No report is of the weights in {folder}; they are of {names}.")
-    return found
+    return matching
 
 
 def attached_reports(folder: Path) -> dict[str, Report]:

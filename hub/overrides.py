@@ -55,22 +55,22 @@ def _holds_parts(value: Any) -> bool:
     return isinstance(value, tuple) and any(is_dataclass(item) for item in value)
 
 
-def _read(text: str, wanted: Any, *, where: str) -> Any:
+def _read(text: str, annotation: Any, *, where: str) -> Any:
     """Text as a value of the annotated type: as JSON if it is JSON of that type, else the text itself."""
     try:
         parsed = json.loads(text)
     except json.JSONDecodeError:
         parsed = text
     for candidate in (parsed, text):
-        fits, value = _fit(candidate, wanted)
+        fits, value = _fit(candidate, annotation)
         if fits:
             return value
-    raise UsageError(f"--set {where}={text}: the value must be {_in_words(wanted)}.")
+    raise UsageError(f"--set {where}={text}: the value must be {_in_words(annotation)}.")
 
 
-def _fit(value: Any, wanted: Any) -> tuple[bool, Any]:
+def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:
     """Whether a value is of the annotated type, and the value in that type."""
-    origin, args = get_origin(wanted), get_args(wanted)
+    origin, args = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return value in args, value
     if origin in (Union, UnionType):
@@ -82,19 +82,19 @@ def _fit(value: Any, wanted: Any) -> tuple[bool, Any]:
         kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
         items = [_fit(item, kind) for item, kind in zip(value, kinds)]
         return len(kinds) == len(value) and all(fits for fits, _ in items), tuple(item for _, item in items)
-    if wanted is type(None):
+    if annotation is type(None):
         return value is None, None
-    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
         return True, float(value)
-    return type(value) is wanted, value
+    return type(value) is annotation, value
 
 
-def _in_words(wanted: Any) -> str:
+def _in_words(annotation: Any) -> str:
     """The annotated type as a message names it."""
-    origin, args = get_origin(wanted), get_args(wanted)
+    origin, args = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return "one of " + ", ".join(str(option) for option in args)
     if origin is tuple:
         return "a list such as [0.2, 1.0]"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-    return words.get(wanted, str(wanted))
+    return words.get(annotation, str(annotation))
