@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from ..hub.terminal import Terminal
 
 if TYPE_CHECKING:
     from ..hub.images import SkippedImages
@@ -29,14 +30,14 @@ def export(encoder: str, *, out: Path, images: Path | None = None, overwrite: bo
         images: Folder of photos to compare on, at most 100 of them; by default a built-in set.
         overwrite: Replace OUT if it exists.
     """
-    from ..hub.atomic import refuse_existing
     from ..hub.images import SkippedImages
+    from ..hub.overwrite import refuse_folder
     from ..hub.pretrained import from_pretrained
     from .onnx_file import export as write
     from .trial_photos import users_photos
 
-    console = Console()
-    refuse_existing(out, overwrite)
+    console = Terminal()
+    refuse_folder(out, overwrite, kind="export", inputs=(encoder, images))
     skipped = SkippedImages()
     photos = users_photos(images, skipped) if images is not None else None
     with console.status("Exporting and comparing with PyTorch"):
@@ -60,13 +61,13 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
         batch_size: Photos in a forward pass.
         overwrite: Replace OUT if it exists.
     """
-    from ..hub.atomic import refuse_existing
+    from ..hub.overwrite import refuse_folder
     from ..hub.photo_encoder import open_encoder
     from ..hub.sources.folders import find_images
     from .index_photos import build
 
-    console = Console()
-    refuse_existing(out, overwrite)
+    console = Terminal()
+    refuse_folder(out, overwrite, kind="index", inputs=(encoder, images))
     find_images(images)  # an empty folder is known before the encoder is loaded
     index, skipped = build(
         open_encoder(encoder), images, out, batch_size=batch_size, progress=console.is_terminal, overwrite=overwrite
@@ -96,7 +97,7 @@ def index_add(index: Path, *, images: Path, encoder: str | None = None, batch_si
     from .index import load
     from .index_photos import add
 
-    console = Console()
+    console = Terminal()
     opened = load(index)
     added = add(opened, _encoder_of(opened, encoder), images, batch_size=batch_size, progress=console.is_terminal)
     _print_skipped(console, added.skipped)
@@ -122,7 +123,7 @@ def index_remove(index: Path, images: list[str]) -> None:
 
     opened = load(index)
     removed = remove(opened, images)
-    _print(Console(), f"{index}: {len(removed)} removed; {len(opened)} images")
+    _print(Terminal(), f"{index}: {len(removed)} removed; {len(opened)} images")
 
 
 def index_info(index: Path) -> None:
@@ -137,7 +138,7 @@ def index_info(index: Path) -> None:
 
     opened = load(index)
     about, encoder = opened.about, opened.about.encoder
-    pre, console = encoder.preprocessing, Console()
+    pre, console = encoder.preprocessing, Terminal()
     assert pre is not None, "an index without it is refused"
     source = f"from {about.source}" if about.source else "made in memory"
     _print(console, f"images   {len(opened)} in {about.root}")
@@ -176,47 +177,53 @@ def search(
     from .index_photos import search as look_up
     from .neighbours import draw_neighbours
 
-    console = Console()
+    console, inputs = Terminal(), (index, image, encoder)
     if out is not None:
-        check_picture_name(out, overwrite)
+        check_picture_name(out, overwrite, inputs=inputs)
     opened = load(index)
     opened.refuse_k(k)
     photo = read_image(image)  # an unreadable photo is known before the encoder is loaded
-    matches = look_up(opened, _encoder_of(opened, encoder), photo, k)
+    matches = look_up(opened, _encoder_of(opened, encoder, verify=False), photo, k)
     table = Table("id", "similarity", "image")
     for match in matches:
         table.add_row(str(match.item.id), f"{match.similarity:.4f}", escape(match.item.path))
     console.print(table)
     if out is not None:
         found = [(opened.locate(match.item), match.similarity) for match in matches]
-        draw_neighbours(photo, found, out, name=image.name, overwrite=overwrite)
+        draw_neighbours(photo, found, out, name=image.name, overwrite=overwrite, inputs=inputs)
         _print(console, f"picture: {out}")
 
 
-def _encoder_of(index: "ImageIndex", override: str | None) -> "PhotoEncoder":
+def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = True) -> "PhotoEncoder":
+    """The encoder that the user names, or the one that lies where the index says; a file's word downloads nothing."""
     from ..hub.errors import ArtifactError
     from ..hub.photo_encoder import open_encoder
 
     if override is not None:
-        return open_encoder(override)
-    if index.about.source is None:
+        return open_encoder(override, verify=verify)
+    source = index.about.source
+    if source is None:
         raise ArtifactError(f"The encoder of {index.folder} was made in memory; give the folder it is in: --encoder.")
+    if not Path(source).exists() and not source.startswith("random:"):
+        raise ArtifactError(
+            f"The encoder of {index.folder} was {source}, which is no folder or file here; name it yourself: --encoder."
+        )
     try:
-        return open_encoder(index.about.source)
+        return open_encoder(source, verify=verify)
     except ArtifactError as error:
         raise ArtifactError(
             f"The encoder of {index.folder} cannot be opened: {error} Or give the folder it is in now: --encoder."
         ) from None
 
 
-def _print_skipped(console: Console, skipped: "SkippedImages") -> None:
+def _print_skipped(console: Terminal, skipped: "SkippedImages") -> None:
     if skipped:
         _print(console, skipped.summary())
         for path, reason in skipped:
             _print(console, f"  {reason if path in reason else f'{path}: {reason}'}")
 
 
-def _print_difference(console: Console, path: Path, difference: "Difference") -> None:
+def _print_difference(console: Terminal, path: Path, difference: "Difference") -> None:
     size_mb = path.stat().st_size / 1e6
     _print(
         console,
@@ -225,5 +232,5 @@ def _print_difference(console: Console, path: Path, difference: "Difference") ->
     )
 
 
-def _print(console: Console, text: str) -> None:
+def _print(console: Terminal, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ import numpy as np
 from ..hub.atomic import new_folder, write_bytes
 from ..hub.errors import ArtifactError, DataError, GoodviewsError, MissingExtra, UsageError
 from ..hub.identity import EncoderId
+from ..hub.overwrite import Input
+from ..hub.vectors import refuse_odd_vectors
+from .faiss_header import check_faiss_file
 from .index_files import About, Item, read_about, read_items, write_about, write_items
 
 
@@ -56,8 +59,18 @@ class ImageIndex:
         return len(self._items)
 
     def locate(self, item: Item) -> Path:
-        """The image's file."""
-        return self.about.root / item.path
+        """Where the image lies.
+
+        Raises:
+            ArtifactError: outside the folders that photos were taken from; a file must not say what is opened.
+        """
+        path = Path(os.path.normpath(self.about.root / item.path))
+        if not any(path.is_relative_to(root) for root in (self.about.root, *self.about.further_roots)):
+            raise ArtifactError(
+                f"{self.folder} names {item.path}, outside the folders that its photos are from, so it is not opened; "
+                f"add that folder with `goodviews index add` if you trust it."
+            )
+        return path
 
     def search(self, queries: np.ndarray, k: int, *, encoder: EncoderId) -> list[list[Match]]:
         """The k nearest images of each query, nearest first.
@@ -113,9 +126,17 @@ class ImageIndex:
         self.next_id = max([self.next_id, *(item.id + 1 for item in items)])
 
     def write(self) -> None:
-        """Write inserted images to the folder that was loaded: first the vectors, then the items, which alone count."""
+        """Make inserted images last in the folder that was loaded: vectors first, then the items that count them in."""
+        write_about(self.folder, self.about)
         self._write_vectors(self.folder)
         write_items(self.folder, self.items, self.next_id)
+
+    def trust(self, folder: Path) -> bool:
+        """Let the index open photos of a further folder; False where it did already. `write` makes it last."""
+        if any(folder.is_relative_to(root) for root in (self.about.root, *self.about.further_roots)):
+            return False
+        self.about = replace(self.about, further_roots=(*self.about.further_roots, folder))
+        return True
 
     def remove(self, ids: Sequence[int]) -> None:
         """Remove images and write the folder; their ids are not used again.
@@ -142,13 +163,13 @@ class ImageIndex:
                 f"{', '.join(differences)}. Their vectors cannot be compared; use that encoder or build another index."
             )
 
-    def save(self, out: Path, *, overwrite: bool = False) -> None:
+    def save(self, out: Path, *, overwrite: bool = False, inputs: Sequence[Input] = ()) -> None:
         """Write the whole folder.
 
         Raises:
             OutputExists: it exists and `overwrite` is off.
         """
-        with new_folder(out, overwrite) as partial:
+        with new_folder(out, overwrite, kind="index", inputs=inputs) as partial:
             self._write_vectors(partial)
             write_items(partial, self.items, self.next_id)
             write_about(partial, self.about)
@@ -164,6 +185,7 @@ class ImageIndex:
             raise IndexMismatch(
                 f"{self.folder} holds vectors of {dimension} numbers; these have the shape {vectors.shape}."
             )
+        refuse_odd_vectors(vectors, self.about.encoder.name)
         lengths = np.linalg.norm(vectors, axis=1)
         if not np.allclose(lengths, 1, atol=1e-3):
             raise DataError("The vectors are not of unit length; use encode() as it is, without normalise=False.")
@@ -189,8 +211,11 @@ def load(folder: Path | str) -> ImageIndex:
     items, next_id = read_items(folder)
     vectors = _read_vectors(folder / "index.faiss", about.dimension)
     with _faiss() as faiss:
-        stored = set(faiss.vector_to_array(vectors.id_map).tolist())
+        ids = faiss.vector_to_array(vectors.id_map).tolist()
+        stored = set(ids)
         wanted = {item.id for item in items}
+        if len(stored) < len(ids):
+            raise ArtifactError(f"{folder} is damaged: an id has two vectors; build it again.")
         if wanted - stored:
             raise ArtifactError(
                 f"{folder} is damaged: {len(wanted - stored)} of its images have no vector; build it again."
@@ -201,15 +226,15 @@ def load(folder: Path | str) -> ImageIndex:
 
 
 def _read_vectors(path: Path, dimension: int) -> Any:
-    if not path.is_file():
-        raise ArtifactError(f"{path} is missing; the index is incomplete, build it again.")
+    count = check_faiss_file(path, dimension)
     with _faiss() as faiss:
         try:
             vectors = faiss.read_index(str(path))
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             raise ArtifactError(f"{path} is not a complete faiss index; build the index again.") from None
-        if not isinstance(vectors, faiss.IndexIDMap2) or vectors.d != dimension:
-            raise ArtifactError(f"{path} is not the index that index.json describes; build the index again.")
+        numbers = faiss.rev_swig_ptr(faiss.downcast_index(vectors.index).get_xb(), count * dimension) if count else []
+        if not np.isfinite(numbers).all():
+            raise ArtifactError(f"{path} holds NaN or infinity; build the index again with a sound encoder.")
         return vectors
 
 

@@ -1,14 +1,13 @@
 """The readable files of an index folder: whose vectors it holds (index.json) and which images (items.json)."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..hub.atomic import write_json
 from ..hub.errors import ArtifactError
 from ..hub.identity import EncoderId
+from ..hub.json_files import Place, read_json
 
 FORMAT = 1
 KIND = "goodviews image index"
@@ -22,12 +21,14 @@ class About:
         source: opens the encoder again; None where it was made in memory.
         backend: what it ran on when the index was built.
         root: the folder that the images' paths start from.
+        further_roots: folders outside it that images were added from.
     """
 
     encoder: EncoderId
     source: str | None
     backend: str
     root: Path
+    further_roots: tuple[Path, ...] = ()
 
     @property
     def dimension(self) -> int:
@@ -55,6 +56,7 @@ def write_about(folder: Path, about: About) -> None:
     """index.json; the search is exact, which a reader of the file may want to know."""
     exact = {"index": "IDMap2,Flat", "metric": "inner product of unit vectors", "recall": 1.0}
     values = asdict(about) | {"encoder": about.encoder.to_json(), "root": str(about.root)}
+    values["further_roots"] = [str(root) for root in about.further_roots]
     write_json(folder / "index.json", {"kind": KIND, "format": FORMAT, **values, **exact})
 
 
@@ -74,19 +76,18 @@ def read_about(folder: Path) -> About:
         raise ArtifactError(
             f"{folder} holds no index: index.json is missing. Give the folder that 'goodviews index build' wrote."
         )
-    content = _read_json(path)
+    from ..hub.schemas.record import check
+    from .index_schema import IndexFile
+
+    place = Place(path, "give the folder that 'goodviews index build' wrote, or build it again")
+    content = read_json(place)
     if content.get("kind") != KIND:
-        raise ArtifactError(f"{path} was not written by goodviews; give the folder that 'goodviews index build' wrote.")
+        raise ArtifactError(f"{path} was not written by goodviews, as its kind is another; {place.remedy}.")
     if content.get("format") != FORMAT:
-        raise ArtifactError(
-            f"{path} has format {content.get('format')}; this goodviews reads format {FORMAT}. Build it again."
-        )
+        raise place.refuse("format", content.get("format"), f"{FORMAT} for this goodviews")
+    found = check(IndexFile, content, place)
     encoder = EncoderId.from_json(content.get("encoder"), path)
-    try:
-        source = content["source"]
-        return About(encoder, source and str(source), str(content["backend"]), Path(content["root"]))
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} lacks {error}; build the index again.") from None
+    return About(encoder, found.source, found.backend, Path(found.root), tuple(map(Path, found.further_roots)))
 
 
 def read_items(folder: Path) -> tuple[list[Item], int]:
@@ -98,18 +99,14 @@ def read_items(folder: Path) -> tuple[list[Item], int]:
     path = folder / "items.json"
     if not path.is_file():
         raise ArtifactError(f"{path} is missing; the index is incomplete, build it again.")
-    content = _read_json(path)
-    try:
-        return [Item(**item) for item in content["items"]], int(content["next_id"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path} is damaged ({error!r}); build the index again.") from None
+    from ..hub.schemas.record import check
+    from .index_schema import ItemsFile
 
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ArtifactError(f"{path} is not JSON; the index is damaged, build it again.") from None
-    if not isinstance(content, dict):
-        raise ArtifactError(f"{path} was not written by goodviews; give the folder that 'goodviews index build' wrote.")
-    return content
+    place = Place(path, "the index is damaged, build it again")
+    found = check(ItemsFile, read_json(place, is_plain=False), place)
+    items = [Item(item.id, item.path, item.metadata) for item in found.items]
+    if len({item.id for item in items}) < len(items):
+        raise ArtifactError(f"{path} gives two images one id; the index is damaged, build it again.")
+    if items and max(item.id for item in items) >= found.next_id:
+        raise place.refuse("next_id", found.next_id, "above every id")
+    return items, found.next_id

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from ..hub.atomic import refuse_existing
 from ..hub.errors import DataError
 from ..hub.identity import EncoderId
 from ..hub.images import ImageLike, SkippedImages
+from ..hub.overwrite import refuse_folder
 from ..hub.photo_encoder import PhotoEncoder
 from ..hub.sources.folders import find_images
 from .index import ImageIndex, Match, empty
@@ -44,13 +44,14 @@ def build(
         DataError: the folder has no readable image.
         OutputExists: `out` exists and `overwrite` is off.
     """
-    refuse_existing(out, overwrite)
+    inputs = (images, encoder.source)
+    refuse_folder(out, overwrite, kind="index", inputs=inputs)
     paths = find_images(images)
     index = empty(About(encoder.id, encoder.source, encoder.backend, images.resolve()))
     skipped = _embed(index, encoder, index.about.encoder, paths, batch_size, progress)
     if not len(index):
         raise DataError(f"None of the {len(paths)} images in {images} can be read; the first: {skipped.items[0][1]}")
-    index.save(out, overwrite=overwrite)
+    index.save(out, overwrite=overwrite, inputs=inputs)
     if skipped:
         skipped.write(out / SKIPPED_FILE)
     return index, skipped
@@ -74,7 +75,8 @@ def add(
     wanted = [path for path in paths if known.get(_name(path, index)) != _metadata(path)]
     before = len(index)
     skipped = _embed(index, encoder, identity, wanted, batch_size, progress)
-    if len(wanted) > len(skipped):
+    is_new_place = index.trust((images if images.is_dir() else images.parent).resolve())
+    if is_new_place or len(wanted) > len(skipped):
         index.write()
     if skipped:
         skipped.write(index.folder / SKIPPED_FILE)

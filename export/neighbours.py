@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..hub.errors import DataError
 from ..hub.images import ImageLike, as_photo, read_image
+from ..hub.overwrite import Input
 from ..hub.pictures import check_picture_name, write_picture
 
 TILE_PX = 240
@@ -33,6 +34,7 @@ def draw_neighbours(
     *,
     name: str | None = None,
     overwrite: bool = False,
+    inputs: Sequence[Input] = (),
 ) -> Path:
     """Write the picture; its format follows the name of `out`.
 
@@ -41,20 +43,21 @@ def draw_neighbours(
         neighbours: path and cosine similarity, the most similar first.
         out: .png or .jpg to write.
         name: of the query, to stand under it; by default its file's.
-        overwrite: replace a file that exists.
+        overwrite: replace a picture that exists.
+        inputs: paths that the picture must not replace.
 
     Raises:
         DataError: the query cannot be read.
         OutputExists: `out` exists and `overwrite` is off.
         UsageError: `out` is neither .png nor .jpg.
     """
-    check_picture_name(out, overwrite)
+    check_picture_name(out, overwrite, inputs=inputs)
     tiles = [
         Tile(_read(path), f"{rank}.   {similarity:.3f}", path.name)
         for rank, (path, similarity) in enumerate(neighbours, 1)
     ]
     asked = Tile(as_photo(query), "query", name or (Path(query).name if isinstance(query, str | Path) else ""))
-    return write_picture(lay_out(asked, tiles), out, overwrite=overwrite)
+    return write_picture(lay_out(asked, tiles), out, overwrite=overwrite, inputs=inputs)
 
 
 def lay_out(query: Tile, neighbours: Sequence[Tile]) -> Image.Image:

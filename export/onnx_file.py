@@ -20,11 +20,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from ..hub.atomic import new_folder, refuse_existing, write_bytes, write_json
+from ..hub.atomic import new_folder, write_bytes, write_json
 from ..hub.encoder import Encoder
 from ..hub.errors import DataError, GoodviewsError, MissingExtra
 from ..hub.identity import EncoderId
 from ..hub.onnx_encoder import FORMAT, IMAGE_FILE, METADATA_KEY, PIXELS_FILE, OnnxEncoder
+from ..hub.overwrite import refuse_folder
 from ..hub.provenance import version
 from .trial_photos import trial_photos
 
@@ -78,7 +79,8 @@ def export(
         OutputExists: `out` exists and `overwrite` is off.
         MissingExtra: onnx or onnxscript is not installed.
     """
-    refuse_existing(out, overwrite)
+    inputs = (encoder.source,)
+    refuse_folder(out, overwrite, kind="export", inputs=inputs)
     photos = trial_photos() if photos is None else photos
     if len(photos) < 2:
         raise DataError(
@@ -88,7 +90,7 @@ def export(
     encoder.recorded = None  # float32 may be other weights than the folder's
     identity = encoder.id
     expected = encoder.encode(photos, batch_size=8)
-    with new_folder(out, overwrite) as partial:
+    with new_folder(out, overwrite, kind="export", inputs=inputs) as partial:
         image = _write(encoder, partial / IMAGE_FILE, "image", identity, photos, expected)
         pixels = _write(encoder, partial / PIXELS_FILE, "pixels", identity, photos, expected)
         write_json(partial / "export.json", _describe(identity, image, pixels))

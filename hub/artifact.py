@@ -13,16 +13,19 @@ from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
 from .identity import sha256
 from .preprocessing import Preprocessing
 from .report import load_report
-from .weights import load_strictly, read_weights
+from .weights import load_strictly, read_weights, verified
 
 __all__ = ["FORMAT", "WEIGHTS", "check", "load", "read_config", "save"]
 
 
-def load(folder: Path | str) -> Encoder:
+def load(folder: Path | str, *, verify: bool = True) -> Encoder:
     """Read an encoder folder; every tensor must be there, none more, all of the right shape.
 
+    Args:
+        verify: hash the weights, beside reading them, and compare with what config.json records.
+
     Raises:
-        ArtifactError: the folder is missing, damaged or another tool's.
+        ArtifactError: the folder is missing, damaged or another tool's, or its weights are other ones.
     """
     folder = Path(folder)
     config = read_config(folder)
@@ -31,10 +34,11 @@ def load(folder: Path | str) -> Encoder:
         raise ArtifactError(
             f"{folder}/config.json names the architecture {config['architecture']}, unknown to this timm."
         )
-    backbone = rebuild_backbone(
-        config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool", "avg")
-    )
-    load_strictly(backbone, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
+    with verified(folder / WEIGHTS, config["goodviews"]["weights_sha256"] if verify else None):
+        backbone = rebuild_backbone(
+            config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool", "avg")
+        )
+        load_strictly(backbone, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
     preprocessing = Preprocessing(
         input_px=int(cfg["input_size"][-1]),
         crop_pct=float(cfg["crop_pct"]),
@@ -62,7 +66,7 @@ def check(folder: Path | str) -> list[str]:
         problems.append(
             f"{WEIGHTS} has sha256 {found[:12]}, config.json says {ours['weights_sha256'][:12]}: the file was changed."
         )
-    distance = fingerprint_distance(fingerprint(load(folder)), ours["fingerprint"])
+    distance = fingerprint_distance(fingerprint(load(folder, verify=False)), ours["fingerprint"])
     if not distance <= TOLERANCE:
         problems.append(
             f"The test image embeds {distance:.3g} away from the fingerprint in config.json (at most {TOLERANCE})."

@@ -1,63 +1,59 @@
 """Outputs appear whole or not at all: written beside their final name, flushed to disk, then renamed."""
 
+import ctypes
 import errno
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import GoodviewsError, OutputExists
+from .errors import GoodviewsError
+from .leftovers import own_file, own_folder, remove_leftovers
+from .overwrite import FolderKind, Input, mark, refuse_folder
+
+_HERE, _RENAME_EXCHANGE = -100, 2  # of <fcntl.h> and <linux/fs.h>: AT_FDCWD, RENAME_EXCHANGE
 
 
 @contextmanager
-def new_folder(out: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder beside `out`: renamed to `out` when the block ends well, deleted when it raises.
+def new_folder(out: Path, overwrite: bool = False, *, kind: FolderKind, inputs: Sequence[Input] = ()) -> Iterator[Path]:
+    """A temporary folder beside `out`: becomes `out` when the block ends well, deleted when it raises.
 
-    With `overwrite` the old folder stays until the new one is complete.
+    With `overwrite` the old folder stays until the new one is complete; where the system can exchange two folders,
+    readers find one or the other at any moment.
+
+    Args:
+        kind: what is written; only a folder of this kind is ever replaced.
+        inputs: what it is made from, and must not replace.
 
     Raises:
-        OutputExists: `out` exists and `overwrite` is off.
+        OutputExists: `out` exists and must not be replaced.
         GoodviewsError: the disk is full or the place cannot be written.
     """
-    refuse_existing(out, overwrite)
+    refuse_folder(out, overwrite, kind=kind, inputs=inputs)
     with _disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    try:
-        with _disk_errors(out):
+        with own_folder(out, ".partial") as partial:
             yield partial
+            mark(partial, kind)
             partial.chmod(0o777 & ~_umask())
             _replace_folder(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def refuse_existing(out: Path, overwrite: bool) -> None:
-    """Raise OutputExists if `out` exists and must not be replaced; an empty folder may always be filled."""
-    is_empty_folder = out.is_dir() and not any(out.iterdir())
-    if not overwrite and not is_empty_folder and (out.exists() or out.is_symlink()):
-        raise OutputExists(out)
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file whole: a reader sees the old content or the new one, also after a crash."""
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
+        remove_leftovers(path)
+        with own_file(path, ".partial") as (handle, partial):
+            with os.fdopen(os.dup(handle), "wb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
             partial.chmod(0o666 & ~_umask())
             partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     return path
 
 
@@ -88,19 +84,30 @@ def _disk_errors(path: Path) -> Iterator[None]:
 
 
 def _replace_folder(partial: Path, out: Path) -> None:
-    """Move `partial` to `out`; an old `out` is moved aside first, and deleted once the new one is in place."""
-    if not out.exists():
+    """Give `partial` the name `out`; what had that name is deleted once the new folder has it."""
+    if not (out.exists() or out.is_symlink()):
         partial.rename(out)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
-    old = out.rename(aside / out.name)
-    try:
-        partial.rename(out)
-    except OSError:
-        old.rename(out)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    elif not _exchange(partial, out):
+        with own_folder(out, ".old") as aside:
+            old = out.rename(aside / out.name)
+            try:
+                partial.rename(out)
+            except OSError:
+                old.rename(out)
+                raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two places swap their names in one step; False where the system or its disk cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def _umask() -> int:

@@ -13,6 +13,7 @@ from .atomic import new_folder, write_text
 from .card import card
 from .errors import ArtifactError, DataError, OutputExists
 from .identity import sha256
+from .overwrite import mark
 from .report import Report, load_report, save_report
 
 
@@ -44,7 +45,9 @@ def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: 
             )
         known[name] = report
         names.append(name)
-    with new_folder(folder / "reports", overwrite=True) as partial:
+    if (folder / "reports").is_dir():
+        mark(folder / "reports", "reports")  # an older one has no marker; all that is in it was read as reports
+    with new_folder(folder / "reports", overwrite=True, kind="reports") as partial:
         if (folder / "reports").is_dir():
             shutil.copytree(folder / "reports", partial, dirs_exist_ok=True)
         for name in names:

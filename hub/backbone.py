@@ -3,6 +3,7 @@
 from typing import Any
 
 import timm
+import torch
 from timm.models import is_model_in_modules
 from torch import nn
 
@@ -20,6 +21,10 @@ ARGUMENTS = frozenset(
     }
 )
 LARGEST_ARGUMENT = 2**16  # more channels than any network has
+LONGEST_STAGE = 500  # blocks; ResNet-152 has 36
+MOST_PARAMETERS = 2 * 10**9
+# What networks raise for arguments that they were not written for.
+_UNBUILDABLE = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, AssertionError, ArithmeticError)
 _STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
 
 
@@ -59,15 +64,41 @@ def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_po
     Raises:
         ArtifactError: an argument is not allowed in a folder, or is no plain value of a sensible size.
     """
+    _check_arguments(model_args)
+    options = {"num_classes": 0, "global_pool": global_pool, **model_args}
+    try:
+        if model_args:
+            _refuse_huge(architecture, options)
+        backbone = timm.create_model(architecture, **options)
+    except _UNBUILDABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ArtifactError(
+            "config.json has an architecture, a global_pool and model_args of which timm can build no network "
+            f"({architecture}: {reason:.200})."
+        ) from None
+    return _with_arguments(backbone, model_args)
+
+
+def _check_arguments(model_args: dict[str, Any]) -> None:
     if not isinstance(model_args, dict):
         raise ArtifactError(f"config.json has model_args {model_args!r:.80}; they must be an object.")
     for name, value in model_args.items():
         if name not in ARGUMENTS:
-            raise ArtifactError(f"config.json passes {name!r} to timm, which a folder may not do.")
+            raise ArtifactError(f"config.json passes {name!r} in model_args to timm, which a folder may not do.")
         if not _is_plain(value):
             raise ArtifactError(f"config.json has {value!r:.80} for {name}; plain numbers and words are allowed.")
-    backbone = timm.create_model(architecture, num_classes=0, global_pool=global_pool, **model_args)
-    return _with_arguments(backbone, model_args)
+        if name in ("layers", "depths") and isinstance(value, list) and max(value, default=0) > LONGEST_STAGE:
+            raise ArtifactError(
+                f"config.json has {value!r:.80} for {name}; a stage has at most {LONGEST_STAGE} blocks."
+            )
+
+
+def _refuse_huge(architecture: str, options: dict[str, Any]) -> None:
+    """Count the parameters without making them; a few numbers in a file must not ask for all memory."""
+    with torch.device("meta"):
+        count = sum(tensor.numel() for tensor in timm.create_model(architecture, **options).parameters())
+    if count > MOST_PARAMETERS:
+        raise ValueError(f"{count:,} parameters are more than {MOST_PARAMETERS:,}")
 
 
 def _is_plain(value: Any) -> bool:

@@ -1,8 +1,11 @@
 """The card: README.md of an encoder folder, made from its config.json and its reports, no number typed by hand."""
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from .printing import code_text, markdown_text
 from .report import Report
 from .templates import fill_template
 
@@ -15,9 +18,13 @@ def card(config: dict[str, Any], reports: Sequence[Report] = ()) -> str:
         reports: measured results for its table; without any the card says that nothing was measured.
     """
     values = {"config": config, "ours": config["goodviews"], "cfg": config["pretrained_cfg"], "reports": reports}
-    return fill_template("goodviews.hub", "card.md.j2", values, filters={"cell": _cell})
+    return fill_template("goodviews.hub", "card.md.j2", values, filters=_FILTERS)
 
 
-def _cell(value: object) -> str:
-    """Text that cannot leave its cell of a Markdown table."""
-    return " ".join(str(value).split()).replace("|", r"\|")
+def _yaml(value: object) -> str:
+    """A word as it is; any other text in quotes, which hold it whole."""
+    text = str(value)
+    return text if re.fullmatch(r"[A-Za-z][\w.+-]*", text) else json.dumps(text)
+
+
+_FILTERS = {"cell": markdown_text, "code": code_text, "yaml": _yaml}  # names are others' words, and are escaped

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
 from .errors import GoodviewsError
 from .provenance import version
+from .terminal import Terminal
 
 COMMANDS = {
     "demo": (
@@ -92,7 +92,7 @@ def _app(argv: Sequence[str]) -> App:
         help="Pretrain ResNet encoders with good views, measure how they transfer, ship them.",
         version=version,
         default_parameter=defaults,
-        error_console=Console(stderr=True),
+        error_console=Terminal(stderr=True),
     )
     groups: dict[str, App] = {}
     for place, (words, (target, text)) in enumerate(COMMANDS.items()):  # listed in the order of the table
@@ -107,11 +107,11 @@ def _app(argv: Sequence[str]) -> App:
 
 
 def _configure_logging() -> None:
-    handler = RichHandler(console=Console(stderr=True), show_time=False, show_path=False, show_level=False)
+    handler = RichHandler(console=Terminal(stderr=True), show_time=False, show_path=False, show_level=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("goodviews").setLevel(logging.INFO)
 
 
 def _fail(sentence: str, *, status: int) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(sentence)}")
+    Terminal(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(sentence)}")
     sys.exit(status)

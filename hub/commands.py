@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from .errors import ArtifactError, GoodviewsError
+from .terminal import Terminal
 
 if TYPE_CHECKING:
     from .doctor.finding import Finding
@@ -43,7 +43,7 @@ def info(encoder: str) -> None:
     if origin.recipe:
         table.add_row("recipe", str(origin.recipe.get("name")))
     table.add_row("weights", f"sha256 {loaded.report_id().weights_sha256}")
-    Console(highlight=False).print(table)
+    Terminal(highlight=False).print(table)
 
 
 def check(encoder: str) -> None:
@@ -61,7 +61,7 @@ def check(encoder: str) -> None:
     problems = find_problems(encoder)
     if problems:
         raise ArtifactError(f"{encoder} is not sound: " + " ".join(problems) + " Do not use it; copy it again.")
-    Console(highlight=False).print(
+    Terminal(highlight=False).print(
         f"[green]{escape(encoder)} is sound:[/] every tensor is there, and the test image embeds as recorded."
     )
 
@@ -81,7 +81,7 @@ def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
 
     reports = [load_report(file) for run in runs for file in find_reports(run)]
     files = attach_reports(encoder, reports, overwrite=overwrite)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     for file, report in zip(files, reports):
         console.print(f"{file}: {report.task}, {report.primary} {report.metrics[report.primary]:.2f}", markup=False)
     console.print(f"The card shows them: {encoder / 'README.md'}", markup=False)
@@ -96,7 +96,7 @@ def doctor() -> None:
     """
     from .doctor.examine import examine, fixes, what_tasks_lack
 
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     with console.status("Trying the packages, each in a process of its own"):
         findings = examine()
     console.print(_table_of(findings))

@@ -18,6 +18,7 @@ from .identity import EncoderId
 from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
 from .preprocessing import Preprocessing
 from .progress import track
+from .vectors import refuse_odd_vectors
 from .weights import weights_sha256
 
 Prepared = Tensor | tuple[int, str, str]  # an image as the network takes it, or position, name and problem
@@ -193,6 +194,7 @@ class Encoder(nn.Module):
             (number of readable images, F) float32.
 
         Raises:
+            ArtifactError: the features are NaN, infinite, or zero for every image.
             DataError: an image cannot be read and `skipped` is None.
             UsageError: `images` is no list, `batch_size` is below 1, or `workers` below 0.
         """
@@ -206,7 +208,7 @@ class Encoder(nn.Module):
                 rows.append((F.normalize(features, dim=1) if normalise else features).cpu().numpy())
         finally:
             self.train(was_training)
-        return np.concatenate(rows)
+        return refuse_odd_vectors(np.concatenate(rows), self.name)
 
     def push(
         self,

@@ -4,7 +4,6 @@ timm and transformers. Here it is written, and its config.json read; `artifact` 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .atomic import new_folder, write_bytes, write_json, write_text
 from .card import card
 from .errors import ArtifactError
-from .fingerprint import fingerprint
+from .fingerprint import fingerprint, is_fingerprint
+from .json_files import Place, read_json
 from .weights import weights_bytes
 
 if TYPE_CHECKING:
@@ -36,14 +36,19 @@ def save(encoder: Encoder, folder: Path | str, *, overwrite: bool = False) -> Pa
         GoodviewsError: the disk refuses.
     """
     folder = Path(folder)
-    weights = weights_bytes(encoder.backbone)
-    with new_folder(folder, overwrite) as partial:
-        write_bytes(partial / WEIGHTS, weights)
-        config = _config(encoder, weights_sha256=hashlib.sha256(weights).hexdigest())
-        write_json(partial / "config.json", config)
-        write_json(partial / "preprocessor_config.json", _preprocessor_config(encoder.preprocessing))
-        write_text(partial / "README.md", card(config))
+    with new_folder(folder, overwrite, kind="encoder") as partial:
+        write_encoder(encoder, partial)
     return folder
+
+
+def write_encoder(encoder: Encoder, folder: Path) -> None:
+    """The files of an encoder folder, into a folder that is there."""
+    weights = weights_bytes(encoder.backbone)
+    config = _config(encoder, weights_sha256=hashlib.sha256(weights).hexdigest())
+    write_bytes(folder / WEIGHTS, weights)
+    write_json(folder / "config.json", config)
+    write_json(folder / "preprocessor_config.json", _preprocessor_config(encoder.preprocessing))
+    write_text(folder / "README.md", card(config))
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:
@@ -58,10 +63,11 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         raise ArtifactError(
             f"{folder} holds no encoder: config.json is missing. Give the folder that pretraining wrote (RUN/encoder)."
         )
-    try:
-        config = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ArtifactError(f"{path} is not JSON; the folder is damaged or not an encoder.") from None
+    from .schemas.encoder_config import EncoderConfig
+    from .schemas.record import check
+
+    place = Place(path, "the folder is damaged or not an encoder")
+    config = read_json(place)
     if not isinstance(config, dict) or not isinstance(config.get("goodviews"), dict):
         raise ArtifactError(
             f"{path} was not written by goodviews: it has no 'goodviews' block. "
@@ -72,13 +78,9 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         raise ArtifactError(
             f"{path} has format {found}; this goodviews reads format {FORMAT}. Install a matching version."
         )
-    cfg = config.get("pretrained_cfg")
-    needed = {"input_size", "crop_pct", "interpolation", "mean", "std"}
-    lacking = needed - set(cfg) if isinstance(cfg, dict) else {"pretrained_cfg"}
-    lacking |= {"architecture"} - set(config)
-    lacking |= {key for key in ("weights_sha256", "fingerprint") if not isinstance(config["goodviews"].get(key), str)}
-    if lacking:
-        raise ArtifactError(f"{path} lacks {', '.join(sorted(lacking))}; the folder is damaged.")
+    checked = check(EncoderConfig, config, place)
+    if not is_fingerprint(checked.goodviews.fingerprint, checked.num_features):
+        raise place.refuse("goodviews.fingerprint", checked.goodviews.fingerprint, "a unit vector of num_features")
     return config
 
 

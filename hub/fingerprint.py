@@ -39,6 +39,16 @@ def fingerprint_vector(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text, validate=True), "<f4")
 
 
+def is_fingerprint(text: str, dimension: int | None = None) -> bool:
+    """Whether a text is a finite unit vector, of that many numbers where they are known."""
+    try:
+        vector = fingerprint_vector(text)
+    except ValueError:
+        return False
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    return abs(length - 1) < 1e-2 and dimension in (None, len(vector))
+
+
 def synthetic_photo() -> Image.Image:
     """A 320 x 256 RGB image of smooth ramps, stripes and discs, made with integers only: equal everywhere."""
     y, x = np.mgrid[0:256, 0:320]

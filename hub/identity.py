@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import ArtifactError
-from .fingerprint import TOLERANCE, fingerprint_distance, fingerprint_vector
-from .preprocessing import Preprocessing
+from .fingerprint import TOLERANCE, fingerprint_distance, is_fingerprint
+from .json_files import Fields, Place, refuse_odd_values
+from .preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD, Preprocessing
+
+MOST_FEATURES = 2**16  # more than any network has
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,21 @@ class EncoderId:
         Raises:
             ArtifactError: `where` holds something else.
         """
-        try:
-            identity = EncoderId(
-                value["name"],
-                value["architecture"],
-                value["weights_sha256"],
-                value.get("recipe"),
-                value["dimension"],
-                _preprocessing(value["preprocessing"]),
-                value["fingerprint"],
-            )
-            if len(fingerprint_vector(value["fingerprint"])) != identity.dimension:
-                raise ValueError("the fingerprint has another dimension")
-            return identity
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ArtifactError(
-                f"{where} does not say which encoder made its vectors ({error!r}); make it again."
-            ) from None
+        place = Place(where, "it does not say which encoder made its vectors, so make it again")
+        refuse_odd_values({"encoder": value}, place)
+        fields = Fields({"encoder": value}, place).part("encoder")
+        identity = EncoderId(
+            fields.text("name"),
+            fields.text("architecture"),
+            fields.text("weights_sha256", pattern="[0-9a-f]{64}", what="64 hexadecimal digits"),
+            fields.text_or_none("recipe"),
+            fields.whole("dimension", 1, MOST_FEATURES),
+            _preprocessing(fields.part("preprocessing")),
+            fields.text("fingerprint", pattern=r"[A-Za-z0-9+/=]+", what="base64 of float32"),
+        )
+        if not is_fingerprint(identity.fingerprint or "", identity.dimension):
+            raise place.refuse("encoder.fingerprint", identity.fingerprint, "a unit vector of its dimension")
+        return identity
 
 
 def sha256(path: Path) -> str:
@@ -94,8 +94,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _preprocessing(value: dict[str, Any]) -> Preprocessing:
-    values: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+def _preprocessing(fields: Fields) -> Preprocessing:
+    values: dict[str, Any] = {
+        "input_px": fields.whole("input_px", 1, LARGEST_PX),
+        "crop_pct": fields.number("crop_pct", *CROP_PCT),
+        "interpolation": fields.choice("interpolation", ("bilinear", "bicubic")),
+        "mean": fields.numbers("mean", 3, *MEAN),
+        "std": fields.numbers("std", 3, *STD),
+    }
     return Preprocessing(**values)
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .atomic import write_text
 from .errors import DataError, UsageError
+from .printing import shown
 
 _EXIF_ERRORS = (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError)
 ImageLike = str | Path | Image.Image | np.ndarray
@@ -165,7 +166,7 @@ class SkippedImages:
 
     def write(self, path: Path) -> Path:
         """Write one line an image: its path, a tab, the reason."""
-        return write_text(path, "".join(f"{name}\t{reason}\n" for name, reason in self.items))
+        return write_text(path, "".join(f"{shown(name)}\t{shown(reason)}\n" for name, reason in self.items))
 
 
 def _deep_gray_to_rgb(image: Image.Image) -> Image.Image:

@@ -6,7 +6,6 @@
 The only module that imports onnxruntime.
 """
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,8 +20,10 @@ import numpy as np
 from .errors import ArtifactError, DataError, MissingExtra, UsageError
 from .identity import EncoderId, sha256
 from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
+from .json_files import Fields, Place, parse_json
 from .preprocessing import Preprocessing, prepare_pixels
 from .progress import track
+from .vectors import refuse_odd_vectors
 
 FORMAT = 1
 IMAGE_FILE = "model.onnx"
@@ -108,6 +109,7 @@ class OnnxEncoder:
             (number of readable images, F) float32, unit rows.
 
         Raises:
+            ArtifactError: the vectors are NaN, infinite, or zero for every image.
             DataError: an image cannot be read and `skipped` is None.
             UsageError: `images` is no list, `batch_size` is below 1, `workers` below 0, or `normalise` off.
         """
@@ -121,7 +123,7 @@ class OnnxEncoder:
         for _, alike in groupby(inputs, key=np.shape):  # the file that takes images needs one size a batch
             while batch := list(islice(alike, batch_size)):
                 rows.append(self.embed(np.stack(batch)))
-        return np.concatenate(rows)
+        return refuse_odd_vectors(np.concatenate(rows), self.name)
 
     def embed(self, batch: np.ndarray) -> np.ndarray:
         """Run the file as it is: (N, 3, H, W) normalised float32, or (N, H, W, 3) uint8 where it takes images."""
@@ -170,16 +172,13 @@ def _read_note(session: Any, path: Path) -> dict[str, Any]:
             f"{path} was not exported by goodviews: it does not say how its photos must be prepared. "
             "Export the encoder with 'goodviews export'."
         )
-    try:
-        note: dict[str, Any] = json.loads(text)
-        if note["format"] != FORMAT:
-            raise ArtifactError(
-                f"{path} has format {note['format']}; this goodviews reads format {FORMAT}. Export it again."
-            )
-        if note["input"] not in {"image", "pixels"}:
-            raise KeyError(note["input"])
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ArtifactError(f"{path} has damaged metadata; export the encoder again.") from None
+    place = Place(path, "export the encoder again")
+    note = parse_json(text, place)
+    fields = Fields(note, place)
+    fields.whole("format", FORMAT, FORMAT)
+    fields.choice("input", ("image", "pixels"))
+    if "difference_from_pytorch" in note:
+        fields.part("difference_from_pytorch")
     return note
 
 

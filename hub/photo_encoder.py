@@ -83,12 +83,13 @@ class PhotoEncoder(Protocol):
         ...
 
 
-def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu") -> PhotoEncoder:
+def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu", verify: bool = True) -> PhotoEncoder:
     """Open an encoder for photos, whatever runs it.
 
     Args:
         name: an exported folder or .onnx file, or whatever `from_pretrained` takes.
         device: where it computes; an exported encoder takes "cpu" only.
+        verify: hash the weights of an encoder folder and compare with what it records.
 
     Raises:
         ArtifactError: there is no encoder of that name, or it is damaged.
@@ -98,7 +99,7 @@ def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu") -> P
     if not is_exported(name):
         from .pretrained import from_pretrained
 
-        return from_pretrained(name, device=device)
+        return from_pretrained(name, device=device, verify=verify)
     if str(device) != "cpu":
         raise UsageError(f"An exported encoder runs on the processor; leave --device {device} out.")
     return OnnxEncoder(name)

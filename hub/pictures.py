@@ -1,11 +1,13 @@
 """Pictures that commands draw: the name's suffix decides the format, and a wrong name is refused before any work."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .atomic import refuse_existing, write_bytes
+from .atomic import write_bytes
 from .errors import UsageError
+from .overwrite import Input, refuse_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,26 +20,26 @@ def is_picture_name(path: Path) -> bool:
     return path.suffix.lower() in _FORMATS
 
 
-def check_picture_name(out: Path, overwrite: bool = False) -> None:
+def check_picture_name(out: Path, overwrite: bool = False, *, inputs: Sequence[Input] = ()) -> None:
     """Refuse what `write_picture` would refuse.
 
     Raises:
         UsageError: `out` ends neither in .png nor in .jpg.
-        OutputExists: `out` exists and `overwrite` is off.
+        OutputExists: `out` exists and `overwrite` is off, or it is no picture inside, or one of the inputs.
     """
     if not is_picture_name(out):
         raise UsageError(f"{out} is no name of a picture; let it end in .png or .jpg.")
-    refuse_existing(out, overwrite)
+    refuse_file(out, overwrite, inputs=inputs)
 
 
-def write_picture(image: "Image.Image", out: Path, *, overwrite: bool = False) -> Path:
+def write_picture(image: "Image.Image", out: Path, *, overwrite: bool = False, inputs: Sequence[Input] = ()) -> Path:
     """Write a picture whole.
 
     Raises:
         UsageError: `out` ends neither in .png nor in .jpg.
-        OutputExists: `out` exists and `overwrite` is off.
+        OutputExists: `out` exists and `overwrite` is off, or it is no picture inside, or one of the inputs.
     """
-    check_picture_name(out, overwrite)
+    check_picture_name(out, overwrite, inputs=inputs)
     content = BytesIO()
     image.save(content, _FORMATS[out.suffix.lower()], quality=92)  # PNG has no quality and ignores it
     return write_bytes(out, content.getvalue())

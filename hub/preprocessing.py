@@ -12,6 +12,9 @@ from PIL import Image
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# What a file may say; the largest crop_pct of a published network is 1.15, and two published means are 0.
+LARGEST_PX = 2**13
+CROP_PCT, MEAN, STD = (0.05, 2.0), (-10.0, 10.0), (1e-3, 10.0)
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 

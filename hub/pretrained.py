@@ -33,6 +33,7 @@ def from_pretrained(
     local_files_only: bool = False,
     token: str | None = None,
     device: str | torch.device = "cpu",
+    verify: bool = True,
 ) -> Encoder:
     """Load an encoder, in evaluation mode.
 
@@ -47,6 +48,7 @@ def from_pretrained(
         local_files_only: take what is in the cache, and never the network (as with HF_HUB_OFFLINE=1).
         token: that opens a private or gated repository, instead of HF_TOKEN.
         device: where its weights go.
+        verify: hash the weights of a folder and compare with what it records.
 
     Raises:
         ArtifactError: the folder is no encoder, or the weights cannot be fetched.
@@ -59,13 +61,15 @@ def from_pretrained(
     if place.is_file():
         encoder = read_encoder(place)
     elif place.exists() or isinstance(name, Path):
-        encoder = _load_folder(place, name=place.resolve().name)
+        encoder = _load_folder(place, name=place.resolve().name, verify=verify)
     elif scheme in LOADERS and rest:
         encoder = LOADERS[scheme](rest)
     elif is_entry(text):
-        encoder = load(open_catalogue_entry(text, cache_dir=cache, local_files_only=local_files_only))
+        encoder = load(open_catalogue_entry(text, cache_dir=cache, local_files_only=local_files_only), verify=verify)
     else:
-        encoder = _from_hub(text, revision=revision, cache_dir=cache, local_files_only=local_files_only, token=token)
+        encoder = _from_hub(
+            text, revision=revision, cache_dir=cache, local_files_only=local_files_only, token=token, verify=verify
+        )
     encoder.source = str(place.resolve()) if place.exists() else _with_revision(text, revision)
     return encoder.to(device)
 
@@ -76,7 +80,7 @@ def _with_revision(text: str, revision: str | None) -> str:
 
 
 def _from_hub(
-    text: str, *, revision: str | None, cache_dir: Path | None, local_files_only: bool, token: str | None
+    text: str, *, revision: str | None, cache_dir: Path | None, local_files_only: bool, token: str | None, verify: bool
 ) -> Encoder:
     from .remote.names import parse_repository
 
@@ -86,12 +90,12 @@ def _from_hub(
     from .remote.fetch import fetch_encoder
 
     folder = fetch_encoder(repository, cache_dir=cache_dir, local_files_only=local_files_only, token=token)
-    return _load_folder(folder, name=str(repository))
+    return _load_folder(folder, name=str(repository), verify=verify)
 
 
-def _load_folder(folder: Path, *, name: str) -> Encoder:
+def _load_folder(folder: Path, *, name: str, verify: bool) -> Encoder:
     """Ours with everything that it says of itself; any other in timm's form by its network and weights."""
-    return load_timm_folder(folder, name=name) if _is_timms(folder) else load(folder)
+    return load_timm_folder(folder, name=name) if _is_timms(folder) else load(folder, verify=verify)
 
 
 def _is_timms(folder: Path) -> bool:

@@ -5,7 +5,6 @@ readers stand beside it, in `Report.description`: rewording one separates no rep
 """
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from . import old_reports
 from .atomic import write_json
 from .errors import DataError
 from .identity import EncoderId
+from .json_files import Place, read_json
 from .provenance import command, commit, hardware, libraries, version
 
 FORMAT = 2
@@ -140,40 +140,40 @@ def load_report(path: Path | str) -> Report:
     Raises:
         DataError: the file is missing, is not a report of ours, or lacks what tables need.
     """
-    path = Path(path)
+    from .schemas.record import check
+    from .schemas.report import EncoderPart, EvidencePart, ProtocolPart, ReportFile
+
+    place = Place(Path(path), "measure again, or give another report.json of `goodviews transfer`", DataError)
     try:
-        content = json.loads(path.read_text())
+        content = read_json(place)
     except FileNotFoundError:
         raise DataError(
             f"{path} does not exist; give a RUN folder of `goodviews transfer` or its report.json."
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, IsADirectoryError):
-        raise DataError(f"{path} is not a report: it is not JSON.") from None
-    form = content.pop("format", None) if isinstance(content, dict) else None
-    if form not in (old_reports.FORMAT, FORMAT):
-        raise DataError(f"{path} is not a report of this goodviews (format {FORMAT} expected); measure again.")
-    try:
-        report = _as_report(content if form == FORMAT else old_reports.as_today(content))
-    except (TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{path} is not a complete report ({error}); measure again.") from None
-    problem = _find_problem(report)
-    if problem:
-        raise DataError(f"{path} is not a complete report: {problem}; measure again.")
-    return report
-
-
-def _as_report(content: dict[str, Any]) -> Report:
-    parts = {"protocol": Protocol, "encoder": EncoderId, "evidence": Evidence}
-    return Report(**{name: parts[name](**value) if name in parts else value for name, value in content.items()})
-
-
-def _find_problem(report: Report) -> str | None:
-    parts = (report.metrics, report.dataset, report.protocol.settings, report.description)
-    if not all(isinstance(part, dict) for part in parts):
-        return "metrics, dataset, settings and description must be objects"
-    numbers = report.metrics.values()
-    if report.primary not in report.metrics or not all(
-        isinstance(number, int | float) and math.isfinite(number) for number in numbers
+    found = content.pop("format", None)
+    if found not in (old_reports.FORMAT, FORMAT):
+        raise place.refuse("format", found, f"{FORMAT} in a report of this goodviews")
+    if found == old_reports.FORMAT:
+        content = _as_today(content, place)
+    checked = check(ReportFile, content, place)
+    if checked.primary not in checked.metrics:
+        raise place.refuse("primary", checked.primary, "the name of one of the metrics")
+    known = {name: content[name] for name in ReportFile.model_fields if name in content}
+    for name, kind, part in (
+        ("protocol", Protocol, ProtocolPart),
+        ("encoder", EncoderId, EncoderPart),
+        ("evidence", Evidence, EvidencePart),
     ):
-        return f"metrics must be numbers and hold {report.primary}"
-    return None
+        known[name] = kind(**{key: value for key, value in content[name].items() if key in part.model_fields})
+    return Report(**known)
+
+
+def _as_today(content: dict[str, Any], place: Place) -> dict[str, Any]:
+    from .schemas.record import check
+    from .schemas.report import OldReport
+
+    check(OldReport, content, place)
+    try:
+        return old_reports.as_today(content)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{place.path} is no complete report in its protocol ({error}); {place.remedy}.") from None

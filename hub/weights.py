@@ -1,23 +1,34 @@
 """The bytes of a backbone: written, hashed and read back with every difference refused."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from .errors import ArtifactError
+from .identity import sha256
+
+# What safetensors raises for files that are damaged or made to mislead.
+UNREADABLE = (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError, OverflowError)
 
 
 def weights_bytes(backbone: nn.Module) -> bytes:
     """model.safetensors: equal tensors, equal bytes, on any device.
 
     It has one metadata key: with two or more, files of equal tensors differ from run to run.
+
+    Raises:
+        ArtifactError: a weight is NaN or infinite.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
+    refuse_odd_weights(weights, source="The encoder")
     return to_bytes(weights, metadata={"format": "pt"})
 
 
@@ -32,12 +43,32 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ArtifactError: it is missing or damaged.
     """
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing; the folder is incomplete, copy it again.")
     try:
         return load_file(path)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; the folder is incomplete, copy it again.") from None
-    except SafetensorError as error:
+    except UNREADABLE as error:
         raise ArtifactError(f"{path} is not a complete safetensors file ({error}); copy it again.") from None
+
+
+@contextmanager
+def verified(path: Path, recorded: str | None) -> Iterator[None]:
+    """Hash a file in a thread while the block reads it; None leaves it unhashed.
+
+    Raises:
+        ArtifactError: the file is not the recorded one.
+    """
+    if recorded is None or not path.is_file():
+        yield
+        return
+    with ThreadPoolExecutor(1) as thread:
+        digest = thread.submit(sha256, path)
+        yield
+        if digest.result() != recorded:
+            raise ArtifactError(
+                f"{path} has sha256 {digest.result()[:12]} where {recorded[:12]} is recorded: it was changed or is "
+                "damaged; copy it again."
+            )
 
 
 def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], *, source: Path | str) -> None:
@@ -54,4 +85,16 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], *, source: P
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise ArtifactError(f"{source} {what} tensor {names[0]}{more}; it is not the weights of this architecture.")
+    refuse_odd_weights(weights, source=source)
     module.load_state_dict(weights, strict=True)
+
+
+def refuse_odd_weights(weights: Mapping[str, Tensor], *, source: Path | str) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        ArtifactError: a tensor holds one.
+    """
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ArtifactError(f"{source} holds NaN or infinity in tensor {name}; its training had failed.")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from ..hub.machine import cores
 from ..hub.overrides import with_change
+from ..hub.terminal import Terminal
 from .options import USUAL, Options
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def pretrain(
     for change in changes:
         resolved = with_change(resolved, change, whole="recipe")
     resolved = in_proportion(resolved, published) if scale_lr else resolved
-    console = Console(quiet=os.environ.get("RANK", "0") != "0")  # only the first process speaks
+    console = Terminal(quiet=os.environ.get("RANK", "0") != "0")  # only the first process speaks
     for field, value in vars(resolved).items():
         console.print(f"{field:>13}  {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(_about_learning_rate(resolved, published))
@@ -93,7 +93,7 @@ def recipes() -> None:
         epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
         budget = f"{epochs}, batch {recipe.batch_size}, lr {recipe.optimizer.lr:g}"
         table.add_row(name, f"{about}\n{recipe.architecture}, views {views} px, {budget}")
-    Console().print(table)
+    Terminal().print(table)
 
 
 def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4, overwrite: bool = False) -> None:
@@ -113,9 +113,9 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
     from .recipes.registry import choose
     from .views.contact_sheet import draw
 
-    check_picture_name(out, overwrite)
-    write_picture(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite)
-    Console().print(f"Views: {out}", markup=False, soft_wrap=True)
+    check_picture_name(out, overwrite, inputs=[image])
+    write_picture(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite, inputs=[image])
+    Terminal().print(f"Views: {out}", markup=False, soft_wrap=True)
 
 
 def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:
@@ -134,7 +134,7 @@ def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:
 class _ProgressBar:
     """Steps done, images a second, the share of time spent waiting for images, and the time left."""
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Terminal):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

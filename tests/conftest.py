@@ -27,6 +27,8 @@ from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import precision
 
+from . import odd_values
+
 HERE = Path(__file__).parent
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
 
@@ -178,3 +180,9 @@ def paint(folder: Path, colour: tuple[int, int, int], count: int, seed: int) -> 
 def smoke() -> Recipe:
     """infomin_smoke with timm's smallest ResNet, for two epochs: 8 steps."""
     return replace(choose("infomin_smoke"), architecture="test_resnet", epochs=2)
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., set[tuple[str, str]]]:
+    """Which odd values of a JSON file's fields are refused as they should; see odd_values."""
+    return odd_values.refused

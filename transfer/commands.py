@@ -52,9 +52,8 @@ def transfer(
             name, and the report shares no column with reports of the task itself.
         overwrite: Replace OUT if it exists.
     """
-    from rich.console import Console
-
-    from ..hub.atomic import refuse_existing
+    from ..hub.overwrite import refuse_folder
+    from ..hub.terminal import Terminal
 
     resolved = find_task(task).with_changes(set)
     data = data or _usual_data(task, resolved)
@@ -64,10 +63,10 @@ def transfer(
     if encoder is None or out is None:
         missing = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
         raise UsageError(f"{missing} must be given: the encoder to measure, and the folder to make.")
-    refuse_existing(out, overwrite)
+    refuse_folder(out, overwrite, kind="result", inputs=(data, encoder, setup.cache))
     setup = replace(setup, progress=True)
     report = resolved.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
-    console = Console()
+    console = Terminal()
     console.print(_metrics_table(report))
     if report.dataset.get("skipped_images"):
         console.print(
@@ -87,9 +86,9 @@ def _usual_data(name: str, task: Task) -> Path:
 
 
 def _check_data(task: Task, data: Path) -> None:
-    from rich.console import Console
+    from ..hub.terminal import Terminal
 
-    console, report = Console(), task.check(task.measure, data)
+    console, report = Terminal(), task.check(task.measure, data)
     notes = [f"Note: {note}" for note in report.notes]
     for line in (f"{data}: {report.summary}.", *notes, *(f"- {problem}" for problem in report.problems)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -104,12 +103,11 @@ def tasks() -> None:
 
     Example: goodviews tasks
     """
-    from rich.console import Console
-
+    from ..hub.terminal import Terminal
     from .task_list import task_tables
 
     for table in task_tables():
-        Console().print(table)
+        Terminal().print(table)
 
 
 def compare(
@@ -134,22 +132,22 @@ def compare(
         attach: Encoder folders. Reports of their weights are put into them, and their cards are written again.
         overwrite: Replace OUT if it exists, and attached results of the same measurement.
     """
-    from rich.console import Console
-
-    from ..hub.atomic import refuse_existing
     from ..hub.attach import attach_reports, reports_of
     from ..hub.comparison import files as comparison_files
     from ..hub.comparison.tables import compare as compare_runs
     from ..hub.comparison.tables import read_runs
     from ..hub.comparison.terminal import comparison_table, published_table
+    from ..hub.overwrite import refuse_folder
+    from ..hub.terminal import Terminal
 
-    refuse_existing(out, overwrite)
+    places = [*runs, *(attach or [])]
+    refuse_folder(out, overwrite, kind="comparison", inputs=places)
     inputs = read_runs(runs)
     comparison = compare_runs(inputs, baseline=baseline, published=published)
     of_folder = {folder: reports_of(folder, [run.report for run in inputs]) for folder in attach or []}
     copies = [file for folder, some in of_folder.items() for file in attach_reports(folder, some, overwrite=overwrite)]
-    comparison_files.write(comparison, out, overwrite=overwrite)
-    console = Console()
+    comparison_files.write(comparison, out, overwrite=overwrite, inputs=places)
+    console = Terminal()
     for table in comparison.tables:
         console.print(comparison_table(table))
         if table.published:

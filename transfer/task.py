@@ -161,7 +161,8 @@ class Task:
                 "give the encoder folder it was exported from."
             )
         setup = setup or Setup()
-        with new_folder(out, overwrite) as folder:
+        inputs = (data, encoder.source, setup.cache)
+        with new_folder(out, overwrite, kind="result", inputs=inputs) as folder:
             with gather_evidence() as evidence:
                 measurement = self.measure(cast(Any, encoder), data, folder, setup)
             report = self._report(measurement, encoder.report_id(), setup.seed, evidence)

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from ..hub.atomic import write_bytes, write_text
 from ..hub.errors import ArtifactError
+from ..hub.sealed_files import load_sealed, save_sealed
 
 Row = dict[str, float]  # a line of metrics.jsonl
 SAVE_EVERY_S = 300.0
@@ -45,7 +44,9 @@ class TrainingState:
         if self.path is None or not self.path.is_file():
             return []
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            content = load_sealed(self.path, map_location="cpu")
+        except ArtifactError:
+            raise self._refusal("it is damaged") from None
         except (RuntimeError, EOFError, pickle.UnpicklingError):  # torch's text would advise to load it unsafely
             raise self._refusal("it is damaged") from None
         try:
@@ -65,7 +66,7 @@ class TrainingState:
         if self.path is None or time.monotonic() - self._saved_s < self.every_s:
             return
         content = io.BytesIO()
-        torch.save({"rows": rows, "parts": {name: part.state_dict() for name, part in self.parts.items()}}, content)
+        save_sealed({"rows": rows, "parts": {name: part.state_dict() for name, part in self.parts.items()}}, content)
         write_bytes(self.path, content.getvalue())
         self._saved_s = time.monotonic()
 

@@ -38,7 +38,7 @@ def write(*, loader: Path, loop: Path, out: Path) -> None:
         _loader(pages[0]),
         _loop(pages[1]),
     ]
-    with new_folder(out, overwrite=True) as folder:
+    with new_folder(out, overwrite=True, kind="page") as folder:
         write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
         for file, name in ((loader, "loader.json"), (loop, "loop.json")):
             shutil.copyfile(file, folder / name)

@@ -95,7 +95,7 @@ def write(
     parts += ["![Scores with their intervals](scores.png)", markdown(comparison)]
     parts += [_trainings(trainings), "![Online kNN and loss by epoch](trainings.png)"] if trainings else []
     parts += [_evidence(runs)]
-    with new_folder(out, overwrite=True) as folder:
+    with new_folder(out, overwrite=True, kind="page") as folder:
         draw(comparison, folder / "scores.png")
         if trainings:
             _draw_trainings(trainings, folder / "trainings.png")

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..terminal import Terminal
 from .entries import UNVERIFIED, Entry, Fact, find_entries, get_entry
 
 
@@ -30,9 +30,9 @@ def list_(
     if as_json:
         print(json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     if name:
-        _print_whole(entries[0], Console(highlight=False, soft_wrap=True))
+        _print_whole(entries[0], Terminal(highlight=False, soft_wrap=True))
         return
     table = Table("name", "method", "network", "epochs", "published", "licence", "loads", box=None, pad_edge=False)
     for entry in entries:
@@ -67,7 +67,7 @@ def _shown(fact: Fact | None) -> str:
     return UNVERIFIED if fact is None else str(fact.value)
 
 
-def _print_whole(entry: Entry, console: Console) -> None:
+def _print_whole(entry: Entry, console: Terminal) -> None:
     """A line each, then the pages that they were read on."""
     facts = [(label, _text(fact), fact.source if fact else None) for label, fact in _labelled(entry)]
     facts += [(one.metric, f"{one.value:g} % ({one.protocol})", one.source) for one in entry.numbers]

@@ -1,6 +1,7 @@
 """A comparison as files: comparison.json (everything), .csv (tidy), .md, .html (self-contained), plot.png."""
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 from ..atomic import new_folder, write_json, write_text
 from ..csv_tables import write_csv
+from ..overwrite import Input
+from ..printing import markdown_text
 from ..provenance import command, version
 from ..templates import fill_template
 from .cells import TEXT_COLUMNS, cells, describe_data, headings, published_cells, published_headings
@@ -24,13 +27,13 @@ CSV_COLUMNS = (
 )
 
 
-def write(comparison: Comparison, out: Path, *, overwrite: bool = False) -> Path:
+def write(comparison: Comparison, out: Path, *, overwrite: bool = False, inputs: Sequence[Input] = ()) -> Path:
     """Makes the folder `out`, whole or not at all.
 
     Raises:
         OutputExists: `out` exists and `overwrite` is not set.
     """
-    with new_folder(out, overwrite) as folder:
+    with new_folder(out, overwrite, kind="comparison", inputs=inputs) as folder:
         draw(comparison, folder / "plot.png")
         write_json(folder / "comparison.json", {"format": FORMAT, "version": version(), **_as_values(comparison)})
         write_csv(folder / "comparison.csv", CSV_COLUMNS, csv_rows(comparison))
@@ -79,7 +82,7 @@ def _as_values(comparison: Comparison) -> dict[str, Any]:
 def markdown(comparison: Comparison) -> str:
     """A section for each table, then the notes."""
     sections = [_markdown_table(table) for table in comparison.tables]
-    notes = ["".join(f"- {note}\n" for note in comparison.notes)] if comparison.notes else []
+    notes = ["".join(f"- {markdown_text(note)}\n" for note in comparison.notes)] if comparison.notes else []
     return "\n".join(sections + notes)
 
 
@@ -87,21 +90,28 @@ def _markdown_table(table: Table) -> str:
     names = headings(table)
     ruler = ["---" if name in TEXT_COLUMNS else "---:" for name in names]
     lines = [names, ruler, *(cells(table, row) for row in table.rows)]
-    body = markdown_lines(lines)
-    return f"## {table.title}\n\n{describe_data(table)}\n\n{body}{_markdown_published(table)}"
+    body = markdown_lines([[_cell(cell) for cell in line] for line in lines])
+    title, data = markdown_text(table.title), markdown_text(describe_data(table))
+    return f"## {title}\n\n{data}\n\n{body}{_markdown_published(table)}"
 
 
 def _markdown_published(table: Table) -> str:
     if table.published is None:
         return ""
     names = published_headings(table)
-    lines = [names, ["---"] * len(names), *(published_cells(table, row) for row in table.published.rows)]
+    rows = [[_cell(cell) for cell in published_cells(table, row)] for row in table.published.rows]
+    lines = [names, ["---"] * len(names), *rows]
     return f"\n**Published, not measured here: {table.published.about}**\n\n{markdown_lines(lines)}"
 
 
 def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
     """A table of cells: headings, then a ruler of dashes, then rows."""
-    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(re.sub(r"(?<!\\)\|", r"\|", cell) for cell in line) + " |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Numbers and rulers are our own; every other cell may hold a name that somebody chose."""
+    return text if re.fullmatch(r"[-+.,:<\[\]\d ]*", text) else markdown_text(text)
 
 
 def html(comparison: Comparison, plot_png: bytes) -> str:

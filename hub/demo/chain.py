@@ -16,10 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from ..atomic import refuse_existing, write_json
-from ..errors import OutputExists
+from ..atomic import write_json
+from ..overwrite import mark, refuse_folder
+from ..terminal import Terminal
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 RECIPE = "infomin_demo"
@@ -59,11 +58,14 @@ def demo(*, out: Path = Path("goodviews-demo"), overwrite: bool = False) -> None
 
     # torch reads this when it is first imported: threads that wait for each other then leave the core to others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    console = Console(highlight=False)
-    _make_room(out, overwrite)
+    console = Terminal(highlight=False)
+    refuse_folder(out, overwrite, kind="demo", inputs=[PHOTOS])
+    if out.exists():
+        shutil.rmtree(out)
     start = time.monotonic()
     log: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": 0.0, "steps": []}
     write_json(out / "demo.json", log)
+    mark(out, "demo")
     lay_out_photos(out)
     chain = steps(out)
     for number, step in enumerate(chain, start=1):
@@ -127,16 +129,6 @@ def lay_out_photos(out: Path) -> None:
     for boxes in sorted((year / "Annotations").glob("*.xml")):
         photo = next((out / "photos").glob(f"*/*/{boxes.stem}.jpg"))
         shutil.copyfile(photo, year / "JPEGImages" / photo.name)
-
-
-def _make_room(out: Path, overwrite: bool) -> None:
-    """With `overwrite`, remove an earlier demo, and never a folder that is something else."""
-    is_empty_folder = out.is_dir() and not any(out.iterdir())
-    if overwrite and out.exists() and not (out / "demo.json").is_file() and not is_empty_folder:
-        raise OutputExists(out, "It is not an earlier demo, so it is not replaced; give another name.")
-    refuse_existing(out, overwrite)
-    if out.exists():
-        shutil.rmtree(out)
 
 
 def _run(step: Step) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console
+from ..terminal import Terminal
 
 SHOWN = 3  # names of tensors that a line shows
 
@@ -36,7 +36,7 @@ def import_(
     from .import_file import import_file
 
     report = import_file(file, out, overwrite=overwrite, format=format, architecture=architecture, licence=licence)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     console.print(f"{report.file}: {report.title} ({report.format}), sha256 {report.sha256}", markup=False)
     for one in report.encoders:
         folder = out.with_name(out.name + one.folder)
@@ -73,7 +73,7 @@ def convert(encoder: Path, *, to: str, out: Path, overwrite: bool = False) -> No
     from .convert import detectron2_settings
 
     written = convert_folder(encoder, to, out, overwrite=overwrite)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     console.print(f"{written}: the encoder's weights, as {to} names them", markup=False)
     for line in detectron2_settings(load(encoder)) if to == "detectron2" else ():
         console.print(f"set in detectron2: {line}", markup=False)

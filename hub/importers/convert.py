@@ -13,9 +13,10 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from ..artifact import load
-from ..atomic import refuse_existing, write_bytes
+from ..atomic import write_bytes
 from ..encoder import Encoder
 from ..errors import ArtifactError, UsageError
+from ..overwrite import refuse_file
 from .architecture import read_architecture
 from .detectron2_names import detectron2_name
 from .read_file import read_file
@@ -52,7 +53,7 @@ def convert(folder: Path, to: str, out: Path, *, overwrite: bool = False) -> Pat
     target = TARGETS[to]
     if out.suffix not in target.suffixes:
         raise UsageError(f"{out} must end with {' or '.join(target.suffixes)}, by which readers of {to} files go.")
-    refuse_existing(out, overwrite)
+    refuse_file(out, overwrite, inputs=[folder])
     encoder = load(folder)
     weights = {name: tensor.contiguous() for name, tensor in encoder.backbone.state_dict().items()}
     _refuse_other_networks(encoder, weights, to)

@@ -11,12 +11,13 @@ import timm
 import torch
 from torch import Tensor
 
-from ..artifact import save
-from ..atomic import new_folder, refuse_existing, write_json
+from ..atomic import new_folder, write_json
 from ..backbone import rebuild_backbone
 from ..encoder import Encoder, Origin
+from ..encoder_folder import write_encoder
 from ..errors import ArtifactError, UsageError
 from ..identity import sha256
+from ..overwrite import refuse_folder
 from ..preprocessing import Preprocessing
 from ..weights import load_strictly
 from .architecture import Architecture, read_architecture
@@ -137,15 +138,15 @@ def import_file(path: Path, out: Path, *, overwrite: bool = False, **choices: An
         OutputExists: a folder exists and `overwrite` is off.
         ArtifactError, UsageError: as `read_encoders`.
     """
-    refuse_existing(out, overwrite)
+    refuse_folder(out, overwrite, kind="encoder", inputs=[path])
     report = read_encoders(path, **choices)
     folders = [out.with_name(out.name + one.folder) for one in report.encoders]
     for folder in folders:
-        refuse_existing(folder, overwrite)
+        refuse_folder(folder, overwrite, kind="encoder", inputs=[path])
     with ExitStack() as stack:  # all folders take their names once all are written
         for one, folder in zip(report.encoders, folders):
-            partial = stack.enter_context(new_folder(folder, overwrite))
-            save(one.encoder, partial)
+            partial = stack.enter_context(new_folder(folder, overwrite, kind="encoder", inputs=[path]))
+            write_encoder(one.encoder, partial)
             write_json(partial / "import.json", report.as_json())
     return report
 

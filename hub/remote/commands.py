@@ -29,13 +29,12 @@ def push(
         dry_run: Show the files, their sizes and the card, and send nothing.
         message: Message of the commit (default: the encoder's name).
     """
-    from rich.console import Console
-
+    from ..terminal import Terminal
     from .names import require_repository
     from .publish import push as publish
     from .publish import sizes
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal(soft_wrap=True, highlight=False)
     done = publish(
         encoder,
         require_repository(repo, revision=revision),
@@ -66,10 +65,9 @@ def pull(repo: str, /, *, out: Path, revision: str | None = None, overwrite: boo
         revision: Branch, tag or commit (default: main).
         overwrite: Replace OUT if it is there.
     """
-    from rich.console import Console
-
+    from ..terminal import Terminal
     from .names import require_repository
     from .pull import pull as copy
 
     folder = copy(require_repository(repo, revision=revision), out, overwrite=overwrite)
-    Console(soft_wrap=True, highlight=False).print(f"Encoder: {folder}", markup=False)
+    Terminal(soft_wrap=True, highlight=False).print(f"Encoder: {folder}", markup=False)

@@ -17,7 +17,7 @@ def pull(repository: Repository, out: Path, *, overwrite: bool = False, token: s
         OutputExists: `out` exists and `overwrite` is off.
         ArtifactError: the repository cannot be read, holds no encoder of goodviews, or is damaged.
     """
-    with new_folder(out, overwrite) as folder:
+    with new_folder(out, overwrite, kind="encoder") as folder:
         fetch_all(repository, folder, token=token)
         shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's own notes
         problems = check(folder)

@@ -18,8 +18,7 @@ def serve(directory: Path, /, *, port: int = 8080, host: str = "127.0.0.1", toke
     """
     import secrets
 
-    from rich.console import Console
-
+    from ..terminal import Terminal
     from ..web import Token, require_token_for
     from ..web import serve as answer_requests
     from .app import hub_app
@@ -28,7 +27,7 @@ def serve(directory: Path, /, *, port: int = 8080, host: str = "127.0.0.1", toke
     known = Token(token or os.environ.get(VARIABLE) or None)
     require_token_for(host, known, variable=VARIABLE)
     hub = open_hub(directory, token=known, secret=secrets.token_bytes(32))
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal(soft_wrap=True, highlight=False)
 
     def ready(port: int) -> None:
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -71,7 +71,7 @@ def _on_disk(source: Source, short_px: int | None, workers: int, folder: Path) -
     if not here.exists():
         folder.mkdir(parents=True, exist_ok=True)
         require_room(source, short_px, shutil.disk_usage(folder).free, f"the disk of {folder}")
-        with new_folder(here) as partial:
+        with new_folder(here, kind="cache") as partial:
             with (partial / PIXELS).open("wb") as pixels:
                 where, reasons = _decode_all(source, short_px, workers, _Stream(pixels).add)
             index = {"where": where, "reasons": _as_bytes(json.dumps([*reasons.items()]))}

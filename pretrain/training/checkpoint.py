@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 import torch
 
 from ...hub.errors import ArtifactError, GoodviewsError
+from ...hub.json_files import Place
+from ...hub.sealed_files import load_sealed, save_sealed
+from ...hub.weights import refuse_odd_weights
 from ..models.memory import Memory
 from ..models.networks import TrainedNetwork
 
@@ -90,9 +93,9 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
         for name, memory in state.memories.items():
             if content.get(name) is not None:
                 memory.restore(content[name])
-    state.optimizer.load_state_dict(content["optimizer"])
-    if state.scaler is not None and content["scaler"] is not None:
-        state.scaler.load_state_dict(content["scaler"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        if state.scaler is not None and content["scaler"] is not None:
+            state.scaler.load_state_dict(content["scaler"])
     state.step = content["step"]
     return content["monitor"]
 
@@ -145,18 +148,25 @@ def _groups(state: RunState) -> list[dict[str, Any]]:
 
 
 def _read(path: Path, state: RunState) -> dict[str, Any]:
+    from ...hub.schemas.record import check
+    from .recipe_schema import CheckpointFile
+
     try:
-        content = torch.load(path, map_location=next(state.network.parameters()).device, weights_only=True)
+        content = load_sealed(path, map_location=next(state.network.parameters()).device)
+    except ArtifactError:
+        raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ArtifactError(f"{path} cannot be read ({type(error).__name__}); start again with --overwrite.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ArtifactError(f"{path} is not a checkpoint of this goodviews; start again with --overwrite.")
+    check(CheckpointFile, content, Place(path, "start again with --overwrite"))
+    refuse_odd_weights(content["query"], source=path)
     return content
 
 
 def _write(content: dict[str, Any], path: Path) -> None:
     with path.open("wb") as stream:
-        torch.save(content, stream)
+        save_sealed(content, stream)
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -166,6 +176,6 @@ def _explain(path: Path) -> Iterator[None]:
     """A state of another shape becomes one sentence."""
     try:
         yield
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
         raise ArtifactError(f"{path} does not fit this recipe: {reason}") from error

@@ -35,7 +35,8 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
     images = open_data(data)
     check(recipe, options, images.train, accelerator)
     identity = _identity(recipe, options, images.train, precision)
-    run_folder.check(out, identity, resume=options.resume, overwrite=options.overwrite)
+    inputs = (data, options.continue_from)
+    run_folder.check(out, identity, resume=options.resume, overwrite=options.overwrite, inputs=inputs)
     if accelerator.is_main_process:
         advise(recipe, options, images.train)
     parts = build(recipe, options, images.train, accelerator)

@@ -12,13 +12,15 @@ RUN/bad_batch.pt    the images whose loss was no number, if that ended the run; 
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...hub.atomic import write_json, write_text
-from ...hub.errors import ArtifactError, OutputExists, UsageError
+from ...hub.errors import OutputExists, UsageError
+from ...hub.json_files import Place, read_json
+from ...hub.overwrite import Input, mark, refuse_folder
 from ...hub.provenance import command, commit, hardware, libraries, version
 
 OURS = (
@@ -46,20 +48,20 @@ class Identity:
     parent: str | None
 
 
-def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool) -> None:
+def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool, inputs: Sequence[Input] = ()) -> None:
     """Refuse before anything is written.
 
     Raises:
         UsageError: nothing to continue, or another recipe or other data than before.
-        OutputExists: the folder holds something and neither flag was given.
+        OutputExists: the folder holds something and neither flag was given, or something that is no run, or an input.
     """
     if resume and overwrite:
         raise UsageError("--resume continues a run and --overwrite starts it anew; give one of them.")
     if resume:
         _check_same(out, identity)
-    elif out.is_file():
-        raise OutputExists(out, "A run needs a folder of its own; give another name.")
-    elif out.is_dir() and any(out.iterdir()) and not overwrite:
+        return
+    refuse_folder(out, overwrite=True, kind="run", inputs=inputs)
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise OutputExists(out, "--resume continues the run in it, --overwrite starts it anew.")
 
 
@@ -72,6 +74,8 @@ def begin(out: Path, identity: Identity) -> None:
         else:
             path.unlink(missing_ok=True)
     made_by = {"goodviews": version(), "commit": commit(), "command": command(), "hardware": hardware()}
+    out.mkdir(parents=True, exist_ok=True)
+    mark(out, "run")
     write_json(out / "recipe.json", vars(identity) | made_by | {"libraries": libraries()})
 
 
@@ -87,13 +91,15 @@ def add_skipped(out: Path, found: Iterable[tuple[str, str]]) -> None:
 
 
 def _check_same(out: Path, identity: Identity) -> None:
+    from ...hub.schemas.record import check as check_schema
+    from .recipe_schema import RecipeFile
+
     path = out / "recipe.json"
     if not path.is_file():
         raise UsageError(f"{out} holds no run to continue: recipe.json is missing. Leave out --resume to start one.")
-    try:
-        before = json.loads(path.read_text())
-    except json.JSONDecodeError:
-        raise ArtifactError(f"{path} is not JSON, the run cannot be continued; start anew with --overwrite.") from None
+    place = Place(path, "the run cannot be continued, start anew with --overwrite")
+    before = read_json(place)
+    check_schema(RecipeFile, before, place)
     now = json.loads(json.dumps(vars(identity)))
     for part, wanted in now.items():
         difference = _first_difference(before.get(part), wanted, part)

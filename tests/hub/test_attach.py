@@ -87,7 +87,7 @@ def test_damaged_folders_and_reports_are_refused(folder, report, tmp_path):
         attach_reports(tmp_path, [report])
     (folder / "reports").mkdir()
     (folder / "reports" / "broken.json").write_text("{")
-    with pytest.raises(DataError, match=r"broken\.json is not a report"):
+    with pytest.raises(DataError, match=r"broken\.json is not JSON"):
         attach_reports(folder, [report])
     (folder / "model.safetensors").write_bytes(b"changed")
     with pytest.raises(ArtifactError, match="is not the file that config"):
@@ -110,7 +110,7 @@ def test_the_command_attaches_run_folders(folder, report, tmp_path, capsys):
 
 def test_a_result_attached_in_an_older_format_is_the_same_measurement(folder, report):
     attach_reports(folder, [report])
-    (file,) = (folder / "reports").iterdir()
+    (file,) = (folder / "reports").glob("*.json")
     content = json.loads(file.read_text())
     protocol = {**content.pop("protocol")["settings"], **content.pop("description")}
     file.unlink()

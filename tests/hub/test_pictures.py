@@ -21,8 +21,8 @@ def test_a_name_of_another_format_is_refused(name, tmp_path):
 
 
 def test_a_picture_replaces_another_only_when_asked_to(tmp_path):
-    (tmp_path / "a.png").write_text("mine")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nmine")
     with pytest.raises(OutputExists):
         write_picture(PICTURE, tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_text() == "mine"
+    assert (tmp_path / "a.png").read_bytes().endswith(b"mine")
     assert write_picture(PICTURE, tmp_path / "a.png", overwrite=True).read_bytes().startswith(b"\x89PNG")

@@ -39,7 +39,7 @@ def test_compared_reports_join_the_encoder_they_are_of_and_no_other(encoder_fold
         commands.transfer("knn", encoder=folder, data=colours, out=tmp_path / name, device="cpu")
     runs = [tmp_path / "ours", tmp_path / "theirs"]
     commands.compare(runs, out=tmp_path / "both", attach=[Path(encoder_folder)])
-    (file,) = (Path(encoder_folder) / "reports").iterdir()
+    (file,) = (Path(encoder_folder) / "reports").glob("*.json")
     assert load_report(file) == load_report(tmp_path / "ours" / "report.json")
     assert not (theirs / "reports").exists()
     with pytest.raises(DataError, match="No report is of the weights in"):

@@ -10,8 +10,8 @@ from ...hub.errors import UsageError
 
 if TYPE_CHECKING:
     from PIL import Image
-    from rich.console import Console
 
+    from ...hub.terminal import Terminal
     from .detector import Detections
 
 
@@ -36,23 +36,23 @@ def detect(
         json: Print JSON instead of a table: boxes as xmin, ymin, xmax, ymax in pixels, masks as COCO run lengths.
         overwrite: Replace OUT if it exists.
     """
-    from rich.console import Console
-
     from ...hub.images import read_image
+    from ...hub.terminal import Terminal
     from .draw_objects import draw_detections
     from .load_detector import load_detector
 
-    _check(photos, out, min_score, overwrite)
+    inputs = [run, *photos]
+    _check(photos, out, min_score, overwrite, inputs)
     detector = load_detector(run)
     images = [read_image(path) for path in photos]
     detections = [_at_least(min_score, detector.detect(image, str(path))) for image, path in zip(images, photos)]
     if out is not None:
         pictures = (draw_detections(image, one, detector.classes) for image, one in zip(images, detections))
-        _write(dict(zip(photos, pictures)), out, overwrite)
+        _write(dict(zip(photos, pictures)), out, overwrite, inputs)
     if json:
         print(json_text.dumps([_to_json(one) for one in detections], indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = Terminal()
     _print_tables(console, detections, min_score)
     if out is not None:
         console.print(
@@ -60,9 +60,9 @@ def detect(
         )
 
 
-def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bool) -> None:
+def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bool, inputs: list[Path]) -> None:
     """Refuses what can be refused before anything is loaded."""
-    from ...hub.atomic import refuse_existing
+    from ...hub.overwrite import refuse_folder
     from ...hub.pictures import check_picture_name, is_picture_name
 
     if not 0 <= min_score <= 1:
@@ -70,9 +70,9 @@ def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bo
     if out is None:
         return
     if len(photos) == 1:
-        check_picture_name(out, overwrite)
+        check_picture_name(out, overwrite, inputs=inputs)
     else:
-        refuse_existing(out, overwrite)
+        refuse_folder(out, overwrite, kind="pictures", inputs=inputs)
     names = {path.stem for path in photos}
     if len(photos) > 1 and is_picture_name(out):
         raise UsageError(f"{out} can hold the picture of one photo, and {len(photos)} are given; give a folder's name.")
@@ -93,15 +93,15 @@ def _at_least(min_score: float, detections: Detections) -> Detections:
     return Detections(detections.photo_id, detections.boxes[chosen], detections.scores[chosen], names, masks)
 
 
-def _write(pictures: dict[Path, Image.Image], out: Path, overwrite: bool) -> None:
+def _write(pictures: dict[Path, Image.Image], out: Path, overwrite: bool, inputs: list[Path]) -> None:
     from ...hub.atomic import new_folder
     from ...hub.pictures import write_picture
 
     if len(pictures) == 1:
         [picture] = pictures.values()
-        write_picture(picture, out, overwrite=overwrite)
+        write_picture(picture, out, overwrite=overwrite, inputs=inputs)
         return
-    with new_folder(out, overwrite) as folder:
+    with new_folder(out, overwrite, kind="pictures", inputs=inputs) as folder:
         for path, picture in pictures.items():
             write_picture(picture, folder / f"{path.stem}.png")
 
@@ -116,7 +116,7 @@ def _to_json(detections: Detections) -> dict[str, Any]:
     return {"photo": detections.photo_id, "found": objects}
 
 
-def _print_tables(console: Console, detections: list[Detections], min_score: float) -> None:
+def _print_tables(console: Terminal, detections: list[Detections], min_score: float) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
 
 from ...hub.atomic import write_bytes, write_json
-from ...hub.errors import ArtifactError
+from ...hub.errors import ArtifactError, UsageError
+from ...hub.json_files import Place, read_json
 from ...hub.preprocessing import Preprocessing
-from ...hub.weights import load_strictly
+from ...hub.weights import UNREADABLE, load_strictly
 from .detector import EngineName
-from .settings import DetectionSettings
+from .settings import DetectionSettings, check_settings
 
 FORMAT = 1
 WEIGHTS, ABOUT = "detector.safetensors", "detector.json"
@@ -51,21 +50,25 @@ def read_about(folder: Path) -> About:
     Raises:
         ArtifactError: it is missing, damaged or not ours.
     """
-    path = folder / ABOUT
+    from ...hub.schemas.record import check
+    from .detector_schema import DetectorFile
+
+    place = Place(folder / ABOUT, "train the detector again with this goodviews")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(place)
     except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; give the folder of a finished detection run.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ArtifactError(f"{path} is not JSON; the folder is damaged.") from None
+        raise ArtifactError(f"{place.path} is missing; give the folder of a finished detection run.") from None
+    found = check(DetectorFile, content, place)
+    if "MODEL.WEIGHTS" in (found.configuration or {}):
+        raise place.refuse("configuration.MODEL.WEIGHTS", "a file", "absent")
+    if (found.configuration is None) != (found.engine == "torchvision"):
+        raise place.refuse("configuration", found.configuration, "there for detectron2 and absent for torchvision")
+    about = _to_about({name: content[name] for name in DetectorFile.model_fields if name in content})
     try:
-        if content["format"] == FORMAT:
-            return _to_about(content)
-    except (KeyError, TypeError):  # not an object, or one with other fields
-        pass
-    raise ArtifactError(
-        f"{path} was not written by this goodviews (format {FORMAT} expected); train the detector again."
-    )
+        check_settings(about.settings)
+    except UsageError as error:
+        raise ArtifactError(f"{place.path} has settings that cannot be ({error}); {place.remedy}.") from None
+    return about
 
 
 def read_detector(folder: Path, network: nn.Module) -> None:
@@ -77,7 +80,7 @@ def read_detector(folder: Path, network: nn.Module) -> None:
     path = folder / WEIGHTS
     try:
         read_weights(network, path)
-    except (OSError, SafetensorError) as error:
+    except UNREADABLE as error:
         raise ArtifactError(f"{path} is missing or damaged ({error}); train the detector again.") from None
 
 
@@ -95,9 +98,15 @@ def read_weights(network: nn.Module, path: Path) -> None:
 def _to_about(content: dict[str, Any]) -> About:
     values = {"engine": "torchvision", **_with_tuples(content)}  # the first files did not name it
     del values["format"]
-    values["preprocessing"] = Preprocessing(**values["preprocessing"])
+    values["preprocessing"] = Preprocessing(**_known(Preprocessing, values["preprocessing"]))
     values["model_args"] = content.get("model_args")  # as timm gets them from an encoder's config.json
-    return About(**{**values, "settings": DetectionSettings(**values["settings"])})
+    return About(**{**values, "settings": DetectionSettings(**_known(DetectionSettings, values["settings"]))})
+
+
+def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _with_tuples(value: Any) -> Any:

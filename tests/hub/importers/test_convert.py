@@ -83,10 +83,10 @@ def test_unknown_targets_and_suffixes_are_refused(to, name, sentence, folder, tm
 
 
 def test_a_file_that_exists_is_kept_unless_it_may_be_replaced(folder, tmp_path):
-    (tmp_path / "e.pth").write_text("mine")
+    (tmp_path / "e.pth").write_bytes(b"PK\x03\x04mine")
     with pytest.raises(OutputExists):
         convert(folder, "torchvision", tmp_path / "e.pth")
-    assert (tmp_path / "e.pth").read_text() == "mine"
+    assert (tmp_path / "e.pth").read_bytes() == b"PK\x03\x04mine"
     convert(folder, "torchvision", tmp_path / "e.pth", overwrite=True)
 
 

@@ -66,7 +66,7 @@ def test_a_photo_becomes_a_table_and_a_picture(trained: Path, photos: list[Path]
 
 def test_several_photos_become_a_folder_of_pictures(trained: Path, photos: list[Path], tmp_path: Path, capsys):
     command(trained, *photos, "--out", tmp_path / "pictures")
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["one.png", "two.png"]
+    assert sorted(path.name for path in (tmp_path / "pictures").glob("*.png")) == ["one.png", "two.png"]
     assert "nothing with a score of 0.5 or more" in " ".join(capsys.readouterr().out.split())
 
 
