@@ -1,4 +1,4 @@
-"""What an objective is: a pure function of networks, what is known and views. Only the training loop changes things."""
+"""What an objective is: a pure function of networks, memories and views. Only the training loop changes things."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ class Step:
 
     loss: scalar; what is minimised.
     losses: its terms by name, before any weight, so that each can be held against its own chance level.
-    keys: what the run is to remember of the whole batch, over all processes: (B, D), or D for each part of a queue's
-        row or for each bank, side by side. None where nothing is remembered.
+    keys: what the memories store of the whole batch, over all processes: (B, D), or D for each part of a queue's row
+        or for each bank, side by side. None where nothing is stored.
     metrics: scalars worth a line in metrics.jsonl that are not part of the loss.
     """
 
@@ -82,8 +82,8 @@ class Objective(Protocol):
     patches: how many its jigsaw head takes, 0 without one.
     needs: plans of the memories that the recipe must have for it, by their classes (see `models.memory`).
 
-    It may also say `parts`, how many embeddings of an image lie side by side in its queue or in as many banks, and
-    `branches`, how many backbones it compares; where it says nothing, 1.
+    It may also have `parts`, how many embeddings of an image lie side by side in its queue or in as many banks, and
+    `branches`, how many backbones it compares; without them both are 1.
     """
 
     patches: ClassVar[int]

@@ -7,7 +7,7 @@ and in any number of processes, draws the same ones, and a stopped run finds its
 import numpy as np
 from numpy.typing import NDArray
 
-_VIEWS, _ORDER, _CLUSTERS = 1, 2, 3  # separate streams: what a view draws says nothing of the order of the images
+_VIEWS, _ORDER, _CLUSTERS = 1, 2, 3  # separate streams: a view's numbers do not depend on the order of the images
 
 
 def uniforms(seed: int, epoch: int, sample: int, view: int, count: int) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ class Recipe:
     architecture: a timm name, or one of `hub.cifar_stem`.
     batch_size: images over all processes; `optimizer.lr` is for this size and is never scaled silently.
     dim: numbers in an embedding; with a classifier for a head, classes.
-    slow: the EMA copy of the network; None without one, and so with the next two.
+    slow: the EMA copy of the network; None without one, as for the next two.
     memory: a `Queue` of keys or a `Bank` of images.
     prototypes: learned `Prototypes`, or `Clusters` of the images.
     branches: 2 for a backbone of luma and another of chroma.

@@ -72,7 +72,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         variance = all_reduce(centred.square().sum(dims)) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        out = centred * scale.view(shape)
+        out: Tensor = centred * scale.view(shape)
         return (out if self.bias is None else out + self.bias.view(shape)).to(input.dtype)
 
     def _follow(self, mean: Tensor, variance: Tensor) -> None:

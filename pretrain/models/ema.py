@@ -3,7 +3,6 @@
 `KeyNetwork` is momentum contrast's, `Target` is BYOL's; they differ in how keys are made and in the momentum.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ...hub.schedules import cosine
 from .across_processes import ALONE, Processes
 from .memory import Context, Memory, State, Update
 from .networks import ContrastiveNetwork, PrototypeNetwork, TwoBranchNetwork
@@ -99,11 +99,11 @@ class Target:
 
 
 def momentum_ramp(start: float, done: float) -> float:
-    """The EMA momentum, on a half cosine from `start` to 1, when `done`, 0-1, of the run is over.
+    """The EMA momentum, on half a cosine from `start` to 1, when `done`, 0-1, of the run is over.
 
     Source: Grill et al. 2020 (arXiv:2006.07733), section 3.1: 1 - (1 - start) (cos(pi k / K) + 1) / 2.
     """
-    return 1 - (1 - start) * (math.cos(math.pi * done) + 1) / 2
+    return cosine(start, 1.0, done)
 
 
 class EmaPair(Memory):

@@ -25,8 +25,9 @@ class ProjectionHead(nn.Sequential):
         return F.normalize(self.project(features), dim=1)
 
     def project(self, features: Tensor) -> Tensor:
-        """The rows before they are put to length one."""
-        return super().forward(features).float()
+        """The rows before they are normalised to length one."""
+        rows: Tensor = super().forward(features)
+        return rows.float()
 
 
 class PredictingHead(nn.Module):
@@ -44,7 +45,8 @@ class PredictingHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         if self.predictor is None:
-            return self.projection(features)
+            projection: Tensor = self.projection(features)
+            return projection
         return F.normalize(self.predictor(self.projection.project(features)).float(), dim=1)
 
 

@@ -1,4 +1,4 @@
-"""k-means in torch, on any device, that finds the same clusters whenever it is asked again.
+"""k-means in torch, on any device, with the same result whenever it is run again.
 
 Sums are taken of whole numbers, which come out the same in whatever order a GPU adds them up.
 """

@@ -42,10 +42,12 @@ class ContrastiveNetwork(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, D), float32 unit rows."""
-        return self.head(self._features(images))
+        embedding: Tensor = self.head(self._features(images))
+        return embedding
 
     def _features(self, images: Tensor) -> Tensor:
-        return self.backbone(images.contiguous(memory_format=torch.channels_last))
+        features: Tensor = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        return features
 
     def ema_copy(self) -> "ContrastiveNetwork":
         """A copy of backbone and projection with the same weights: what makes the keys."""
@@ -79,7 +81,7 @@ class PrototypeNetwork(nn.Module):
 
     @torch.no_grad()
     def normalize_prototypes(self) -> None:
-        """Put every prototype back to length one, in place."""
+        """Put every prototype back to length one; changes them in place."""
         self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
 
@@ -93,7 +95,7 @@ class TwoBranchNetwork(nn.Module):
 
     def __init__(self, luma: nn.Module, chroma: nn.Module, luma_head: nn.Module, chroma_head: nn.Module):
         super().__init__()
-        self.backbone, self.head = luma, luma_head  # as in the other networks, for those who watch or compile one
+        self.backbone, self.head = luma, luma_head  # as in the other networks, for what watches or compiles one
         self.chroma, self.chroma_head = chroma, chroma_head
         self.register_buffer("colours", torch.tensor(TO_YDBDR), persistent=False)
 

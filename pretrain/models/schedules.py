@@ -106,7 +106,7 @@ class WarmupCosine:
 
 
 def warmup_epochs(schedule: Schedule, *, batch_size: int, epochs: int) -> int:
-    """In how many epochs the rate climbs to its height; 0 for schedules that begin there."""
+    """For how many epochs the rate climbs; 0 for schedules that start at its height."""
     if isinstance(schedule, WarmupCosine):
         return schedule.warmup_epochs
     if isinstance(schedule, PyContrastCosine):

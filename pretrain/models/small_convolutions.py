@@ -32,7 +32,8 @@ class SmallMapConv2d(nn.Conv2d):
         height, width = input.shape[-2:]
         matrix, rows, columns = _as_matrix(self.weight, height, width, *self.stride)
         pixels = input.permute(0, 2, 3, 1).flatten(1)  # a view when the input is channels_last
-        return F.linear(pixels, matrix).unflatten(1, (rows, columns, -1)).permute(0, 3, 1, 2)
+        out: Tensor = F.linear(pixels, matrix).unflatten(1, (rows, columns, -1))
+        return out.permute(0, 3, 1, 2)
 
 
 def _is_plain(conv: nn.Conv2d) -> bool:

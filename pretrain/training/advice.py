@@ -1,4 +1,4 @@
-"""What is allowed but unwise, said at the start of a run with what would do better."""
+"""Advice at the start of a run: what is allowed but unwise, and what would do better."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def advise(recipe: Recipe, options: Options, source: Source) -> None:
-    """Say it all, in the log."""
+    """Log all of it."""
     for sentence in (*_about_memories(recipe, len(source)), *_about_climb(recipe)):
         log.warning(sentence)
     advice = advise_decoding_once(source, recipe.epochs) if options.keep == "no" else None

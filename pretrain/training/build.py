@@ -50,10 +50,10 @@ class Parts:
 
 
 def build(recipe: Recipe, options: Options, source: Source, accelerator: Accelerator) -> Parts:
-    """The parts of a run at its first step; decodes the photos if they are to be kept.
+    """The parts of a run at its first step; with --keep, decodes the photos.
 
     Raises:
-        UsageError: timm does not know the architecture, or cannot make it of this width; photos to keep do not fit.
+        UsageError: timm does not know the architecture, or cannot make it of this width; the decoded photos do not fit.
         DataError: no photo can be read.
     """
     device, processes = accelerator.device, _processes(accelerator)
@@ -116,7 +116,7 @@ def build_monitor(
     out: Path,
     observe: Callable[[Progress], None],
 ) -> tuple[FiniteWatch, Monitor]:
-    """Who watches the losses, and who writes them down: in the first process, which has the folder."""
+    """What watches the losses, and what writes them down; only the first process writes."""
     processes, state = parts.processes, parts.state
     total = partial(accelerator.reduce, reduction="sum")
     finite = FiniteWatch(out, rank=processes.rank, world=processes.world, total=total)
@@ -137,13 +137,14 @@ def build_monitor(
 
 def _processes(accelerator: Accelerator) -> Processes:
     def gather(rows: Tensor) -> Tensor:
-        return accelerator.gather(rows.to(accelerator.device))
+        gathered: Tensor = accelerator.gather(rows.to(accelerator.device))
+        return gathered
 
     return Processes(accelerator.process_index, accelerator.num_processes, gather)
 
 
 def _decoded_photos(options: Options, source: Source, accelerator: Accelerator) -> DecodedPhotos | None:
-    """The decoded photos, if they are to be kept; of a machine's processes the first fills the disk for all."""
+    """The decoded photos, with --keep; of a machine's processes the first fills the disk for all."""
     if options.keep == "no":
         return None
     with accelerator.local_main_process_first() if options.keep == "disk" else nullcontext():

@@ -1,4 +1,4 @@
-"""The state of a run, written whole: what must be known to go on as if nothing had happened.
+"""The checkpoint: the whole state of a run, from which it goes on as if it had never stopped.
 
 One file, replaced in one step, so a run killed at any moment finds the last complete one. Random numbers are not in it:
 every one of them comes from (seed, step) or (seed, epoch, sample, view).
@@ -70,9 +70,9 @@ def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
     except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
         partial.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        kept = f"the checkpoint of before is kept in {path}" if path.exists() else "there is no earlier one"
+        earlier = f"the earlier checkpoint is still in {path}" if path.exists() else "there is no earlier one"
         raise GoodviewsError(
-            f"The checkpoint of step {state.step} could not be written to {folder} ({reason}); {kept}. "
+            f"The checkpoint of step {state.step} could not be written to {folder} ({reason}); {earlier}. "
             "Free some space, then continue with --resume."
         ) from error
     return path
@@ -91,20 +91,21 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
     with _explain(path):
         state.network.load_state_dict(content["query"], strict=True)
         for name, memory in state.memories.items():
-            if content.get(name) is not None:
+            if content.get(name) is not None:  # None of a memory that saves nothing
                 memory.restore(content[name])
         state.optimizer.load_state_dict(content["optimizer"])
         if state.scaler is not None and content["scaler"] is not None:
             state.scaler.load_state_dict(content["scaler"])
     state.step = content["step"]
-    return content["monitor"]
+    monitor: dict[str, Any] = content["monitor"]
+    return monitor
 
 
 def inherit(state: RunState, folder: Path) -> None:
     """Put a checkpoint of another run into a new one: what it learned and its optimiser's running sums.
 
-    The step stays 0, and the optimiser's settings stay those of the new run's recipe. A memory of other images, or of
-    another size, starts anew, and so do clusters.
+    The step stays 0, and the optimiser's settings stay those of the new run's recipe. A memory of another size
+    starts anew, and so do clusters.
 
     Raises:
         ArtifactError: the file is damaged, or of another architecture or method.

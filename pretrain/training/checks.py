@@ -1,6 +1,6 @@
-"""What of a recipe and of a run's options can be known to fail, said in a sentence before anything is built or written.
+"""Recipes and options that would fail are refused here, in one sentence, before anything is built or written.
 
-Whether a device is there and does the arithmetic is asked in `precision`, whether a folder may be written in
+Whether a device is there and does the arithmetic is checked in `precision`, whether a folder may be written in
 `run_folder`.
 """
 

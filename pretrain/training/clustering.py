@@ -8,11 +8,10 @@ import logging
 import time
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
-from ..models.across_processes import share_of
+from ..models.across_processes import Processes, share_of
 from ..models.clusters import ImageClusters
 from ..models.ema import EmaPair
 from ..models.kmeans import Nearest, nearest
@@ -39,8 +38,8 @@ def renew_clusters(run: Run, epoch: int) -> None:
     def report(count: int) -> None:
         _log(run, "epoch %d: %d clusters of %d images, %.0f s", epoch, count, len(rows), time.monotonic() - start)
 
-    nearest_of_all = _nearest_shared_out(run.accelerator)
-    clusters.renew(rows, seed=run.options.seed, epoch=epoch, nearest=nearest_of_all, observe=report)
+    shared = _shared_out(run.processes)
+    clusters.renew(rows, seed=run.options.seed, epoch=epoch, nearest=shared, observe=report)
     run.monitor.restart_clock()
 
 
@@ -63,7 +62,7 @@ def embed_images(run: Run, epoch: int) -> Tensor:
     for batch in run.loader.in_order(view):
         with run.accelerator.autocast():
             rows.append(key.embed(batch.views[view.name].to(run.accelerator.device)).float())
-        done += len(batch.samples) * run.accelerator.num_processes
+        done += len(batch.samples) * run.processes.world
         if time.monotonic() - reported > _REPORT_EVERY_S:
             reported = time.monotonic()
             _log(run, "epoch %d: %d images embedded, %.0f img/s", epoch, done, done / (reported - start))
@@ -71,7 +70,7 @@ def embed_images(run: Run, epoch: int) -> Tensor:
         module.train(mode)
     total = len(run.loader.source)
     _log(run, "epoch %d: all %d images embedded, %.0f img/s", epoch, total, total / (time.monotonic() - start))
-    return run.accelerator.gather(torch.cat(rows))[:total]
+    return run.processes.gather(torch.cat(rows))[:total]
 
 
 def middle(run: Run) -> View:
@@ -81,12 +80,14 @@ def middle(run: Run) -> View:
     return View("middle", CentreCrop(recipe.input_px, interpolation=recipe.preprocessing.interpolation), (normalize,))
 
 
-def _nearest_shared_out(accelerator: Accelerator) -> Nearest:
-    def of(rows: Tensor, centroids: Tensor) -> Tensor:
-        mine = share_of(len(rows), accelerator.process_index, accelerator.num_processes).to(rows.device)
-        return accelerator.gather(nearest(rows[mine], centroids))[: len(rows)]
+def _shared_out(processes: Processes) -> Nearest:
+    """`nearest`, of which each process does its share."""
 
-    return of
+    def nearest_of_all(rows: Tensor, centroids: Tensor) -> Tensor:
+        mine = share_of(len(rows), processes.rank, processes.world).to(rows.device)
+        return processes.gather(nearest(rows[mine], centroids))[: len(rows)]
+
+    return nearest_of_all
 
 
 def _log(run: Run, text: str, *figures: float) -> None:

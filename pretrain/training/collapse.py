@@ -19,11 +19,11 @@ LINES = 3  # so many in a row are no accident
 
 
 class CollapseWatch:
-    """Looks at what a head makes of the images, and says once when that has collapsed.
+    """Looks at a head's embeddings of the images, and warns once when they have collapsed.
 
     Args:
-        head: the trained network's; its output, (N, D), is noted whenever it is called in training.
-        classifies: note what the head is given instead: logits of few classes lie along few directions by right.
+        head: the trained network's; its output, (N, D), is looked at whenever it is called in training.
+        classifies: look at the head's input instead: logits of few classes lie along few directions by right.
         queue: keys in the queue, 0 without one; batch_size: how many are replaced at a step.
     """
 
@@ -31,7 +31,7 @@ class CollapseWatch:
         self.classifies, self.queue, self.batch_size = classifies, queue, batch_size
         self._last: Tensor | None = None
         self._in_a_row = 0
-        head.register_forward_hook(self._note)
+        head.register_forward_hook(self._look)
 
     def __call__(self, step: int, epoch: float) -> dict[str, float]:
         """The figures of the step just done.
@@ -50,9 +50,9 @@ class CollapseWatch:
             figures["queue_age"] = min(step, math.ceil(self.queue / self.batch_size))
         return figures
 
-    def _note(self, head: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+    def _look(self, head: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if head.training and torch.is_grad_enabled():
-            self._last = (given[0] if self.classifies else made).detach()
+            self._last = (inputs[0] if self.classifies else output).detach()
 
     def _judge(self, step: int, epoch: float, figures: dict[str, float]) -> None:
         is_collapsed = figures["feature_std"] < COLLAPSED_STD or figures["effective_rank"] < COLLAPSED_RANK
@@ -69,7 +69,7 @@ class CollapseWatch:
 
 
 def spread(embeddings: Tensor) -> dict[str, float]:
-    """Of (N, D) rows, which are made unit rows: feature_std and effective_rank, see CollapseWatch; of no numbers none.
+    """feature_std and effective_rank (see CollapseWatch) of (N, D) rows; nothing where one is NaN or infinite.
 
     Source: Chen & He 2021 (arXiv:2011.10566), section 4.1, for the deviation; Roy & Vetterli 2007 ("The effective
     rank") for the rank, here of the covariance.

@@ -53,4 +53,5 @@ def _on_rgb(branch: nn.Module, colours: Tensor, recipe: Recipe) -> nn.Module:
     first = backbone.pretrained_cfg["first_conv"] + ".weight"
     weights[first] = torch.einsum("okhw,kc->ochw", weights[first], colours.cpu())
     backbone.load_state_dict(weights, strict=True)
-    return backbone.to(next(branch.parameters()).device)
+    on_rgb: nn.Module = backbone.to(next(branch.parameters()).device)
+    return on_rgb

@@ -1,4 +1,4 @@
-"""What a run says of itself: a line an interval in the log, in metrics.jsonl and for TensorBoard; the progress bar."""
+"""A run's figures: at each interval a line in the log, in metrics.jsonl and for TensorBoard, and the progress bar."""
 
 import json
 import logging
@@ -43,8 +43,8 @@ class Monitor:
         steps: of the whole run.
         reduce: mean of a tensor over the processes.
         signals: further figures for a line of the first process, from the step and the epochs done.
-        check: raises what is known of the last step's loss, before means are made of it.
-        board: gets the lines as well.
+        check: raises if the last step's loss is NaN or infinite, before means are taken.
+        board: TensorBoard's; gets the lines too.
         observe: called after each line with the newest figures.
     """
 
@@ -73,10 +73,10 @@ class Monitor:
     def record(
         self, step: int, epoch: float, values: Mapping[str, Tensor], *, lr: float, images: int, wait_s: float
     ) -> None:
-        """Take in one step; writes a line at the end of an interval and of the run.
+        """Add one step; writes a line at the end of an interval and of the run.
 
         Raises:
-            GoodviewsError: a loss has stopped being a number.
+            GoodviewsError: a loss is NaN or infinite.
         """
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().double()
@@ -94,7 +94,7 @@ class Monitor:
         self.restart_clock()
 
     def restart_clock(self) -> None:
-        """After something else than training: its time, and the images since the last line, count for no speed."""
+        """Leave what was no training, and the images since the last line, out of the speed."""
         self._line_started = time.perf_counter()
         self._images, self._wait_s = 0, 0.0
 
@@ -102,7 +102,7 @@ class Monitor:
         """Means since the last line, over all processes.
 
         Raises:
-            GoodviewsError: one of them is not a number.
+            GoodviewsError: one of them is NaN or infinite.
         """
         self.check()
         if not self._count:
@@ -118,7 +118,7 @@ class Monitor:
         return named
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, so that the next line averages over the same steps as in an unbroken run."""
+        """For the checkpoint, so that the next line averages over the same steps as in an unbroken run."""
         sums = {name: value.item() for name, value in self._sums.items()}
         newest = {"knn_top1": self.knn_top1, "last": self.last}
         return {"sums": sums, "count": self._count, "seconds": self._seconds(), **newest}
@@ -170,11 +170,11 @@ def truncate(path: Path, step: int) -> None:
     """Keep the lines of metrics.jsonl up to `step`."""
     if not path.exists():
         return
-    kept = []
+    lines = []
     for line in path.read_text().splitlines():
         try:
             if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
+                lines.append(line + "\n")
         except json.JSONDecodeError:
             break  # the line that was being written when the run was killed
-    write_text(path, "".join(kept))
+    write_text(path, "".join(lines))

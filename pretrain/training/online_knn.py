@@ -18,7 +18,7 @@ from ...hub.sources.source import Data, Source, read_photo
 log = logging.getLogger(__name__)
 
 NEIGHBOURS, TEMPERATURE = 20, 0.07
-BYTES_KEPT = 512 * 2**20
+MOST_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class OnlineKnn:
 
 
 def online_knn(data: Data, encoder: Encoder) -> OnlineKnn | None:
-    """Decode the labelled images of `data` once; None when it tells no classes.
+    """Decode the labelled images of `data` once; None where it has fewer than two classes.
 
     Of large folders a random part is taken that fits into half a gigabyte.
     """
@@ -66,7 +66,7 @@ def _top1(similarities: Tensor, labels: Tensor, truth: Tensor) -> float:
 
 def _decode(source: Source, encoder: Encoder, share: float) -> LabelledImages:
     px = encoder.preprocessing.input_px
-    limit = int(BYTES_KEPT * share) // (3 * px * px)
+    limit = int(MOST_BYTES * share) // (3 * px * px)
     chosen = np.random.default_rng(0).permutation(len(source))[:limit]
     if len(chosen) < len(source):
         log.info("online kNN looks at %d of the %d images of %s", len(chosen), len(source), source.name)
@@ -95,7 +95,7 @@ def _mean_and_std(encoder: Encoder, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _to_bytes(encoder: Encoder, image: Tensor) -> Tensor:
-    """Undo the normalisation: the transform starts from 8 bits, so nothing is lost and a quarter is kept."""
+    """Undo the normalisation: the transform starts from 8 bits, so nothing is lost, in a quarter of the memory."""
     mean, std = _mean_and_std(encoder, image)
     return ((image * std + mean) * 255).round().clamp(0, 255).byte()
 

@@ -40,5 +40,5 @@ def _multiplies_bf16(device: str) -> bool:
     if PRETEND in os.environ:
         return os.environ[PRETEND] == "1"
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(bf16_instructions())

@@ -27,7 +27,7 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
     """The run, at its first step or where its checkpoint left it.
 
     Raises:
-        UsageError, OutputExists, DataError, ArtifactError: it cannot be done; nothing was written.
+        UsageError, OutputExists, DataError, ArtifactError: the run is refused; nothing was written.
     """
     device = resolve_device(options.device)
     precision = resolve_precision(options.precision, device)
@@ -44,7 +44,7 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
         start_from(options.continue_from, parts.state)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and not options.resume:
-        run_folder.begin(out, identity)
+        run_folder.claim(out, identity)
     if options.compile:
         compile_backbones(parts.state)
     finite, monitor = build_monitor(recipe, options, parts, accelerator, out=out, observe=observe)

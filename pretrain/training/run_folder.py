@@ -1,13 +1,14 @@
-"""The RUN folder: what lies where, when it may be written, and what must be equal to continue in it.
+"""The RUN folder: what lies where, when it may be written, and what must be equal to resume the run in it.
 
 RUN/recipe.json     the resolved recipe, the data's description, seed, precision, command, commit, hardware, libraries
 RUN/metrics.jsonl   the losses, the learning rate and the speed; online kNN
-RUN/state/          the checkpoint, for --resume only
-RUN/encoder/        what the run has learned, as of its last checkpoint: this is published
-RUN/encoder_chroma/ beside it for methods of two branches, whose first is RUN/encoder
+RUN/state/          the checkpoint, for --resume
+RUN/encoder/        the encoder as of the last checkpoint: this is published
+RUN/encoder_chroma/ the second branch of methods with two, whose first is RUN/encoder
 RUN/skipped.txt     images that could not be read, if any
-RUN/tensorboard/    the lines of metrics.jsonl once more, if asked for
-RUN/bad_batch.pt    the images whose loss was no number, if that ended the run; bad_batch_RANK.pt of several processes
+RUN/tensorboard/    the lines of metrics.jsonl for TensorBoard, with --tensorboard
+RUN/bad_batch.pt    the images whose loss was NaN or infinite, if that ended the run; each process has its own,
+                    bad_batch_RANK.pt, where there are several
 """
 
 import json
@@ -37,7 +38,7 @@ OURS = (
 
 @dataclass(frozen=True)
 class Identity:
-    """What must be the same for a run to be continued."""
+    """What must be the same for a run to be resumed."""
 
     recipe: dict[str, Any]
     data: dict[str, Any]
@@ -52,8 +53,8 @@ def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool, input
     """Refuse before anything is written.
 
     Raises:
-        UsageError: nothing to continue, or another recipe or other data than before.
-        OutputExists: the folder holds something and neither flag was given, or something that is no run, or an input.
+        UsageError: there is no run to resume, or it had another recipe or other data.
+        OutputExists: the folder is not empty and neither flag was given, or it is no run, or an input.
     """
     if resume and overwrite:
         raise UsageError("--resume continues a run and --overwrite starts it anew; give one of them.")
@@ -65,8 +66,8 @@ def check(out: Path, identity: Identity, *, resume: bool, overwrite: bool, input
         raise OutputExists(out, "--resume continues the run in it, --overwrite starts it anew.")
 
 
-def begin(out: Path, identity: Identity) -> None:
-    """Start a run: what an earlier one left under our names goes, anything else in the folder stays."""
+def claim(out: Path, identity: Identity) -> None:
+    """Claim the folder for a new run: what an earlier run wrote is removed, anything else stays."""
     for name in OURS:
         path = out / name
         if path.is_dir() and not path.is_symlink():
@@ -96,15 +97,17 @@ def _check_same(out: Path, identity: Identity) -> None:
 
     path = out / "recipe.json"
     if not path.is_file():
-        raise UsageError(f"{out} holds no run to continue: recipe.json is missing. Leave out --resume to start one.")
-    place = Place(path, "the run cannot be continued, start anew with --overwrite")
+        raise UsageError(f"{out} holds no run to resume: recipe.json is missing. Leave out --resume to start one.")
+    place = Place(path, "the run cannot be resumed, start anew with --overwrite")
     before = read_json(place)
     check_schema(RecipeFile, before, place)
     now = json.loads(json.dumps(vars(identity)))
     for part, wanted in now.items():
         difference = _first_difference(before.get(part), wanted, part)
         if difference:
-            raise UsageError(f"{out} was begun with {difference}; continue it as it was begun, or give another --out.")
+            raise UsageError(
+                f"{out} was started with {difference}; resume it as it was started, or give another --out."
+            )
 
 
 def _first_difference(before: Any, now: Any, where: str) -> str | None:

@@ -2,9 +2,10 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 class StopRequest:
@@ -29,17 +30,17 @@ def stop_request() -> Iterator[StopRequest]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def set_flag(number: int, frame: FrameType | None) -> None:
         request.signal = signal.Signals(number).name
         _set(before)
 
-    _set(dict.fromkeys(before, note))
+    _set(dict.fromkeys(before, set_flag))
     try:
         yield request
     finally:
         _set(before)
 
 
-def _set(handlers: dict) -> None:
+def _set(handlers: Mapping[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -89,12 +89,12 @@ def test_signal_to_the_whole_process_group_ends_in_a_saved_run(images, tmp_path)
     words = [sys.executable, "-m", "goodviews.pretrain", "infomin_smoke", "--data", images, "--out", run]
     words += ["--workers", "2", "--set", "architecture=test_resnet", "--epochs", "200", "--knn-every", "0"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    begun = subprocess.Popen(words, **quiet, text=True, start_new_session=True)
-    while not (run / "metrics.jsonl").exists() and begun.poll() is None:
+    started = subprocess.Popen(words, **quiet, text=True, start_new_session=True)
+    while not (run / "metrics.jsonl").exists() and started.poll() is None:
         time.sleep(0.1)
-    os.killpg(begun.pid, signal.SIGINT)
-    _, errors = begun.communicate(timeout=60)
-    assert begun.returncode == 1
+    os.killpg(started.pid, signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 1
     assert "Stopped by SIGINT after step" in errors
     assert "--resume" in errors
     assert (run / "state" / "checkpoint.pt").is_file()

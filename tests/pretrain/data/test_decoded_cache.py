@@ -113,7 +113,7 @@ def test_run_on_decoded_photos_records_it_and_continues_on_them_only(images, smo
     assert weights[0] == weights[1]
     config = json.loads((tmp_path / "run" / "encoder" / "config.json").read_text())
     assert config["goodviews"]["dataset"]["kept"] == {"short_px": 32, "crops_by": "cpu"}
-    with pytest.raises(UsageError, match=r"was begun with data.kept"):
+    with pytest.raises(UsageError, match=r"was started with data.kept"):
         loop.pretrain(short, images, tmp_path / "run", Options(resume=True))
 
 

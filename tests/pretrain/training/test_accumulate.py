@@ -83,7 +83,7 @@ def test_run_in_parts_continues_bit_for_bit(smoke, images, tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         loop.pretrain(recipe, images, tmp_path / "broken", Options(save_every=3, **options))
     monkeypatch.undo()
-    with pytest.raises(UsageError, match=r"was begun with accumulate 2, not 1"):
+    with pytest.raises(UsageError, match=r"was started with accumulate 2, not 1"):
         loop.pretrain(recipe, images, tmp_path / "broken", Options(resume=True))
     loop.pretrain(recipe, images, tmp_path / "broken", Options(resume=True, **options))
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("whole", "broken")]
@@ -111,7 +111,7 @@ def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, 
     assert len(set(called)) == 2  # the trained backbone and its EMA copy; not the encoder that the kNN looks at
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("compiled", "plain")]
     assert weights[0] == weights[1]
-    with pytest.raises(UsageError, match=r"was begun with compile False, not True"):
+    with pytest.raises(UsageError, match=r"was started with compile False, not True"):
         loop.pretrain(recipe, images, tmp_path / "plain", Options(resume=True, compile=True))
 
 

@@ -91,7 +91,7 @@ def test_run_with_a_parent_is_resumed_bit_for_bit_even_from_before_its_first_che
         loop.pretrain(smoke, images, tmp_path / name, Options(resume=True, **options))
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("whole", "early", "late")]
     assert weights[0] == weights[1] == weights[2]
-    with pytest.raises(UsageError, match=r"was begun with parent infomin_smoke .*, not None"):
+    with pytest.raises(UsageError, match=r"was started with parent infomin_smoke .*, not None"):
         loop.pretrain(smoke, images, tmp_path / "late", Options(resume=True, knn_every=0, seed=1))
 
 

@@ -150,19 +150,19 @@ def test_overwrite_starts_anew_and_keeps_files_that_are_not_ours(images, smoke, 
 
 
 def test_run_is_continued_only_with_the_same_recipe_and_data(run, images, smoke, tmp_path):
-    with pytest.raises(UsageError, match=r"was begun with recipe.optimizer.lr 0.03, not 0.5; continue it as"):
+    with pytest.raises(UsageError, match=r"was started with recipe.optimizer.lr 0.03, not 0.5; resume it as"):
         loop.pretrain(replace(smoke, optimizer=replace(smoke.optimizer, lr=0.5)), images, run, Options(resume=True))
-    with pytest.raises(UsageError, match=r"was begun with seed 0, not 1"):
+    with pytest.raises(UsageError, match=r"was started with seed 0, not 1"):
         loop.pretrain(smoke, images, run, Options(seed=1, resume=True))
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     for number in range(3):
         Image.new("RGB", (40, 40)).save(tmp_path / f"{number}.png")
-    with pytest.raises(UsageError, match=r"was begun with data\.name images"):
+    with pytest.raises(UsageError, match=r"was started with data\.name images"):
         loop.pretrain(smoke, tmp_path, run, Options(resume=True))
 
 
 def test_nothing_to_continue_is_said(images, smoke, tmp_path):
-    with pytest.raises(UsageError, match=r"holds no run to continue"):
+    with pytest.raises(UsageError, match=r"holds no run to resume"):
         loop.pretrain(smoke, images, tmp_path / "none", Options(resume=True))
     assert not (tmp_path / "none").exists()
 

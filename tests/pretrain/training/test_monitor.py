@@ -53,12 +53,12 @@ def test_each_loss_is_looked_at_one_step_later_and_the_last_when_asked(tmp_path)
     batch = Batch(torch.tensor([7, 3]), {"query": torch.ones(2, 3)}, 0.0)
     watch = FiniteWatch(tmp_path, total=lambda tensor: tensor)
     for step, loss in ((1, 1.0), (2, float("nan"))):
-        watch.note(step, torch.tensor(loss), [batch])
+        watch.watch(step, torch.tensor(loss), [batch])
     with pytest.raises(GoodviewsError, match=r"stopped at step 2: loss is nan; its batch is saved in .*bad_batch.pt"):
-        watch.note(3, torch.tensor(1.0), [batch])
+        watch.watch(3, torch.tensor(1.0), [batch])
     assert torch.load(tmp_path / "bad_batch.pt", weights_only=True)["samples"].tolist() == [7, 3]
     watch = FiniteWatch(tmp_path, rank=1, world=2, total=lambda good: torch.tensor(1.0))
-    watch.note(5, torch.tensor(2.0), [batch])
+    watch.watch(5, torch.tensor(2.0), [batch])
     with pytest.raises(GoodviewsError, match=r"stopped at step 5: another process's loss is no number"):
         watch.check()
 

@@ -118,7 +118,7 @@ def test_full_disk_keeps_the_previous_checkpoint(unbroken, images, smoke, tmp_pa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "_write", write_until_full)
-    with pytest.raises(GoodviewsError, match=r"step 6 could not be written .*No space left.* is kept .*--resume"):
+    with pytest.raises(GoodviewsError, match=r"step 6 could not be written .*No space left.* is still in .*--resume"):
         loop.pretrain(smoke, images, tmp_path / "run", Options(save_every=3))
     monkeypatch.undo()
     assert state(tmp_path / "run")["step"] == 3
