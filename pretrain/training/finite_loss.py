@@ -36,7 +36,7 @@ class FiniteWatch:
         self.folder, self.rank, self.world, self.total = folder, rank, world, total
         self._last: _Watched | None = None
 
-    def watch(self, step: int, loss: Tensor, batches: Sequence[Batch]) -> None:
+    def look(self, step: int, loss: Tensor, batches: Sequence[Batch]) -> None:
         """Take in the step just done and look at the one before.
 
         Raises:

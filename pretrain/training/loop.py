@@ -87,7 +87,7 @@ def _learn(run: Run, stop: StopRequest) -> None:
         for batches in _batches(run, epoch, start):
             lr = _set_learning_rate(run)
             step = _step(run, batches)
-            run.finite.watch(run.state.step, step.loss, batches)
+            run.finite.look(run.state.step, step.loss, batches)
             values = {"loss": step.loss, **step.losses, **step.metrics}
             images, wait_s = run.recipe.batch_size, sum(batch.wait_s for batch in batches)
             run.monitor.record(run.state.step, run.epoch, values, lr=lr, images=images, wait_s=wait_s)

@@ -6,12 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from goodviews.hub import cli
 from goodviews.hub.errors import UsageError
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import RECIPES
+from goodviews.pretrain.training import loop
+
+OWN_FILE = """
+from pathlib import Path
+from goodviews.pretrain.recipes.moco import moco_v2_smoke
+
+def mine():
+    with (Path(__file__).parent / "calls").open("a") as calls:
+        calls.write("mine\\n")
+    return moco_v2_smoke()
+"""
 
 
 @pytest.mark.precision
@@ -47,7 +61,7 @@ def test_changed_batch_with_an_unchanged_rate_is_pointed_out(images, tmp_path, c
 
 
 @pytest.mark.precision
-def test_rate_is_scaled_in_proportion_when_asked_and_that_is_said(images, tmp_path, capsys):
+def test_rate_is_scaled_in_proportion_with_scale_lr_and_the_output_shows_it(images, tmp_path, capsys):
     words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64, "--scale-lr"]
     with pytest.raises(UsageError, match=r"takes 64 images"):
         cli.run([str(word) for word in words])
@@ -56,6 +70,34 @@ def test_rate_is_scaled_in_proportion_when_asked_and_that_is_said(images, tmp_pa
     assert "lr=0.48" in printed
     with pytest.raises(UsageError, match=r"both decide the learning rate"):
         cli.run([str(word) for word in [*words, "--set", "optimizer.lr=1"]])
+
+
+def test_options_reach_the_run_as_one_value_and_a_user_s_file_runs_once(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(loop, "pretrain", lambda *given, observe: seen.append(given) or tmp_path)
+    (tmp_path / "mine.py").write_text(OWN_FILE)
+    words = ["pretrain", f"{tmp_path / 'mine.py'}:mine", "--data", "photos", "--out", str(tmp_path / "run")]
+    words += ["--epochs", "3", "--seed", "7", "--keep", "disk", "--keep-px", "160", "--continue-from", "parent"]
+    cli.run([*words, "--accumulate", "2", "--tensorboard", "--resume"])
+    ((recipe, data, out, options),) = seen
+    assert (recipe.epochs, data, out) == (3, "photos", tmp_path / "run")
+    assert options == Options(
+        workers=options.workers,
+        seed=7,
+        keep="disk",
+        keep_px=160,
+        continue_from=Path("parent"),
+        accumulate=2,
+        tensorboard=True,
+        resume=True,
+    )
+    assert 1 <= options.workers <= 16
+    assert (tmp_path / "calls").read_text() == "mine\n"
+
+
+def test_every_option_is_explained():
+    explained = {line.split(":")[0].strip() for line in (Options.__doc__ or "").splitlines() if line[:8].isspace()}
+    assert {field.name for field in fields(Options)} <= explained
 
 
 def test_recipes_lists_the_whole_name_of_every_recipe_in_80_columns(capsys, monkeypatch):

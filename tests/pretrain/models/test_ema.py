@@ -1,14 +1,11 @@
-"""The key network, its shuffled batch norm, and the queue."""
+"""The EMA copy: how its weights follow, and its keys by shuffled batch norm."""
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from goodviews.pretrain.models.ema import EmaPair, KeyNetwork
-from goodviews.pretrain.models.networks import ContrastiveNetwork, build_network
-from goodviews.pretrain.models.queue import KeyQueue
-from goodviews.pretrain.objective import draw_orders
+from goodviews.pretrain.models.networks import ContrastiveNetwork
 
 
 class UnitRows(nn.Module):
@@ -67,59 +64,3 @@ def test_keys_share_batch_statistics_within_shuffled_groups_only():
     keys = pair.keys(images, order).own
     torch.testing.assert_close(keys[order[:4]], pair.key.embed(images[order[:4]]))
     assert not torch.allclose(keys, pair.key.embed(images))
-
-
-def test_queue_of_10_takes_batches_of_4_at_0_4_and_8_9_0_1():
-    queue = KeyQueue(10, 1)
-    for batch in range(3):
-        queue.enqueue(torch.full((4, 1), float(batch)))
-    assert queue.rows[:, 0].tolist() == [2, 2, 0, 0, 1, 1, 1, 1, 2, 2]
-    assert queue.pointer == 2
-
-
-def test_queue_smaller_than_the_batch_keeps_the_newest_keys():
-    queue = KeyQueue(3, 1)
-    queue.enqueue(torch.arange(5.0)[:, None])
-    assert sorted(queue.rows[:, 0].tolist()) == [2, 3, 4]
-    assert queue.rows[queue.pointer].item() == 2  # the oldest is the next to go
-
-
-def test_queue_starts_as_unit_rows_of_the_seed():
-    queue = KeyQueue(50, 8, seed=3)
-    torch.testing.assert_close(queue.rows.norm(dim=1), torch.ones(50))
-    assert torch.equal(queue.rows, KeyQueue(50, 8, seed=3).rows)
-    assert not torch.equal(queue.rows, KeyQueue(50, 8, seed=4).rows)
-
-
-def test_orders_are_the_same_again_and_shared_out_between_processes():
-    whole = draw_orders(5, 17, batch=8, patches=9)
-    second = draw_orders(5, 17, batch=8, patches=9, rank=1, world=2)
-    assert torch.equal(whole.keys, second.keys)
-    assert torch.equal(whole.patches[4:], second.patches)
-    assert all(row.sort().values.tolist() == list(range(9)) for row in whole.patches)
-    assert not torch.equal(whole.patches, draw_orders(5, 18, batch=8, patches=9).patches)
-
-
-@pytest.mark.parametrize(("patches", "parameters"), [(0, 23_508_032 + 4_458_624), (9, 32_572_864)])
-def test_resnet50_networks_have_the_published_number_of_parameters(patches, parameters):
-    with torch.device("meta"):
-        network = build_network("resnet50", head="mlp", dim=128, patches=patches, seed=0)
-    assert sum(p.numel() for p in network.parameters()) == parameters
-
-
-def test_equal_seeds_give_equal_networks_and_leave_the_global_generator_alone():
-    torch.manual_seed(1)
-    expected = torch.rand(1)
-    torch.manual_seed(1)
-    first = build_network("resnet18", head="mlp", dim=16, patches=9, seed=2)
-    assert torch.equal(torch.rand(1), expected)
-    second = build_network("resnet18", head="mlp", dim=16, patches=9, seed=2)
-    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values()))
-
-
-def test_residual_branches_can_start_as_nothing():
-    plain = build_network("resnet18", head="mlp", dim=16, patches=0, seed=2)
-    still = build_network("resnet18", head="mlp", dim=16, patches=0, seed=2, zero_init_last=True)
-    assert plain.backbone.layer2[0].bn2.weight.eq(1).all()
-    assert still.backbone.layer2[0].bn2.weight.eq(0).all()
-    assert still.backbone.layer2[0].conv2.weight.equal(plain.backbone.layer2[0].conv2.weight)

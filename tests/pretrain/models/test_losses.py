@@ -25,7 +25,7 @@ def test_query_that_cannot_tell_its_key_apart_scores_chance():
     assert round(math.log(65537), 5) == 11.09037
 
 
-def test_query_equal_to_its_key_and_opposite_to_the_rest_scores_nothing():
+def test_query_equal_to_its_key_and_opposite_to_the_rest_scores_zero():
     key = F.normalize(torch.ones(2, 4), dim=1)
     assert info_nce(key, key, -key, temperature=0.07) < 1e-6
 

@@ -38,7 +38,7 @@ def test_lars_decays_matrices_within_the_scaled_gradient_and_never_biases():
     assert bias == 2 - 0.5
 
 
-def test_lars_takes_the_gradient_as_it_is_where_the_weight_is_nothing():
+def test_lars_takes_the_gradient_as_it_is_where_the_weight_is_zero():
     network = nn.Linear(1, 1, bias=False)
     network.weight.data.zero_()
     network.weight.grad = torch.ones(1, 1)

@@ -38,7 +38,7 @@ def test_warm_up_climbs_to_the_base_rate_and_a_cosine_falls_from_there_a_step_at
     assert WarmupCosine()(4.8, Moment(epoch, step, 10, 100, 4096)) == pytest.approx(lr, rel=1e-3)
 
 
-def test_swavs_climb_starts_above_nothing_and_its_cosine_ends_at_a_thousandth():
+def test_swavs_climb_starts_above_zero_and_its_cosine_ends_at_a_thousandth():
     schedule = WarmupCosine(warmup_epochs=10, warmup_from=0.3, end=0.001)
     assert schedule(4.8, Moment(0, 0, 10, 100, 4096)) == 0.3
     assert schedule(4.8, Moment(5, 0, 10, 100, 4096)) == pytest.approx((0.3 + 4.8) / 2)

@@ -128,7 +128,7 @@ def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch)
         torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)
 
 
-def test_bytes_kept_for_a_backward_pass_are_those_of_its_inputs_once():
+def test_bytes_saved_for_a_backward_pass_are_those_of_its_inputs_once():
     layer, rows = nn.Linear(10, 20), torch.ones(7, 10, requires_grad=True) * 1
     with count_activations() as saved:
         torch.relu(layer(rows)) + torch.relu(layer(rows))

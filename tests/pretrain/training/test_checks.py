@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from goodviews.hub.errors import UsageError
+from goodviews.pretrain.models.clusters import Clusters
+from goodviews.pretrain.models.ema import KeyNetwork
 from goodviews.pretrain.models.schedules import WarmupCosine, warmup_epochs
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import RECIPES, choose
@@ -53,6 +55,30 @@ def test_recipe_that_would_fail_later_is_refused_at_once(name, change, sentence)
         check_recipe(recipe, images=1_281_167, world=1)
 
 
+def test_clusters_without_an_ema_copy_and_prototypes_with_one_are_refused():
+    without, prototypes = choose("simclr_100"), choose("swav_800")
+    with pytest.raises(UsageError, match=r"simclr_100 has clusters, which need an EMA copy"):
+        check_recipe(replace(without, prototypes=Clusters()), images=1_281_167, world=1)
+    with pytest.raises(UsageError, match=r"swav_800 has prototypes and a KeyNetwork; leave one of them out"):
+        check_recipe(replace(prototypes, slow=KeyNetwork()), images=1_281_167, world=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (Options(workers=-1), r"--workers is -1; give 0"),
+        (Options(save_every=0), r"--save-every is 0; it counts steps, from 1"),
+        (Options(keep_px=64), r"--keep-px is the size of kept photos; give --keep"),
+        (Options(keep="memory", keep_px=0), r"--keep-px is 0; .* 1 pixel or more"),
+        (Options(keep="gpu", device="cpu"), r"--keep gpu: this run has no GPU"),
+    ],
+)
+def test_option_out_of_range_is_refused_before_anything_is_written(options, sentence, images, smoke, tmp_path):
+    with pytest.raises(UsageError, match=sentence):
+        loop.pretrain(smoke, images, tmp_path / "run", replace(options, precision="fp32"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_climb_of_the_learning_rate_is_known_for_every_schedule():
     def climb(name, batch_size, epochs):
         return warmup_epochs(choose(name).schedule, batch_size=batch_size, epochs=epochs)
@@ -67,7 +93,7 @@ def test_climb_of_the_learning_rate_is_known_for_every_schedule():
 
 
 @pytest.mark.precision
-def test_run_that_only_climbs_is_told_so(images, tmp_path, caplog):
+def test_run_that_only_climbs_is_warned_of(images, tmp_path, caplog):
     recipe = replace(choose("byol_smoke"), architecture="test_resnet", schedule=WarmupCosine(warmup_epochs=1))
     loop.pretrain(recipe, images, tmp_path / "run", Options(knn_every=0))
     assert "the learning rate climbs for 1 epochs and the run has 1" in caplog.text

@@ -38,7 +38,7 @@ def test_rank_is_the_same_from_either_side():
     assert spread(rows)["effective_rank"] == pytest.approx(spread(wide)["effective_rank"])
 
 
-def test_of_embeddings_that_are_no_numbers_nothing_is_said():
+def test_embeddings_with_a_nan_have_no_spread():
     assert spread(torch.full((4, 4), float("nan"))) == {}
 
 
@@ -51,7 +51,7 @@ def lines(head: nn.Module, rows: torch.Tensor, *, epoch: float, count: int) -> l
     return found
 
 
-def test_collapse_is_said_once_when_it_lasts(caplog):
+def test_lasting_collapse_is_warned_of_once(caplog):
     found = lines(nn.Identity(), torch.ones(16, 8), epoch=1.5, count=LINES + 3)
     assert caplog.text.count("has collapsed by step 3: all images get nearly the same embedding") == 1
     assert [line["queue_age"] for line in found] == [1, 2, 3, 3, 3, 3]

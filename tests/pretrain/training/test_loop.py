@@ -161,7 +161,7 @@ def test_run_is_continued_only_with_the_same_recipe_and_data(run, images, smoke,
         loop.pretrain(smoke, tmp_path, run, Options(resume=True))
 
 
-def test_nothing_to_continue_is_said(images, smoke, tmp_path):
+def test_resume_without_a_run_is_refused(images, smoke, tmp_path):
     with pytest.raises(UsageError, match=r"holds no run to resume"):
         loop.pretrain(smoke, images, tmp_path / "none", Options(resume=True))
     assert not (tmp_path / "none").exists()
@@ -172,7 +172,7 @@ def test_resume_and_overwrite_exclude_each_other(run, images, smoke):
         loop.pretrain(smoke, images, run, Options(resume=True, overwrite=True))
 
 
-def test_finished_run_is_continued_by_doing_nothing(run, images, smoke):
+def test_resuming_a_finished_run_changes_nothing(run, images, smoke):
     before = (run / "metrics.jsonl").read_bytes(), (run / "encoder" / "model.safetensors").read_bytes()
     loop.pretrain(smoke, images, run, Options(resume=True))
     assert before == ((run / "metrics.jsonl").read_bytes(), (run / "encoder" / "model.safetensors").read_bytes())
@@ -220,7 +220,7 @@ def test_folder_without_images_is_refused(smoke, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_gpu_that_is_not_there_is_said(images, smoke, tmp_path, monkeypatch):
+def test_gpu_that_is_not_there_is_refused(images, smoke, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=r"finds no GPU"):
         loop.pretrain(smoke, images, tmp_path / "run", Options(device="cuda"))
@@ -228,7 +228,7 @@ def test_gpu_that_is_not_there_is_said(images, smoke, tmp_path, monkeypatch):
         loop.pretrain(smoke, images, tmp_path / "run", Options(device="cpu", precision="fp16"))
 
 
-def test_loss_that_is_no_number_stops_the_run_before_it_is_saved(images, smoke, tmp_path, monkeypatch):
+def test_nan_loss_stops_the_run_before_it_is_saved(images, smoke, tmp_path, monkeypatch):
     objective = type(smoke.objective)
     honest = objective.__call__
 
@@ -242,7 +242,7 @@ def test_loss_that_is_no_number_stops_the_run_before_it_is_saved(images, smoke, 
     assert not (tmp_path / "run" / "state").exists()
 
 
-def test_batch_whose_loss_is_no_number_is_saved_with_its_images_and_views(images, smoke, tmp_path, monkeypatch):
+def test_batch_of_an_infinite_loss_is_saved_with_its_images_and_views(images, smoke, tmp_path, monkeypatch):
     objective, seen = type(smoke.objective), []
     honest = objective.__call__
 

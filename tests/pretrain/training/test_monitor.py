@@ -41,7 +41,7 @@ def test_interval_goes_on_after_a_restore(tmp_path):
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["loss"] == 1.5
 
 
-def test_loss_that_is_no_number_is_not_written(tmp_path):
+def test_infinite_loss_is_not_written(tmp_path):
     monitor = Monitor(tmp_path, steps=400, reduce=lambda tensor: tensor)
     record(monitor, 1, float("inf"))
     with pytest.raises(GoodviewsError, match=r"step 2: loss is inf within the last 2 steps"):
@@ -53,13 +53,13 @@ def test_each_loss_is_looked_at_one_step_later_and_the_last_when_asked(tmp_path)
     batch = Batch(torch.tensor([7, 3]), {"query": torch.ones(2, 3)}, 0.0)
     watch = FiniteWatch(tmp_path, total=lambda tensor: tensor)
     for step, loss in ((1, 1.0), (2, float("nan"))):
-        watch.watch(step, torch.tensor(loss), [batch])
+        watch.look(step, torch.tensor(loss), [batch])
     with pytest.raises(GoodviewsError, match=r"stopped at step 2: loss is nan; its batch is saved in .*bad_batch.pt"):
-        watch.watch(3, torch.tensor(1.0), [batch])
+        watch.look(3, torch.tensor(1.0), [batch])
     assert torch.load(tmp_path / "bad_batch.pt", weights_only=True)["samples"].tolist() == [7, 3]
     watch = FiniteWatch(tmp_path, rank=1, world=2, total=lambda good: torch.tensor(1.0))
-    watch.watch(5, torch.tensor(2.0), [batch])
-    with pytest.raises(GoodviewsError, match=r"stopped at step 5: another process's loss is no number"):
+    watch.look(5, torch.tensor(2.0), [batch])
+    with pytest.raises(GoodviewsError, match=r"stopped at step 5: another process's loss is NaN or infinite"):
         watch.check()
 
 
