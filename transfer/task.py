@@ -30,8 +30,9 @@ from cyclopts import Parameter
 
 from ..hub.atomic import new_folder
 from ..hub.errors import UsageError
+from ..hub.identity import EncoderId
 from ..hub.overrides import with_change
-from ..hub.report import EncoderId, Evidence, Protocol, Report, gather_evidence, save_report
+from ..hub.report import Evidence, Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck
 
 if TYPE_CHECKING:

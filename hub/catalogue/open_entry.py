@@ -8,9 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ..cache import cache_folder
 from ..errors import ArtifactError
 from ..importers.import_file import import_file
-from ..sources.listing_cache import cache_folder
 from .download import DeadAddress, download
 from .entries import Entry, Fact, get_entry
 

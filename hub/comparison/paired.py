@@ -157,4 +157,5 @@ def _mean_of_drawn_runs(means: Floats, noise: np.random.Generator) -> Floats:
     """(draws, runs) -> (draws,); the spread between runs is that of a sample, so n / (n - 1) corrects it."""
     runs, mean = means.shape[1], means.mean(axis=1)
     drawn = (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
-    return mean + (drawn - mean) * math.sqrt(runs / max(runs - 1, 1))
+    found: Floats = mean + (drawn - mean) * math.sqrt(runs / max(runs - 1, 1))
+    return found

@@ -55,7 +55,8 @@ def array_of_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> PlainAr
 
 def scalar(dtype: Any, content: Any) -> float | int | bool:
     """A pickled number of NumPy's, as Python's own."""
-    return _array(content, dtype, (), "C").item()
+    number: float | int | bool = _array(content, dtype, (), "C").item()
+    return number
 
 
 def encode(text: Any, encoding: Any) -> bytes:

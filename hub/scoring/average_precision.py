@@ -14,7 +14,8 @@ def label_average_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndar
     """
     before = scores[:, None, :] >= scores[:, :, None]  # (N, C, C): label k stands at or before label j
     precision = (before & present[:, None, :]).sum(axis=2) / before.sum(axis=2)
-    return (precision * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+    found: np.ndarray = (precision * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+    return found
 
 
 def class_average_precision(scores: np.ndarray, present: np.ndarray, *, envelope: bool = True) -> float:

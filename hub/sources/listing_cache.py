@@ -26,7 +26,7 @@ from ..errors import GoodviewsError
 
 log = logging.getLogger(__name__)
 
-Arrays = dict[str, NDArray]
+Arrays = dict[str, NDArray[Any]]
 Stamps = Mapping[str, int]  # what a listing was made of -> when that was last changed, in nanoseconds
 
 FORMAT = 1

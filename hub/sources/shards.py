@@ -119,7 +119,7 @@ def _listing(shard: Path) -> tuple[NDArray[np.int64], Names, NDArray[np.int64]]:
     return cached["places"], Names(cached["block"], cached["ends"]), cached["labels"]
 
 
-def _list_members(shard: Path) -> dict[str, NDArray]:
+def _list_members(shard: Path) -> listing_cache.Arrays:
     names: list[str] = []
     places: list[tuple[int, int]] = []
     labels: list[int] = []

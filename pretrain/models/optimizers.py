@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from timm.optim import Lars as TimmLars
+from timm.optim import Lars as TimmLars  # type: ignore[attr-defined]
 from torch import nn
 
 from .lars import LayerwiseSgd

@@ -16,6 +16,8 @@ from goodviews.export.trial_photos import SIZES, trial_photos, users_photos
 from goodviews.hub import DataError, Encoder, OnnxEncoder, OutputExists, Preprocessing, SkippedImages
 from goodviews.hub.images import read_image
 
+pytestmark = pytest.mark.oldest
+
 
 def test_every_public_name_leads_somewhere():
     for name in goodviews.export.__all__:

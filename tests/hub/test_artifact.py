@@ -23,6 +23,8 @@ from goodviews.hub.backbone import build_backbone
 from goodviews.hub.errors import UsageError
 from goodviews.hub.identity import sha256
 
+pytestmark = pytest.mark.oldest
+
 PREPROCESSING = Preprocessing(96, 0.8, "bicubic", (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
 
 

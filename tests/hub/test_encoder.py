@@ -7,6 +7,8 @@ from PIL import Image
 from goodviews.hub import DataError, Encoder, Origin, Preprocessing, SkippedImages, UsageError, from_pretrained
 from goodviews.hub.backbone import build_backbone
 
+pytestmark = pytest.mark.oldest
+
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:

@@ -22,6 +22,8 @@ from goodviews.hub import (
 )
 from goodviews.hub.images import read_image
 
+pytestmark = pytest.mark.oldest
+
 FILES = ("model.onnx", "model_pixels.onnx")
 
 

@@ -8,6 +8,8 @@ import torchvision
 
 from goodviews.hub import ArtifactError, UsageError, from_pretrained, pretrained, save
 
+pytestmark = pytest.mark.oldest
+
 
 def test_a_random_encoder_is_fixed_by_its_seed():
     first, again, other = (

@@ -8,6 +8,8 @@ from goodviews.hub import ArtifactError, save
 from goodviews.hub.importers.architecture import read_architecture
 from goodviews.hub.importers.import_file import read_encoders
 
+pytestmark = pytest.mark.oldest
+
 
 def shapes(name: str, **arguments: object) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):

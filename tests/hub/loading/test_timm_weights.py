@@ -12,6 +12,8 @@ from timm.models import save_for_hf
 
 from goodviews.hub import ArtifactError, from_pretrained
 
+pytestmark = pytest.mark.oldest
+
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:

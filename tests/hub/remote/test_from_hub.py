@@ -14,6 +14,8 @@ LOAD = """
 import sys
 from goodviews.hub import from_pretrained
 from goodviews.hub.errors import GoodviewsError
+
+pytestmark = pytest.mark.oldest
 def weights(name, **options):
     try:
         return from_pretrained(name, **options).report_id().weights_sha256

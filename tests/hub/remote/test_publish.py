@@ -15,6 +15,8 @@ from ..running_hub import RunningHub
 from ..server.test_hostile import ask
 from .faulty_proxy import FaultyProxy
 
+pytestmark = pytest.mark.oldest
+
 GOODVIEWS = "import sys; from goodviews.hub.cli import main; main({words!r})"
 
 

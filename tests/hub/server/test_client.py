@@ -14,6 +14,8 @@ START = """
 import json, sys
 from huggingface_hub import HfApi, CommitOperationAdd, CommitOperationDelete, hf_hub_download, snapshot_download
 from huggingface_hub import errors
+
+pytestmark = pytest.mark.oldest
 api = HfApi()
 """
 

@@ -10,6 +10,8 @@ from goodviews.hub.errors import DataError, MissingExtra
 from goodviews.hub.sources.folders import open_folder
 from goodviews.hub.sources.open import open_data
 
+pytestmark = pytest.mark.oldest
+
 
 def hugging_face(images: Path, folder: Path, **splits: slice) -> Path:
     datasets = pytest.importorskip("datasets")

@@ -1,0 +1,28 @@
+"""All commands of `goodviews demo`, and its page, with one epoch of pretraining: for what they import.
+
+python .ci/short_demo.py OUT
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from goodviews.hub.demo import chain
+
+
+def main() -> None:
+    """Run the demo with a shorter first training."""
+    whole = chain.steps
+
+    def shorter(out: Path) -> list[chain.Step]:
+        return [
+            replace(step, argv=(*step.argv, "--epochs", "1")) if step.argv[0] == "pretrain" else step
+            for step in whole(out)
+        ]
+
+    chain.steps = shorter
+    chain.demo(out=Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
