@@ -40,7 +40,7 @@ def check_faiss_file(path: Path, dimension: int) -> int:
             "again."
         )
     (numbers,) = _COUNT.unpack_from(head, 2 * _HEAD.size)
-    count = numbers // dimension
+    count = int(numbers) // dimension
     length = len(head) + 4 * count * dimension + _COUNT.size + 8 * count
     if counts != {count} or path.stat().st_size != length:
         raise ArtifactError(f"{path} is not a complete faiss index of {outer[2]} vectors; build the index again.")
