@@ -1,6 +1,7 @@
 """The loader: the same batches for any number of workers and processes, whatever the files are like."""
 
 import multiprocessing
+import os
 import pickle
 import shutil
 import subprocess
@@ -179,7 +180,8 @@ def test_fails_in_mid_epoch():
 def test_pytest_ends_after_a_test_that_failed_in_mid_epoch(source: Files, tmp_path: Path):
     (tmp_path / "test_failing.py").write_text(FAILING.format(folder=str(source.root)))
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    plain = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    ended = subprocess.run(words, env=plain, capture_output=True, text=True, timeout=100)
     assert ended.returncode == 1
     assert "1 failed" in ended.stdout
 
