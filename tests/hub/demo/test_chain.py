@@ -45,14 +45,14 @@ def test_an_existing_folder_is_refused_and_kept(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(OutputExists, match="exists already"):
         demo.demo(out=tmp_path)
-    with pytest.raises(OutputExists, match="not an earlier demo"):
+    with pytest.raises(OutputExists, match=r"was not written by this command \(demo\)"):
         demo.demo(out=tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
 def test_an_earlier_demo_is_replaced_when_asked_to(tmp_path, monkeypatch):
     out = tmp_path / "out"
-    write_json(out / "demo.json", {})
+    write_json(out / "demo.json", {"steps": []})
     (out / "old.txt").write_text("old")
     monkeypatch.setattr(cli, "run", lambda argv: None)
     monkeypatch.setattr("goodviews.hub.demo.page.write_page", lambda folder, searches: folder / "report.html")

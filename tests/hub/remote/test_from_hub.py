@@ -10,12 +10,11 @@ from goodviews.hub import Encoder, UsageError, from_pretrained, save
 from ..running_hub import RunningHub
 from ..server.test_client import START
 
+pytestmark = pytest.mark.oldest
 LOAD = """
 import sys
 from goodviews.hub import from_pretrained
 from goodviews.hub.errors import GoodviewsError
-
-pytestmark = pytest.mark.oldest
 def weights(name, **options):
     try:
         return from_pretrained(name, **options).report_id().weights_sha256

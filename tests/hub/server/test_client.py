@@ -10,12 +10,11 @@ from goodviews.hub import Encoder, save
 
 from ..running_hub import RunningHub
 
+pytestmark = pytest.mark.oldest
 START = """
 import json, sys
 from huggingface_hub import HfApi, CommitOperationAdd, CommitOperationDelete, hf_hub_download, snapshot_download
 from huggingface_hub import errors
-
-pytestmark = pytest.mark.oldest
 api = HfApi()
 """
 
