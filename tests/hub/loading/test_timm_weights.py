@@ -53,14 +53,14 @@ def test_pickled_weights_are_read_without_running_them(theirs: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model_args": {"checkpoint_path": "evil.pth"}}, "passes 'checkpoint_path' to timm"),
-        ({"model_args": {"pretrained": True}}, "passes 'pretrained' to timm"),
+        ({"model_args": {"checkpoint_path": "evil.pth"}}, "passes 'checkpoint_path' in model_args to timm"),
+        ({"model_args": {"pretrained": True}}, "passes 'pretrained' in model_args to timm"),
         ({"model_args": {"channels": [10**7] * 4}}, "plain numbers"),
         ({"model_args": {"channels": [[1]]}}, "plain numbers"),
         ({"model_args": [1]}, "must be an object"),
         ({"architecture": "resnetten"}, "which this timm does not know"),
         ({"architecture": 5}, "which this timm does not know"),
-        ({"global_pool": "none such"}, "no network that timm can build"),
+        ({"global_pool": "none such"}, "timm can build no network"),
     ],
 )
 def test_a_config_that_asks_for_what_it_may_not_is_refused(theirs: Path, change: dict, sentence: str):
