@@ -116,6 +116,11 @@ def test_existing_output_is_kept_unless_told(encoder, colours, tmp_path):
     (tmp_path / "run" / "mine.txt").write_text("keep")
     with pytest.raises(OutputExists):
         knn().run(encoder, colours, tmp_path / "run")
+    with pytest.raises(OutputExists, match="was not written by this command"):
+        knn().run(encoder, colours, tmp_path / "run", overwrite=True)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
-    knn().run(encoder, colours, tmp_path / "run", overwrite=True)
-    assert (tmp_path / "run" / "report.json").is_file()
+    knn().run(encoder, colours, tmp_path / "earlier")
+    (tmp_path / "earlier" / "old.txt").write_text("of the earlier run")
+    knn().run(encoder, colours, tmp_path / "earlier", overwrite=True)
+    assert (tmp_path / "earlier" / "report.json").is_file()
+    assert not (tmp_path / "earlier" / "old.txt").exists()
