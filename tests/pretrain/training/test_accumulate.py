@@ -16,7 +16,7 @@ from goodviews.pretrain.models.queue import QueueRows
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
-from goodviews.pretrain.training import checkpoint, loop, prepare
+from goodviews.pretrain.training import build, checkpoint, loop
 from goodviews.pretrain.training.activations import count_activations
 
 pytestmark = pytest.mark.precision
@@ -117,7 +117,7 @@ def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, 
 
 def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch):
     """Traced as for any backend, then run as it is: what takes minutes is only the code that inductor writes."""
-    monkeypatch.setattr(prepare, "COMPILER", "eager")
+    monkeypatch.setattr(build, "COMPILER", "eager")
     torch._dynamo.reset()
     recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
     loop.pretrain(recipe, images, tmp_path / "compiled", Options(compile=True, knn_every=0, precision="fp32"))

@@ -140,11 +140,11 @@ def test_run_folder_that_exists_is_refused_and_left_alone(run, images, smoke):
 
 
 def test_overwrite_starts_anew_and_keeps_files_that_are_not_ours(images, smoke, tmp_path):
-    out = tmp_path / "run"
-    out.mkdir()
+    out, options = tmp_path / "run", Options(overwrite=True, knn_every=0)
+    loop.pretrain(replace(smoke, epochs=1), images, out, options)
     (out / "notes.txt").write_text("mine")
     (out / "metrics.jsonl").write_text('{"step": 99}\n')
-    loop.pretrain(replace(smoke, epochs=1), images, out, Options(overwrite=True, knn_every=0))
+    loop.pretrain(replace(smoke, epochs=1), images, out, options)
     assert (out / "notes.txt").read_text() == "mine"
     assert '"step": 99' not in (out / "metrics.jsonl").read_text()
 
