@@ -63,8 +63,10 @@ def load_timm_folder(folder: Path, *, name: str) -> Encoder:
     classifier = cfg.get("classifier") or backbone.pretrained_cfg.get("classifier") or "fc"
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     own = set(backbone.state_dict())
-    kept = {key: value for key, value in weights.items() if key in own or key.rpartition(".")[0] not in heads}
-    load_strictly(backbone, kept, source=folder)
+    backbone_weights = {
+        key: value for key, value in weights.items() if key in own or key.rpartition(".")[0] not in heads
+    }
+    load_strictly(backbone, backbone_weights, source=folder)
     size, mean, std = values["input_size"][-1], tuple(values["mean"]), tuple(values["std"])
     preprocessing = Preprocessing(size, values["crop_pct"], values["interpolation"], mean, std)
     return Encoder(backbone, preprocessing, Origin(name, licence=cfg.get("license"), parent=name))

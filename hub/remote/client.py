@@ -88,8 +88,8 @@ def _reason(error: BaseException, repository: Repository) -> str:
 
 def _reason_of_status(error: HfHubHTTPError) -> str:
     status = error.response.status_code
-    said = (error.server_message or "").strip().splitlines()
-    words = f' The server says: "{said[0]}"' if said else ""
+    message = (error.server_message or "").strip().splitlines()
+    words = f' The server says: "{message[0]}"' if message else ""
     if status in (401, 403):
         return f"the token was refused (HTTP {status}); log in with `hf auth login`, or set HF_TOKEN.{words}"
     if status == 429:

@@ -78,12 +78,12 @@ class Change:
 
     def applied(self, before: Mapping[str, File]) -> dict[str, File]:
         """The files after it."""
-        kept = {
+        left = {
             path: file
             for path, file in before.items()
             if path not in self.deleted and not path.startswith(self.deleted_folders or ("\0",))
         }
-        return kept | dict(self.files)
+        return left | dict(self.files)
 
 
 class Database:
@@ -243,8 +243,9 @@ class Database:
                     412,
                     f"{repo} has changed: its last commit is {head[:12]}, not {parent[:12]}; load it again and repeat.",
                 )
-            files = change.applied(self.files(repo, head))
-            if files == self.files(repo, head) and not as_pull_request:
+            before = self.files(repo, head)
+            files = change.applied(before)
+            if files == before and not as_pull_request:
                 found_commit = self.resolve(repo, head)
                 assert found_commit is not None
                 return found_commit, None

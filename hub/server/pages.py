@@ -3,7 +3,6 @@
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,7 @@ def _comparison(request: Request, names: list[str]) -> Response:
 def _reports_on_disk(hub: Hub, repo: RepoId, folder: Path) -> Path | None:
     """An encoder's reports as a folder that comparisons read; None if it has none."""
     files = _files_at_main(hub, repo)
-    reports = {path: file for path, file in files.items() if path.startswith("reports/") and path.endswith(".json")}
+    reports = {path: file for path, file in files.items() if _is_report(path)}
     for path, file in reports.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -138,20 +137,15 @@ def _listed(hub: Hub, repo: Repo, sha: str | None = None) -> Listed:
 
 def _reports(hub: Hub, files: dict[str, File]) -> Iterator[Report]:
     for path, file in files.items():
-        if path.startswith("reports/") and path.endswith(".json"):
+        if _is_report(path) and file.size <= LARGEST_SHOWN:
             try:
-                with _as_file(_text(hub, file)) as place:
-                    yield load_report(place)
+                yield load_report(hub.blobs.path(file.blob))
             except GoodviewsError:
                 continue  # somebody else's file: the list of files still shows it
 
 
-@contextmanager
-def _as_file(text: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "report.json"
-        place.write_text(text, "utf-8")
-        yield place
+def _is_report(path: str) -> bool:
+    return path.startswith("reports/") and path.endswith(".json")
 
 
 def _config(text: str) -> dict[str, Any]:
@@ -174,7 +168,6 @@ def _card(markdown: str, base: str) -> str:
     parts = markdown.split("---", 2)
     body = parts[2] if len(parts) == 3 and not parts[0].strip() else markdown
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    parser.options["base"] = base
     tokens = parser.parse(body)
     for token in (inner for outer in tokens for inner in (outer.children or ())):
         for name in ("src", "href"):

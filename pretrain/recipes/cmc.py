@@ -1,7 +1,7 @@
 """CMC and CMC v2 as PyContrast has them: what luma and chroma of an image say must agree, against all other images.
 
 Published: CMC 58.6 % ImageNet top-1 (linear probe on both features, two ResNet-50 of half width, 200 epochs), by the
-authors of PyContrast; no number of CMC v2 is known to us.
+authors of PyContrast; of CMC v2 we know no published result.
 Measured here: not yet.
 Cost: hours unknown; 200 epochs of 1.28 million images, each encoded once an epoch by both half-width networks, with
 CMC v2 twice.

@@ -45,7 +45,7 @@ def test_a_repository_is_loaded_by_name_revision_and_prefix(hub: RunningHub, pub
     found, source = hub.client(code, home=home, token=None).splitlines()
     main, first = published["main"], published["v1"]
     assert found == f"{[main, main, first]} {first}"
-    assert source == "team/fetched@v1"  # what an index opens it by again
+    assert source == "team/fetched@v1"  # the name of these weights, for reports and indexes
     cached = {path.name for path in home.rglob("snapshots/*/*")}
     assert cached == {"config.json", "model.safetensors"}  # nothing that is not needed
 
