@@ -20,7 +20,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from goodviews.hub.provenance import hardware
+from goodviews.hub.reports.provenance import hardware
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.datasets.masks import as_rle
 from goodviews.transfer.detection.detector import Detections

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from goodviews.hub import from_pretrained
-from goodviews.hub.provenance import hardware, libraries
+from goodviews.hub.reports.provenance import hardware, libraries
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.detection.coco import coco_fpn_1x
 from goodviews.transfer.detection.photo_batches import batches

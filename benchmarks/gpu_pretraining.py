@@ -30,7 +30,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from goodviews.hub.backbone import build_backbone
-from goodviews.hub.provenance import commit, hardware
+from goodviews.hub.reports.provenance import commit, hardware
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from goodviews.hub.provenance import commit, hardware
+from goodviews.hub.reports.provenance import commit, hardware
 
 COMMANDS = {"help": ["-m", "goodviews.hub", "--help"], "python": ["-c", ""]}
 

@@ -16,7 +16,7 @@ import faiss
 import torch
 import torch.nn.functional as F
 
-from goodviews.hub.provenance import hardware, libraries
+from goodviews.hub.reports.provenance import hardware, libraries
 from goodviews.hub.scoring.knn import nearest
 
 

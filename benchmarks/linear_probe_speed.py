@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from goodviews.hub import Encoder, from_pretrained
-from goodviews.hub.provenance import hardware, libraries
+from goodviews.hub.reports.provenance import hardware, libraries
 from goodviews.transfer.classification.cached_probe import CachedProbe, train_epoch
 from goodviews.transfer.classification.sgd_probe import linear_moco, new_layer, train_layer
 from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip

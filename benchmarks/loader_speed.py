@@ -26,7 +26,7 @@ from published_infomin import published_views as infomin
 from torch import Tensor
 from torchvision import transforms
 
-from goodviews.hub.provenance import commit, hardware
+from goodviews.hub.reports.provenance import commit, hardware
 from goodviews.hub.sources.files import Files
 from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data.decode import decoder

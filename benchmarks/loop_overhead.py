@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from driven_run import PHOTOS, watch
 
-from goodviews.hub.provenance import commit, hardware
+from goodviews.hub.reports.provenance import commit, hardware
 from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.moco import moco_v2_views

@@ -18,7 +18,7 @@ import torch
 
 from goodviews.export.onnx_file import export
 from goodviews.hub import Encoder, OnnxEncoder, from_pretrained
-from goodviews.hub.provenance import hardware, libraries
+from goodviews.hub.reports.provenance import hardware, libraries
 
 EAGER, LAST, ONNX = "PyTorch eager", "PyTorch eager, channels_last", "ONNX Runtime"
 

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from ..hub.terminal import Terminal
+from ..hub.output.terminal import Terminal
 
 if TYPE_CHECKING:
     from ..hub.images import SkippedImages
@@ -30,8 +30,8 @@ def export(encoder: str, *, out: Path, images: Path | None = None, overwrite: bo
         images: Folder of photos to compare on, at most 100 of them; by default a built-in set.
         overwrite: Replace OUT if it exists.
     """
+    from ..hub.files.overwrite import refuse_folder
     from ..hub.images import SkippedImages
-    from ..hub.overwrite import refuse_folder
     from ..hub.pretrained import from_pretrained
     from .onnx_file import export as write
     from .trial_photos import users_photos
@@ -61,7 +61,7 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
         batch_size: Photos in a forward pass.
         overwrite: Replace OUT if it exists.
     """
-    from ..hub.overwrite import refuse_folder
+    from ..hub.files.overwrite import refuse_folder
     from ..hub.photo_encoder import open_encoder
     from ..hub.sources.folders import find_images
     from .index_photos import build
@@ -172,7 +172,7 @@ def search(
         overwrite: Replace the picture if it exists.
     """
     from ..hub.images import read_image
-    from ..hub.pictures import check_picture_name
+    from ..hub.output.pictures import check_picture_name
     from .index import load
     from .index_photos import search as look_up
     from .neighbours import draw_neighbours

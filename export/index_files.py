@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..hub.atomic import write_json
 from ..hub.errors import ArtifactError
+from ..hub.files.atomic import write_json
+from ..hub.files.json_files import Place, read_json
 from ..hub.identity import EncoderId
-from ..hub.json_files import Place, read_json
 
 FORMAT = 1
 KIND = "goodviews image index"

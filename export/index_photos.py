@@ -6,9 +6,9 @@ from itertools import count
 from pathlib import Path
 
 from ..hub.errors import DataError
+from ..hub.files.overwrite import refuse_folder
 from ..hub.identity import EncoderId
 from ..hub.images import ImageLike, SkippedImages
-from ..hub.overwrite import refuse_folder
 from ..hub.photo_encoder import PhotoEncoder
 from ..hub.sources.folders import find_images
 from .index import ImageIndex, Match, empty

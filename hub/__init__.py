@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from .photo_encoder import open_encoder as open_encoder
     from .preprocessing import Preprocessing as Preprocessing
     from .pretrained import from_pretrained as from_pretrained
-    from .report import Report as Report
-    from .report import load_report as load_report
-    from .report import save_report as save_report
+    from .reports.report import Report as Report
+    from .reports.report import load_report as load_report
+    from .reports.report import save_report as save_report
     from .sources.folders import find_images as find_images
 else:
     __getattr__, __dir__, __all__ = lazy_names(
@@ -44,7 +44,7 @@ else:
             "photo_encoder": ("PhotoEncoder", "open_encoder"),
             "preprocessing": ("Preprocessing",),
             "pretrained": ("from_pretrained",),
-            "report": ("Report", "load_report", "save_report"),
+            "reports.report": ("Report", "load_report", "save_report"),
             "sources.folders": ("find_images",),
         },
     )

@@ -12,7 +12,7 @@ from .errors import ArtifactError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
 from .identity import sha256
 from .preprocessing import Preprocessing
-from .report import load_report
+from .reports.report import load_report
 from .weights import load_strictly, read_weights, verified
 
 __all__ = ["FORMAT", "WEIGHTS", "check", "load", "read_config", "save"]

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .artifact import WEIGHTS, read_config
-from .atomic import new_folder, write_text
-from .card import card
 from .errors import ArtifactError, DataError, OutputExists
+from .files.atomic import new_folder, write_text
+from .files.overwrite import mark
 from .identity import sha256
-from .overwrite import mark
-from .report import Report, load_report, save_report
+from .reports.card import card
+from .reports.report import Report, load_report, save_report
 
 
 def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: bool = False) -> list[Path]:

@@ -14,8 +14,8 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from .errors import GoodviewsError
-from .provenance import version
-from .terminal import Terminal
+from .output.terminal import Terminal
+from .reports.provenance import version
 
 COMMANDS = {
     "demo": (

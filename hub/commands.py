@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import ArtifactError, GoodviewsError
-from .terminal import Terminal
+from .output.terminal import Terminal
 
 if TYPE_CHECKING:
     from .doctor.finding import Finding
@@ -77,7 +77,7 @@ def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
         overwrite: Replace an attached result of the same measurement.
     """
     from .attach import attach_reports
-    from .report import find_reports, load_report
+    from .reports.report import find_reports, load_report
 
     reports = [load_report(file) for run in runs for file in find_reports(run)]
     files = attach_reports(encoder, reports, overwrite=overwrite)

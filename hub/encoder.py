@@ -16,8 +16,8 @@ from .errors import DataError, UsageError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
 from .identity import EncoderId
 from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
+from .output.progress import track
 from .preprocessing import Preprocessing
-from .progress import track
 from .vectors import refuse_odd_vectors
 from .weights import weights_sha256
 

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .atomic import new_folder, write_bytes, write_json, write_text
-from .card import card
 from .errors import ArtifactError
+from .files.atomic import new_folder, write_bytes, write_json, write_text
+from .files.json_files import Place, read_json
 from .fingerprint import fingerprint, is_fingerprint
-from .json_files import Place, read_json
+from .reports.card import card
 from .weights import weights_bytes
 
 if TYPE_CHECKING:

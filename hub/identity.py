@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .files.json_files import Fields, Place, refuse_odd_values
 from .fingerprint import TOLERANCE, fingerprint_distance, is_fingerprint
-from .json_files import Fields, Place, refuse_odd_values
 from .preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD, Preprocessing
 
 MOST_FEATURES = 2**16  # more than any network has

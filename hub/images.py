@@ -14,9 +14,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .atomic import write_text
 from .errors import DataError, UsageError
-from .printing import shown
+from .files.atomic import write_text
+from .output.printing import shown
 
 _EXIF_ERRORS = (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError)
 ImageLike = str | Path | Image.Image | np.ndarray

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from .errors import ArtifactError, DataError, MissingExtra, UsageError
+from .files.json_files import Fields, Place, parse_json
 from .identity import EncoderId, sha256
 from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
-from .json_files import Fields, Place, parse_json
+from .output.progress import track
 from .preprocessing import Preprocessing, prepare_pixels
-from .progress import track
 from .vectors import refuse_odd_vectors
 
 FORMAT = 1

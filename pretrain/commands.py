@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..hub.machine import cores
+from ..hub.output.terminal import Terminal
 from ..hub.overrides import with_change
-from ..hub.terminal import Terminal
 from .options import USUAL, Options
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
         count: Draws of each view.
         overwrite: Replace OUT if it exists.
     """
-    from ..hub.pictures import check_picture_name, write_picture
+    from ..hub.output.pictures import check_picture_name, write_picture
     from .recipes.registry import choose
     from .views.contact_sheet import draw
 

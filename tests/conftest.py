@@ -22,7 +22,7 @@ from goodviews.export.onnx_file import Export, export
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.identity import EncoderId
-from goodviews.hub.report import Evidence, Protocol, Report
+from goodviews.hub.reports.report import Evidence, Protocol, Report
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import precision

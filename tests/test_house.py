@@ -22,7 +22,7 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "onnx": {"export.onnx_file"},
     "onnxruntime": {"hub.onnx_encoder"},
     "huggingface_hub": {"hub.remote"},
-    "jinja2": {"hub.templates"},
+    "jinja2": {"hub.output.templates"},
     "starlette": {"hub.web", "hub.server"},
     "ray": {"export.cluster"},
     "tensorboard": {"pretrain.training.tensorboard"},

@@ -9,9 +9,9 @@ from PIL import Image
 
 from goodviews.hub import Encoder, OutputExists
 from goodviews.hub.artifact import save
-from goodviews.hub.atomic import write_json
 from goodviews.hub.cli import run
-from goodviews.hub.report import Report, save_report
+from goodviews.hub.files.atomic import write_json
+from goodviews.hub.reports.report import Report, save_report
 
 OLD_FILES = Path(__file__).parent / "old_files"
 

@@ -15,7 +15,7 @@ from goodviews.hub.comparison.cells import cells, headings
 from goodviews.hub.comparison.tables import compare, read_runs
 from goodviews.hub.errors import DataError
 from goodviews.hub.identity import EncoderId
-from goodviews.hub.report import Evidence, Protocol, Report, save_report
+from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "results" / "write.py"
 

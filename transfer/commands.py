@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..hub.photo_encoder import PhotoEncoder
-    from ..hub.report import Report
+    from ..hub.reports.report import Report
 
 _USUAL = Setup()
 
@@ -52,8 +52,8 @@ def transfer(
             name, and the report shares no column with reports of the task itself.
         overwrite: Replace OUT if it exists.
     """
-    from ..hub.overwrite import refuse_folder
-    from ..hub.terminal import Terminal
+    from ..hub.files.overwrite import refuse_folder
+    from ..hub.output.terminal import Terminal
 
     resolved = find_task(task).with_changes(set)
     data = data or _usual_data(task, resolved)
@@ -86,7 +86,7 @@ def _usual_data(name: str, task: Task) -> Path:
 
 
 def _check_data(task: Task, data: Path) -> None:
-    from ..hub.terminal import Terminal
+    from ..hub.output.terminal import Terminal
 
     console, report = Terminal(), task.check(task.measure, data)
     notes = [f"Note: {note}" for note in report.notes]
@@ -103,7 +103,7 @@ def tasks() -> None:
 
     Example: goodviews tasks
     """
-    from ..hub.terminal import Terminal
+    from ..hub.output.terminal import Terminal
     from .task_list import task_tables
 
     for table in task_tables():
@@ -137,8 +137,8 @@ def compare(
     from ..hub.comparison.tables import compare as compare_runs
     from ..hub.comparison.tables import read_runs
     from ..hub.comparison.terminal import comparison_table, published_table
-    from ..hub.overwrite import refuse_folder
-    from ..hub.terminal import Terminal
+    from ..hub.files.overwrite import refuse_folder
+    from ..hub.output.terminal import Terminal
 
     places = [*runs, *(attach or [])]
     refuse_folder(out, overwrite, kind="comparison", inputs=places)

@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import Parameter
 
-from ..hub.atomic import new_folder
 from ..hub.errors import UsageError
+from ..hub.files.atomic import new_folder
 from ..hub.identity import EncoderId
 from ..hub.overrides import with_change
-from ..hub.report import Evidence, Protocol, Report, gather_evidence, save_report
+from ..hub.reports.report import Evidence, Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck
 
 if TYPE_CHECKING:

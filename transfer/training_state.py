@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..hub.atomic import write_bytes, write_text
 from ..hub.errors import ArtifactError
-from ..hub.sealed_files import load_sealed, save_sealed
+from ..hub.files.atomic import write_bytes, write_text
+from ..hub.files.sealed_files import load_sealed, save_sealed
 
 Row = dict[str, float]  # a line of metrics.jsonl
 SAVE_EVERY_S = 300.0

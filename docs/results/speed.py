@@ -12,8 +12,8 @@ from typing import Any
 
 import cyclopts
 
-from goodviews.hub.atomic import new_folder, write_text
 from goodviews.hub.comparison.files import markdown_lines
+from goodviews.hub.files.atomic import new_folder, write_text
 
 WAYS = {
     "published": "the published pipeline: Pillow and torchvision, photo by photo",

@@ -21,12 +21,12 @@ import cyclopts
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goodviews.hub.atomic import new_folder, write_json, write_text
 from goodviews.hub.comparison.cells import cells, headings
 from goodviews.hub.comparison.files import markdown, markdown_lines
 from goodviews.hub.comparison.plot import draw
 from goodviews.hub.comparison.tables import Comparison, Run, compare, read_runs
 from goodviews.hub.errors import DataError
+from goodviews.hub.files.atomic import new_folder, write_json, write_text
 
 SOURCE = (
     "Written by `docs/results/write.py`. The scores are from the reports beside this page; tests of differences and "

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
-from ..terminal import Terminal
+from ..output.terminal import Terminal
 from .entries import UNVERIFIED, Entry, Fact, find_entries, get_entry
 
 

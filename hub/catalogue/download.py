@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..atomic import write_json
 from ..errors import ArtifactError
-from ..provenance import version
+from ..files.atomic import write_json
+from ..reports.provenance import version
 
 log = logging.getLogger(__name__)
 

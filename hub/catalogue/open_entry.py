@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ..cache import cache_folder
 from ..errors import ArtifactError
+from ..files.cache import cache_folder
 from ..importers.import_file import import_file
 from .download import DeadAddress, download
 from .entries import Entry, Fact, get_entry

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..atomic import new_folder, write_json, write_text
-from ..csv_tables import write_csv
-from ..overwrite import Input
-from ..printing import markdown_text
-from ..provenance import command, version
-from ..templates import fill_template
+from ..files.atomic import new_folder, write_json, write_text
+from ..files.csv_tables import write_csv
+from ..files.overwrite import Input
+from ..output.printing import markdown_text
+from ..output.templates import fill_template
+from ..reports.provenance import command, version
 from .cells import TEXT_COLUMNS, cells, describe_data, headings, published_cells, published_headings
 from .plot import draw
 from .rows import Difference

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..csv_tables import read_csv
+from ..files.csv_tables import read_csv
 from .rows import Run
 
 

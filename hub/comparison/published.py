@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ..report import Protocol
+from ..reports.report import Protocol
 
 STATUS = {"repo": "published", "3rd": "second-hand", "mem": "unverified"}
 

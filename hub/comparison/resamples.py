@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..csv_tables import read_csv, write_csv
+from ..files.csv_tables import read_csv, write_csv
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scipy import stats
 
-from ..report import Report
+from ..reports.report import Report
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError
-from ..report import Protocol, find_reports, load_report
+from ..reports.report import Protocol, find_reports, load_report
 from .paired import differences
 from .published import PublishedTable, find_published
 from .rows import Row, Run, base_name, encoder_key, row_of, seed_matters

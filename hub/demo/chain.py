@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..atomic import write_json
-from ..overwrite import mark, refuse_folder
-from ..terminal import Terminal
+from ..files.atomic import write_json
+from ..files.overwrite import mark, refuse_folder
+from ..output.terminal import Terminal
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 RECIPE = "infomin_demo"

@@ -15,14 +15,14 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from ..atomic import write_text
-from ..csv_tables import read_csv
 from ..errors import DataError
+from ..files.atomic import write_text
+from ..files.csv_tables import read_csv
 from ..images import read_image
-from ..report import Report, load_report
+from ..output.templates import fill_template
+from ..reports.report import Report, load_report
 from ..sources.files import Files
 from ..sources.folders import train_and_test
-from ..templates import fill_template
 from .charts import LineChart, line_chart, running_mean
 
 SMOOTHED_OVER = 25  # steps

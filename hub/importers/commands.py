@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..terminal import Terminal
+from ..output.terminal import Terminal
 
 SHOWN = 3  # names of tensors that a line shows
 

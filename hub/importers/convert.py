@@ -13,10 +13,10 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from ..artifact import load
-from ..atomic import write_bytes
 from ..encoder import Encoder
 from ..errors import ArtifactError, UsageError
-from ..overwrite import refuse_file
+from ..files.atomic import write_bytes
+from ..files.overwrite import refuse_file
 from .architecture import read_architecture
 from .detectron2_names import detectron2_name
 from .read_file import read_file

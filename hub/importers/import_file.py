@@ -11,13 +11,13 @@ import timm
 import torch
 from torch import Tensor
 
-from ..atomic import new_folder, write_json
 from ..backbone import rebuild_backbone
 from ..encoder import Encoder, Origin
 from ..encoder_folder import write_encoder
 from ..errors import ArtifactError, UsageError
+from ..files.atomic import new_folder, write_json
+from ..files.overwrite import refuse_folder
 from ..identity import sha256
-from ..overwrite import refuse_folder
 from ..preprocessing import Preprocessing
 from ..weights import load_strictly
 from .architecture import Architecture, read_architecture

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # whichever of its versions the client uses
 
 from ..errors import ArtifactError, GoodviewsError
-from ..provenance import version
+from ..reports.provenance import version
 from .names import Repository
 
 TIMEOUT_S = 10.0  # for an answer to a question; files take as long as they take

@@ -29,7 +29,7 @@ def push(
         dry_run: Show the files, their sizes and the card, and send nothing.
         message: Message of the commit (default: the encoder's name).
     """
-    from ..terminal import Terminal
+    from ..output.terminal import Terminal
     from .names import require_repository
     from .publish import push as publish
     from .publish import sizes
@@ -65,7 +65,7 @@ def pull(repo: str, /, *, out: Path, revision: str | None = None, overwrite: boo
         revision: Branch, tag or commit (default: main).
         overwrite: Replace OUT if it is there.
     """
-    from ..terminal import Terminal
+    from ..output.terminal import Terminal
     from .names import require_repository
     from .pull import pull as copy
 

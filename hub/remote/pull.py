@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from ..artifact import check
-from ..atomic import new_folder
 from ..errors import ArtifactError
+from ..files.atomic import new_folder
 from .fetch import fetch_all
 from .names import Repository
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from ..files.json_files import Place
 from ..identity import MOST_FEATURES
-from ..json_files import Place
 from ..preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=1000)]

@@ -18,7 +18,7 @@ def serve(directory: Path, /, *, port: int = 8080, host: str = "127.0.0.1", toke
     """
     import secrets
 
-    from ..terminal import Terminal
+    from ..output.terminal import Terminal
     from ..web import Token, require_token_for
     from ..web import serve as answer_requests
     from .app import hub_app

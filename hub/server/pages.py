@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute, Route
 from ..comparison import files as comparison_files
 from ..comparison.tables import compare, read_runs
 from ..errors import GoodviewsError
-from ..report import Report, load_report
-from ..templates import fill_template
+from ..output.templates import fill_template
+from ..reports.report import Report, load_report
 from ..web import SAFE_PAGE, Refusal
 from .database import File, Repo
 from .names import RepoId, repo_id

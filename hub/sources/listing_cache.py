@@ -4,7 +4,7 @@ A folder's listing is made of its folders' modification times, which adding, rem
 changes; shards' listing of the shards' sizes and times. Something that was changed less than `SETTLED_S` ago may be
 changed again without its time showing it (clocks of file systems tick slowly), so such a listing is not saved.
 
-The listings lie in the cache folder (see hub.cache); nothing is written beside the data.
+The listings lie in the cache folder (see hub.files.cache); nothing is written beside the data.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..atomic import write_bytes
-from ..cache import cache_folder
 from ..errors import GoodviewsError
+from ..files.atomic import write_bytes
+from ..files.cache import cache_folder
 
 log = logging.getLogger(__name__)
 

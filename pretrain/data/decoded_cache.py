@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from ...hub.atomic import new_folder
-from ...hub.cache import cache_folder
 from ...hub.errors import DataError
+from ...hub.files.atomic import new_folder
+from ...hub.files.cache import cache_folder
 from ...hub.machine import free_memory_bytes
 from ...hub.sources.source import Source, read_photo
 from ..options import Keep

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import torch
 
 from ...hub.errors import ArtifactError, GoodviewsError
-from ...hub.json_files import Place
-from ...hub.sealed_files import load_sealed, save_sealed
+from ...hub.files.json_files import Place
+from ...hub.files.sealed_files import load_sealed, save_sealed
 from ...hub.weights import refuse_odd_weights
 from ..models.memory import Memory
 from ..models.networks import TrainedNetwork

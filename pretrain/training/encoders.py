@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...hub.backbone import build_backbone
 from ...hub.encoder import Encoder, Origin
-from ...hub.provenance import commit
+from ...hub.reports.provenance import commit
 from ..models.networks import TrainedNetwork, TwoBranchNetwork
 from ..recipe import Recipe, describe
 from .run import Run

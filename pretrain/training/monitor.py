@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...hub.atomic import write_text
 from ...hub.errors import GoodviewsError
+from ...hub.files.atomic import write_text
 from .tensorboard import Board
 
 log = logging.getLogger(__name__)

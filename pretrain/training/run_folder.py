@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...hub.atomic import write_json, write_text
 from ...hub.errors import OutputExists, UsageError
-from ...hub.json_files import Place, read_json
-from ...hub.overwrite import Input, mark, refuse_folder
-from ...hub.provenance import command, commit, hardware, libraries, version
+from ...hub.files.atomic import write_json, write_text
+from ...hub.files.json_files import Place, read_json
+from ...hub.files.overwrite import Input, mark, refuse_folder
+from ...hub.reports.provenance import command, commit, hardware, libraries, version
 
 OURS = (
     "recipe.json",

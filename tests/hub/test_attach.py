@@ -8,7 +8,7 @@ import pytest
 from goodviews.hub import ArtifactError, DataError, OutputExists, check, from_pretrained, save
 from goodviews.hub.attach import attach_reports
 from goodviews.hub.cli import main
-from goodviews.hub.report import Evidence, Protocol, Report, save_report
+from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
 
 
 @pytest.fixture(scope="module")

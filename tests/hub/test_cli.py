@@ -6,9 +6,10 @@ from importlib import import_module
 
 import pytest
 
-from goodviews.hub import cli, from_pretrained, provenance, save
+from goodviews.hub import cli, from_pretrained, save
 from goodviews.hub.cli import main
 from goodviews.hub.errors import MissingExtra
+from goodviews.hub.reports import provenance
 
 
 def exit_status(argv: list[str]) -> int:

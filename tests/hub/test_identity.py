@@ -11,7 +11,7 @@ import pytest
 from goodviews.hub import ArtifactError, Preprocessing
 from goodviews.hub.fingerprint import TOLERANCE, fingerprint_distance
 from goodviews.hub.identity import EncoderId
-from goodviews.hub.report import load_report, save_report
+from goodviews.hub.reports.report import load_report, save_report
 
 UNIT = "AACAPwAAAAA="  # (1, 0) as little-endian float32
 OWN = EncoderId("ours", "resnet18", "ab" * 32, "infomin_200", 2, Preprocessing(64, 0.9), UNIT)

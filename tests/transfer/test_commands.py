@@ -7,7 +7,7 @@ import torch
 from goodviews.hub import cli
 from goodviews.hub.artifact import save
 from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageError
-from goodviews.hub.report import load_report
+from goodviews.hub.reports.report import load_report
 from goodviews.transfer import commands
 from goodviews.transfer.task import Setup, Task
 from goodviews.transfer.tasks import TASKS, find_task

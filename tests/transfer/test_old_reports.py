@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from goodviews.hub.old_reports import as_today
 from goodviews.hub.onnx_encoder import OnnxEncoder
-from goodviews.hub.report import Report, load_report
+from goodviews.hub.reports.old_reports import as_today
+from goodviews.hub.reports.report import Report, load_report
 from goodviews.transfer.task import Setup
 from goodviews.transfer.tasks import find_task
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...hub.atomic import write_bytes
 from ...hub.errors import DataError
+from ...hub.files.atomic import write_bytes
 from ...hub.images import SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
 from ...hub.sources.files import Files

@@ -96,8 +96,8 @@ class FineTune:
             DataError: the folder has another layout, or `labelled` does not fit it.
             UsageError: the share is not above 0 and at most 1.
         """
-        from ...hub.atomic import write_text
         from ...hub.errors import UsageError
+        from ...hub.files.atomic import write_text
         from ...hub.images import SkippedImages
         from ...hub.sources.folders import train_and_test
         from ..training_state import write_rows

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...hub.csv_tables import write_csv
+from ...hub.files.csv_tables import write_csv
 from ...hub.scoring.intervals import wilson
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ...hub.csv_tables import write_csv
+from ...hub.files.csv_tables import write_csv
 from ...hub.scoring.average_precision import class_average_precision
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .measurement import UNIT_FEATURES

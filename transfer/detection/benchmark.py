@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ...hub.atomic import write_text
 from ...hub.errors import UsageError
+from ...hub.files.atomic import write_text
 from ..data_digest import digest_of
 from ..task import Measurement, Setup
 from .choose_engine import choose_engine

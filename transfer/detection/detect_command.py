@@ -11,7 +11,7 @@ from ...hub.errors import UsageError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ...hub.terminal import Terminal
+    from ...hub.output.terminal import Terminal
     from .detector import Detections
 
 
@@ -37,7 +37,7 @@ def detect(
         overwrite: Replace OUT if it exists.
     """
     from ...hub.images import read_image
-    from ...hub.terminal import Terminal
+    from ...hub.output.terminal import Terminal
     from .draw_objects import draw_detections
     from .load_detector import load_detector
 
@@ -62,8 +62,8 @@ def detect(
 
 def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bool, inputs: list[Path]) -> None:
     """Refuses what can be refused before anything is loaded."""
-    from ...hub.overwrite import refuse_folder
-    from ...hub.pictures import check_picture_name, is_picture_name
+    from ...hub.files.overwrite import refuse_folder
+    from ...hub.output.pictures import check_picture_name, is_picture_name
 
     if not 0 <= min_score <= 1:
         raise UsageError(f"--min-score is {min_score}; it must be 0 to 1.")
@@ -94,8 +94,8 @@ def _at_least(min_score: float, detections: Detections) -> Detections:
 
 
 def _write(pictures: dict[Path, Image.Image], out: Path, overwrite: bool, inputs: list[Path]) -> None:
-    from ...hub.atomic import new_folder
-    from ...hub.pictures import write_picture
+    from ...hub.files.atomic import new_folder
+    from ...hub.output.pictures import write_picture
 
     if len(pictures) == 1:
         [picture] = pictures.values()

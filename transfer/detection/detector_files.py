@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from ...hub.atomic import write_bytes, write_json
 from ...hub.errors import ArtifactError, UsageError
-from ...hub.json_files import Place, read_json
+from ...hub.files.atomic import write_bytes, write_json
+from ...hub.files.json_files import Place, read_json
 from ...hub.preprocessing import Preprocessing
 from ...hub.weights import UNREADABLE, load_strictly
 from .detector import EngineName

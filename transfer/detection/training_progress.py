@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from ...hub.errors import GoodviewsError
-from ...hub.terminal import Terminal
+from ...hub.output.terminal import Terminal
 from ..training_state import Row
 
 log = logging.getLogger(__name__)

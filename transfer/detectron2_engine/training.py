@@ -15,8 +15,8 @@ from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
 from torch.multiprocessing.spawn import ProcessException
 
-from ...hub.atomic import write_json, write_text
 from ...hub.errors import GoodviewsError
+from ...hub.files.atomic import write_json, write_text
 from ..datasets.labelled_photos import DetectionData, read_photo
 from ..detection.detector_files import read_weights, write_weights
 from ..detection.processes import rank_and_world

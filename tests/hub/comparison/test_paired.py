@@ -14,7 +14,7 @@ from goodviews.hub.comparison.paired import mcnemar, paired_bootstrap
 from goodviews.hub.comparison.resamples import read_resamples, write_resamples
 from goodviews.hub.comparison.rows import Run
 from goodviews.hub.comparison.tables import compare, read_runs
-from goodviews.hub.report import Report, save_report
+from goodviews.hub.reports.report import Report, save_report
 from goodviews.transfer.classification.knn import knn
 from goodviews.transfer.classification.retrieval import retrieval
 

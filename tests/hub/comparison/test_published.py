@@ -7,7 +7,7 @@ from goodviews.hub.comparison import files as compare_files
 from goodviews.hub.comparison.published import STATUS, find_published, read_published
 from goodviews.hub.comparison.rows import Run
 from goodviews.hub.comparison.tables import compare
-from goodviews.hub.report import Protocol, save_report
+from goodviews.hub.reports.report import Protocol, save_report
 from goodviews.transfer import commands
 from goodviews.transfer.tasks import TASKS
 

@@ -8,7 +8,7 @@ from goodviews.hub.comparison import files as compare_files
 from goodviews.hub.comparison.rows import Run, Value
 from goodviews.hub.comparison.tables import compare, read_runs
 from goodviews.hub.errors import DataError, OutputExists, UsageError
-from goodviews.hub.report import Protocol, save_report
+from goodviews.hub.reports.report import Protocol, save_report
 
 
 def runs(*reports):

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from goodviews.hub import cli
-from goodviews.hub.atomic import write_json
 from goodviews.hub.demo import chain as demo
 from goodviews.hub.errors import OutputExists, UsageError
+from goodviews.hub.files.atomic import write_json
 
 
 def test_photos_that_the_chain_names_ship_and_are_not_learned_from():

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from goodviews.hub.atomic import write_json
 from goodviews.hub.demo import chain as demo
 from goodviews.hub.demo.page import write_page
 from goodviews.hub.errors import DataError
+from goodviews.hub.files.atomic import write_json
 from goodviews.hub.identity import EncoderId
-from goodviews.hub.report import Evidence, Protocol, Report, save_report
+from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
 from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.recipe import describe
 from goodviews.pretrain.recipes.infomin import infomin_demo

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub import Encoder, load, save
-from goodviews.hub.report import Report, save_report
+from goodviews.hub.reports.report import Report, save_report
 
 from ..running_hub import RunningHub
 from ..server.test_hostile import ask

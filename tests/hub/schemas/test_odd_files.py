@@ -8,9 +8,9 @@ import pytest
 from goodviews.hub import ArtifactError
 from goodviews.hub.artifact import load
 from goodviews.hub.encoder_folder import read_config
+from goodviews.hub.files.json_files import Fields, Place, parse_json, read_json
 from goodviews.hub.identity import EncoderId
-from goodviews.hub.json_files import Fields, Place, parse_json, read_json
-from goodviews.hub.report import Report, load_report, save_report
+from goodviews.hub.reports.report import Report, load_report, save_report
 
 OLD_FILES = Path(__file__).parents[2] / "old_files"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub import Encoder, save
-from goodviews.hub.report import Report, save_report
+from goodviews.hub.reports.report import Report, save_report
 
 from ..running_hub import RunningHub
 from .test_client import START

@@ -7,7 +7,7 @@ import pytest
 
 from goodviews.hub.encoder import Encoder
 from goodviews.hub.errors import DataError, OutputExists
-from goodviews.hub.report import load_report
+from goodviews.hub.reports.report import load_report
 from goodviews.transfer.classification.knn import NearestNeighbours, knn
 from goodviews.transfer.classification.linear import linear
 from goodviews.transfer.data_digest import digest_of

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from goodviews.hub import GoodviewsError, OutputExists, atomic
-from goodviews.hub.atomic import new_folder, write_json, write_text
-from goodviews.hub.overwrite import refuse_folder
+from goodviews.hub import GoodviewsError, OutputExists
+from goodviews.hub.files import atomic
+from goodviews.hub.files.atomic import new_folder, write_json, write_text
+from goodviews.hub.files.overwrite import refuse_folder
 
 
 def names(folder):
@@ -69,7 +70,7 @@ def test_numbers_that_json_lacks_are_refused(tmp_path):
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from goodviews.hub import atomic
+from goodviews.hub.files import atomic
 out, fault = Path(sys.argv[1]), sys.argv[2]
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 def wait(*_): print("here", flush=True); sys.stdin.read()

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from .machine import cores, processor_name
+from ..machine import cores, processor_name
 
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "onnxruntime", "faiss-cpu", "detectron2")
 

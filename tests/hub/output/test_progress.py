@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from goodviews.hub import progress
-from goodviews.hub.progress import track
+from goodviews.hub.output import progress
+from goodviews.hub.output.progress import track
 
 
 def test_nothing_is_shown_unless_asked_for(capsys: pytest.CaptureFixture[str]):

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub import OutputExists, UsageError
-from goodviews.hub.atomic import new_folder, write_json, write_text
-from goodviews.hub.overwrite import kind_of, refuse_file, refuse_folder
+from goodviews.hub.files.atomic import new_folder, write_json, write_text
+from goodviews.hub.files.overwrite import kind_of, refuse_file, refuse_folder
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\nrest", b"\xff\xd8\xff\xe0rest"
 

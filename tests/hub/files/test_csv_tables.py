@@ -1,4 +1,4 @@
-from goodviews.hub.csv_tables import read_csv, write_csv
+from goodviews.hub.files.csv_tables import read_csv, write_csv
 
 
 def test_a_table_keeps_commas_quotes_and_umlauts_in_their_cells(tmp_path):

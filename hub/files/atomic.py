@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import GoodviewsError
+from ..errors import GoodviewsError
 from .leftovers import own_file, own_folder, remove_leftovers
 from .overwrite import FolderKind, Input, mark, refuse_folder
 

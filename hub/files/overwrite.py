@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from .errors import OutputExists, UsageError
+from ..errors import OutputExists, UsageError
 from .leftovers import remove_leftovers
 
 MARKER = ".goodviews"

@@ -12,7 +12,7 @@ from typing import IO, Any, cast
 
 import torch
 
-from .errors import ArtifactError
+from ..errors import ArtifactError
 
 _BEGIN = b"goodviews sha256 "
 _LENGTH = len(_BEGIN) + 64

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError
+from ..files.atomic import write_json
+from ..files.json_files import Place, read_json
+from ..identity import EncoderId
 from . import old_reports
-from .atomic import write_json
-from .errors import DataError
-from .identity import EncoderId
-from .json_files import Place, read_json
 from .provenance import command, commit, hardware, libraries, version
 
 FORMAT = 2
@@ -140,8 +140,8 @@ def load_report(path: Path | str) -> Report:
     Raises:
         DataError: the file is missing, is not a report of ours, or lacks what tables need.
     """
-    from .schemas.record import check
-    from .schemas.report import EncoderPart, EvidencePart, ProtocolPart, ReportFile
+    from ..schemas.record import check
+    from ..schemas.report import EncoderPart, EvidencePart, ProtocolPart, ReportFile
 
     place = Place(Path(path), "measure again, or give another report.json of `goodviews transfer`", DataError)
     try:
@@ -169,8 +169,8 @@ def load_report(path: Path | str) -> Report:
 
 
 def _as_today(content: dict[str, Any], place: Place) -> dict[str, Any]:
-    from .schemas.record import check
-    from .schemas.report import OldReport
+    from ..schemas.record import check
+    from ..schemas.report import OldReport
 
     check(OldReport, content, place)
     try:

@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .printing import code_text, markdown_text
+from ..output.printing import code_text, markdown_text
+from ..output.templates import fill_template
 from .report import Report
-from .templates import fill_template
 
 
 def card(config: dict[str, Any], reports: Sequence[Report] = ()) -> str:
@@ -18,7 +18,7 @@ def card(config: dict[str, Any], reports: Sequence[Report] = ()) -> str:
         reports: measured results for its table; without any the card says that nothing was measured.
     """
     values = {"config": config, "ours": config["goodviews"], "cfg": config["pretrained_cfg"], "reports": reports}
-    return fill_template("goodviews.hub", "card.md.j2", values, filters=_FILTERS)
+    return fill_template("goodviews.hub.reports", "card.md.j2", values, filters=_FILTERS)
 
 
 def _yaml(value: object) -> str:

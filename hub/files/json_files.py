@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ArtifactError, GoodviewsError
+from ..errors import ArtifactError, GoodviewsError
 
 DEEPEST = 64  # objects and lists within each other; a recipe has 6
 LARGEST_BYTES = 2**28

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from goodviews.hub.cache import cache_folder
+from goodviews.hub.files.cache import cache_folder
 
 
 def test_cache_lies_where_the_variable_says_else_in_the_users_cache(tmp_path, monkeypatch):

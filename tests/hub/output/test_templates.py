@@ -3,7 +3,7 @@
 import pytest
 from jinja2 import UndefinedError
 
-from goodviews.hub.templates import fill_template
+from goodviews.hub.output.templates import fill_template
 
 
 @pytest.fixture

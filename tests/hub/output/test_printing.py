@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from goodviews.hub.printing import code_text, markdown_text, shown
-from goodviews.hub.terminal import Terminal
+from goodviews.hub.output.printing import code_text, markdown_text, shown
+from goodviews.hub.output.terminal import Terminal
 
 HOSTILE = "a\x1b]0;title\x07b\x1b[2J\x9b31m\r\n\u202egpj.exe\udc80.jpg"
 

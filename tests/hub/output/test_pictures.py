@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from goodviews.hub import OutputExists, UsageError
-from goodviews.hub.pictures import write_picture
+from goodviews.hub.output.pictures import write_picture
 
 PICTURE = Image.new("RGB", (8, 8), "teal")
 

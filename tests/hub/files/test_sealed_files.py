@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from goodviews.hub import ArtifactError
-from goodviews.hub.sealed_files import check_seal, load_sealed, save_sealed
+from goodviews.hub.files.sealed_files import check_seal, load_sealed, save_sealed
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .atomic import write_bytes
-from .errors import UsageError
-from .overwrite import Input, refuse_file
+from ..errors import UsageError
+from ..files.atomic import write_bytes
+from ..files.overwrite import Input, refuse_file
 
 if TYPE_CHECKING:
     from PIL import Image
