@@ -60,3 +60,9 @@ def test_lightlys_moco_is_trained_on_the_same_files(run):
 def test_help_takes_longer_than_an_empty_python(run):
     figures = run("help_speed", "--rounds", "1")
     assert 0 < figures["best"]["python"] < figures["best"]["help"]
+
+
+def test_loads_are_compared_within_a_round(run):
+    figures = run("load_speed", "--architecture", "test_resnet", "--rounds", "2")
+    assert {"check", "timm", "seconds"} <= set(figures)
+    assert figures["seconds"] > 0

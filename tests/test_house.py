@@ -283,7 +283,7 @@ def test_nothing_generic_is_claimed_at_the_top_level_of_the_environment():
     "module", ["hub", "hub.cli", "hub.onnx_encoder", "hub.photo_encoder", "pretrain.commands", "export"]
 )
 def test_light_modules_import_without_torch(module: str):
-    assert loaded_by(f"import goodviews.{module}") & {"torch", "timm", "torchvision"} == set()
+    assert loaded_by(f"import goodviews.{module}") & {"torch", "timm", "torchvision", "pydantic"} == set()
 
 
 def test_from_pretrained_costs_no_more_than_torch_and_timm():
@@ -306,7 +306,13 @@ try:
 except SystemExit:
     pass
 """
-    assert loaded_by(code) & {"torch", "numpy", "PIL", "timm"} == set()
+    assert loaded_by(code) & {"torch", "numpy", "PIL", "timm", "pydantic"} == set()
+
+
+def test_only_the_terminal_that_escapes_names_prints():
+    for module in modules():
+        if module.name != "hub.output.terminal":
+            assert "rich.console.Console" not in {target for target, _ in imports(module)}, module.name
 
 
 def test_every_command_of_the_front_door_leads_to_a_function():
