@@ -35,15 +35,15 @@ def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: 
     folder = Path(folder)
     config = read_config(folder)
     _refuse_others(folder, config["goodviews"]["weights_sha256"], reports)
-    known = attached_reports(folder)
+    attached = attached_reports(folder)
     names = []
     for report in reports:
-        name = _file_name(report, known)
-        if name in known and not overwrite and _as_read(known[name]) != _as_read(report):
+        name = _file_name(report, attached)
+        if name in attached and not overwrite and _as_read(attached[name]) != _as_read(report):
             raise OutputExists(
                 folder / "reports" / name, "It is another result of the same measurement; --overwrite to replace it."
             )
-        known[name] = report
+        attached[name] = report
         names.append(name)
     if (folder / "reports").is_dir():
         mark(folder / "reports", "reports")  # an older one has no marker; all that is in it was read as reports
@@ -51,8 +51,8 @@ def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: 
         if (folder / "reports").is_dir():
             shutil.copytree(folder / "reports", partial, dirs_exist_ok=True)
         for name in names:
-            save_report(known[name], partial / name)
-    write_text(folder / "README.md", card(config, [known[name] for name in sorted(known)]))
+            save_report(attached[name], partial / name)
+    write_text(folder / "README.md", card(config, [attached[name] for name in sorted(attached)]))
     return [folder / "reports" / name for name in names]
 
 
@@ -107,9 +107,9 @@ def _measurement(report: Report) -> tuple[str, int]:
     return report.column, report.seed
 
 
-def _file_name(report: Report, known: dict[str, Report]) -> str:
+def _file_name(report: Report, attached: dict[str, Report]) -> str:
     """The name of a known result of the same measurement, or one that no other measurement has."""
-    for name, other in known.items():
+    for name, other in attached.items():
         if _measurement(other) == _measurement(report):
             return name
     digest = hashlib.sha256(json.dumps(_measurement(report)).encode()).hexdigest()[:8]

@@ -115,9 +115,9 @@ class Encoder(nn.Module):
         Weights with the fingerprint that their folder records have the digest it records: a search hashes nothing.
         """
         found = fingerprint(self)
-        known = self.recorded
-        is_as_recorded = known is not None and fingerprint_distance(known.fingerprint, found) <= TOLERANCE
-        weights = known.weights_sha256 if known is not None and is_as_recorded else weights_sha256(self.backbone)
+        recorded = self.recorded
+        is_as_recorded = recorded is not None and fingerprint_distance(recorded.fingerprint, found) <= TOLERANCE
+        weights = recorded.weights_sha256 if recorded is not None and is_as_recorded else weights_sha256(self.backbone)
         return replace(
             self._id_with(weights), dimension=self.num_features, preprocessing=self.preprocessing, fingerprint=found
         )

@@ -46,10 +46,10 @@ class Refusal(HTTPException):
     def __init__(
         self, status: int, sentence: str, *, code: str | None = None, headers: Mapping[str, str] | None = None
     ):
-        shown = {"X-Error-Message": _latin1(sentence), **(headers or {})}
+        fields = {"X-Error-Message": _latin1(sentence), **(headers or {})}
         if code is not None:
-            shown["X-Error-Code"] = code
-        super().__init__(status, sentence, shown)
+            fields["X-Error-Code"] = code
+        super().__init__(status, sentence, fields)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:

@@ -82,15 +82,15 @@ def _print_whole(entry: Entry, console: Terminal) -> None:
 
 
 def _labelled(entry: Entry) -> list[tuple[str, Fact | None]]:
-    shown: list[tuple[str, Fact | None]] = [
+    rows: list[tuple[str, Fact | None]] = [
         ("architecture", entry.architecture),
         ("epochs", entry.epochs),
         ("address", entry.address),
     ]
-    shown += [(label, fact) for label, fact in (("file", entry.file), ("by hand since", entry.by_hand)) if fact]
-    shown += [("copy", copy) for copy in entry.copies]
-    shown += [("licence", entry.licence), ("checksum", entry.checksum), ("photos", entry.preprocessing)]
-    return [*shown, ("no importer since", entry.reason) if entry.importer is None else ("imported as", entry.importer)]
+    rows += [(label, fact) for label, fact in (("file", entry.file), ("by hand since", entry.by_hand)) if fact]
+    rows += [("copy", copy) for copy in entry.copies]
+    rows += [("licence", entry.licence), ("checksum", entry.checksum), ("photos", entry.preprocessing)]
+    return [*rows, ("no importer since", entry.reason) if entry.importer is None else ("imported as", entry.importer)]
 
 
 def _text(fact: Fact | None) -> str:

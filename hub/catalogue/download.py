@@ -60,11 +60,11 @@ def download(address: str, target: Path, *, attempts: int = ATTEMPTS, pause_s: f
 
 
 def _transfer(address: str, partial: Path) -> None:
-    begun = partial.stat().st_size if partial.is_file() else 0
+    offset = partial.stat().st_size if partial.is_file() else 0
     mark = _mark_of(partial)
     request = urllib.request.Request(address, headers={"User-Agent": f"goodviews/{version()}"})
-    if begun and mark:
-        request.add_header("Range", f"bytes={begun}-")
+    if offset and mark:
+        request.add_header("Range", f"bytes={offset}-")
         request.add_header("If-Range", mark)
     try:
         answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
@@ -75,15 +75,15 @@ def _transfer(address: str, partial: Path) -> None:
         raise
     with answer:
         _refuse_web_pages(address, answer.headers)
-        goes_on = answer.status == 206 and _begins_at(answer.headers, begun)
+        goes_on = answer.status == 206 and _begins_at(answer.headers, offset)
         if not goes_on:
-            begun = 0
+            offset = 0
             write_json(_note(partial), {"address": address, _STARTED: _mark(answer.headers)})
         with partial.open("ab" if goes_on else "wb") as stream:
             expected = _length(answer.headers)
             received = _copy(answer, stream)
     if expected is not None and received < expected:
-        raise ConnectionResetError(f"{begun + received} of {begun + expected} bytes arrived")
+        raise ConnectionResetError(f"{offset + received} of {offset + expected} bytes arrived")
 
 
 def _copy(answer: Any, stream: Any) -> int:
@@ -128,13 +128,13 @@ def _note(partial: Path) -> Path:
     return partial.with_name(partial.name + ".json")
 
 
-def _begins_at(headers: Mapping[str, str], begun: int) -> bool:
-    return headers.get("Content-Range", "").startswith(f"bytes {begun}-")
+def _begins_at(headers: Mapping[str, str], offset: int) -> bool:
+    return headers.get("Content-Range", "").startswith(f"bytes {offset}-")
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    given = headers.get("Content-Length", "")
-    return int(given) if given.isdigit() else None
+    length = headers.get("Content-Length", "")
+    return int(length) if length.isdigit() else None
 
 
 def _is_final(error: Exception) -> bool:
@@ -148,9 +148,9 @@ def _is_final(error: Exception) -> bool:
 def _failure(address: str, partial: Path, error: Exception) -> ArtifactError:
     if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403, 404, 410):
         return DeadAddress(f"{address} answers {error.code} ({error.reason})")
-    kept = f"; the {partial.stat().st_size / 1e6:.0f} MB that arrived are kept" if partial.is_file() else ""
+    remains = f"; the {partial.stat().st_size / 1e6:.0f} MB that arrived are kept" if partial.is_file() else ""
     return ArtifactError(
-        f"{address} could not be downloaded ({_short(error)}){kept}. Check the connection and call again."
+        f"{address} could not be downloaded ({_short(error)}){remains}. Check the connection and call again."
     )
 
 

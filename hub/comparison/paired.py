@@ -136,10 +136,10 @@ def paired_bootstrap(ours: Floats, theirs: Floats, groups: Sequence[NDArray[np.i
 
 def _summary(ours: Floats, theirs: Floats, noise: np.random.Generator) -> tuple[float, float, float]:
     """(draws, runs) of both sides -> the interval and p of the difference of their means."""
-    drawn = _mean_of_drawn_runs(ours, noise) - _mean_of_drawn_runs(theirs, noise)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    return float(low), float(high), min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
+    resampled = _mean_of_drawn_runs(ours, noise) - _mean_of_drawn_runs(theirs, noise)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    beyond = min(int((resampled <= 0).sum()), int((resampled >= 0).sum()))
+    return float(low), float(high), min(1.0, 2 * (beyond + 1) / (len(resampled) + 1))
 
 
 def _resampled_means(scores: Floats, noise: np.random.Generator) -> Floats:
@@ -156,6 +156,6 @@ def _resampled_means(scores: Floats, noise: np.random.Generator) -> Floats:
 def _mean_of_drawn_runs(means: Floats, noise: np.random.Generator) -> Floats:
     """(draws, runs) -> (draws,); the spread between runs is that of a sample, so n / (n - 1) corrects it."""
     runs, mean = means.shape[1], means.mean(axis=1)
-    drawn = (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
-    found: Floats = mean + (drawn - mean) * math.sqrt(runs / max(runs - 1, 1))
+    resampled = (means * noise.multinomial(runs, [1 / runs] * runs, size=len(means))).sum(axis=1) / runs
+    found: Floats = mean + (resampled - mean) * math.sqrt(runs / max(runs - 1, 1))
     return found

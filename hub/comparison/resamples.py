@@ -31,8 +31,8 @@ def draw_images(images: int, draws: int) -> Iterator[NDArray[np.int64]]:
 
 def write_resamples(path: Path, images: int, metrics: Sequence[str], rows: NDArray[np.float64]) -> None:
     """One line a draw of `draw_images`: its checksum, then the metrics of `rows` (draws, metrics)."""
-    drawn = zip(draw_images(images, len(rows)), rows.tolist(), strict=True)
-    write_csv(path, ["draw", *metrics], ([_checksum(counts), *row] for counts, row in drawn))
+    pairs = zip(draw_images(images, len(rows)), rows.tolist(), strict=True)
+    write_csv(path, ["draw", *metrics], ([_checksum(counts), *row] for counts, row in pairs))
 
 
 def read_resamples(path: Path) -> Resamples | None:

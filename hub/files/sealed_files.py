@@ -74,8 +74,8 @@ class _Hashed(io.RawIOBase):
         return True
 
     def write(self, piece: Any) -> int:
-        held = self.late + bytes(piece)
-        self.late = held[-2:]
-        self.digest.update(held[:-2])
-        self.stream.write(held[:-2])
+        pending = self.late + bytes(piece)
+        self.late = pending[-2:]
+        self.digest.update(pending[:-2])
+        self.stream.write(pending[:-2])
         return len(piece)

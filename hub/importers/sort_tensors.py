@@ -93,16 +93,16 @@ def _reason(drops: tuple[Drop, ...], name: str) -> str | None:
 
 
 def _recognise(content: Any, source: Path | str) -> tuple[Layout, Found]:
-    seen: list[str] = []
+    names: list[str] = []
     for layout in FORMATS.values():
         for found in _containers(content, layout):
             if layout.recognise(list(found.names)):
                 return layout, found
-            seen = seen or list(found.names)
-    if not seen:
+            names = names or list(found.names)
+    if not names:
         raise ArtifactError(f"{source} holds no dictionary of tensors; it is no checkpoint that can be imported.")
     raise ArtifactError(
-        f"{source} is of no format that goodviews recognises: its tensors are called {', '.join(seen[:3])} and so on. "
+        f"{source} is of no format that goodviews recognises: its tensors are called {', '.join(names[:3])} and so on. "
         f"Name its format by --format: {', '.join(readable())}."
     )
 

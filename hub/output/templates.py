@@ -20,7 +20,7 @@ def fill_template(
         filters: functions that the template calls by name: {{ value | NAME }}.
     """
     environment = Environment(
-        loader=FunctionLoader(lambda wanted: files(package).joinpath(wanted).read_text(encoding="utf-8")),
+        loader=FunctionLoader(lambda name: files(package).joinpath(name).read_text(encoding="utf-8")),
         undefined=StrictUndefined,
         autoescape=name.endswith(".html.j2"),
         trim_blocks=True,

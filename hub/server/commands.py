@@ -24,14 +24,16 @@ def serve(directory: Path, /, *, port: int = 8080, host: str = "127.0.0.1", toke
     from .app import hub_app
     from .state import VARIABLE, open_hub
 
-    known = Token(token or os.environ.get(VARIABLE) or None)
-    require_token_for(host, known, variable=VARIABLE)
-    hub = open_hub(directory, token=known, secret=secrets.token_bytes(32))
+    access = Token(token or os.environ.get(VARIABLE) or None)
+    require_token_for(host, access, variable=VARIABLE)
+    hub = open_hub(directory, token=access, secret=secrets.token_bytes(32))
     console = Terminal(soft_wrap=True, highlight=False)
 
     def ready(port: int) -> None:
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        console.print(f"Hub: {address} ({'writing needs the token' if known.secret else 'read-only'}; Ctrl-C stops it)")
+        console.print(
+            f"Hub: {address} ({'writing needs the token' if access.secret else 'read-only'}; Ctrl-C stops it)"
+        )
         console.print(f"Use it with: export HF_ENDPOINT={address}")
 
     try:

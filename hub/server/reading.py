@@ -19,16 +19,16 @@ _TREE_PAGE = 1000
 
 def models(request: Request) -> Response:
     """GET /api/models?search=&author=&limit=: the repositories that whoever asks may read."""
-    hub, asked = hub_of(request), request.query_params
-    search, author = asked.get("search", "").lower(), asked.get("author")
+    hub, query = hub_of(request), request.query_params
+    search, author = query.get("search", "").lower(), query.get("author")
     found = [
         repo
         for repo in hub.database.repos()
         if may_read(request, repo) and search in repo.id.lower() and author in (None, repo.id.partition("/")[0])
     ]
-    limit = asked.get("limit", "")
-    shown = found[: int(limit)] if limit.isdecimal() else found
-    return JSONResponse([_summary(request, repo) for repo in shown])
+    limit = query.get("limit", "")
+    listed = found[: int(limit)] if limit.isdecimal() else found
+    return JSONResponse([_summary(request, repo) for repo in listed])
 
 
 def model(request: Request) -> Response:
@@ -62,9 +62,9 @@ async def paths_info(request: Request) -> Response:
     """POST .../paths-info/REVISION {"paths": [...]}: those of the paths that are files."""
     repo = repo_of(request)
     body = await read_body(request, most=hub_of(request).limits.json)
-    asked = _paths_asked(body, request.headers.get("content-type", ""))
+    paths = _requested_paths(body, request.headers.get("content-type", ""))
     files = _files(request, repo)
-    return JSONResponse([_entry(files[path]) for path in asked if path in files])
+    return JSONResponse([_entry(files[path]) for path in paths if path in files])
 
 
 def refs(request: Request) -> Response:
@@ -194,7 +194,7 @@ def _one_level(files: list[File], inside: str) -> list[dict[str, Any]]:
     return [{"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in folders] + here
 
 
-def _paths_asked(body: bytes, content_type: str) -> list[str]:
+def _requested_paths(body: bytes, content_type: str) -> list[str]:
     """Clients send a form or JSON."""
     try:
         if "json" in content_type:

@@ -55,12 +55,12 @@ def open_dataset(words: str) -> Data:
         MissingExtra: the library is not installed.
         DataError: no such data, split or column.
     """
-    name, splits, wanted = _load(words)
-    chosen = wanted or ("train" if "train" in splits or len(splits) > 1 else next(iter(splits)))
-    if chosen not in splits:
-        raise DataError(f"hf:{name} has no split {chosen}; it has {', '.join(splits)}.")
-    train = _source(name, chosen, splits[chosen])
-    tests = [] if wanted else [split for split in splits if split in TEST_NAMES and split != chosen]
+    name, splits, split = _load(words)
+    train_split = split or ("train" if "train" in splits or len(splits) > 1 else next(iter(splits)))
+    if train_split not in splits:
+        raise DataError(f"hf:{name} has no split {train_split}; it has {', '.join(splits)}.")
+    train = _source(name, train_split, splits[train_split])
+    tests = [] if split else [other for other in splits if other in TEST_NAMES and other != train_split]
     test = _source(name, tests[0], splits[tests[0]]) if tests else None
     return Data(train, test if test is not None and test.labels is not None and test.classes == train.classes else None)
 
@@ -72,7 +72,7 @@ def _load(words: str) -> tuple[str, dict[str, Any], str | None]:
     except ImportError:
         raise MissingExtra("datasets", extra="data", needed_for=f"hf:{words}") from None
     head, _, tail = words.rpartition(":")
-    place, wanted = (head, tail) if head and "/" not in tail else (words, None)
+    place, split = (head, tail) if head and "/" not in tail else (words, None)
     folder = Path(place)
     try:
         if folder.is_dir() and ((folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()):
@@ -83,7 +83,7 @@ def _load(words: str) -> tuple[str, dict[str, Any], str | None]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"hf:{place} cannot be opened: {reason}") from error
     splits = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "train"): loaded}
-    return folder.resolve().name if folder.is_dir() else place, splits, wanted
+    return folder.resolve().name if folder.is_dir() else place, splits, split
 
 
 def _source(name: str, split: str, table: Any) -> HuggingFace:

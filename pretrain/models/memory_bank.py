@@ -73,8 +73,8 @@ class MemoryBank(Memory):
         generator = torch.Generator(self.rows.device).manual_seed(step_seed(part.seed, part.number))
         own, rank = part.samples.to(self.rows.device), part.processes.rank
         size = (part.processes.world * len(own), self.plan.negatives)
-        drawn = torch.randint(self.rows.shape[1], size, generator=generator, device=self.rows.device)
-        mine = drawn[rank * len(own) : (rank + 1) * len(own)]
+        indices = torch.randint(self.rows.shape[1], size, generator=generator, device=self.rows.device)
+        mine = indices[rank * len(own) : (rank + 1) * len(own)]
         return BankRows(self.rows, torch.cat([own[:, None], mine], dim=1))
 
     def after_update(self, update: Update) -> None:

@@ -199,7 +199,7 @@ def test_folders_without_a_usable_photo_write_nothing(onnx_encoder: OnnxEncoder,
         assert not (tmp_path / "out").exists()
 
 
-def test_an_existing_index_is_kept_unless_told(index: ImageIndex, onnx_encoder: OnnxEncoder, photos: Path):
+def test_an_existing_index_is_kept_without_overwrite(index: ImageIndex, onnx_encoder: OnnxEncoder, photos: Path):
     before = files_of(index.folder)
     with pytest.raises(OutputExists):
         build(onnx_encoder, photos, index.folder)

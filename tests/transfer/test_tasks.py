@@ -27,7 +27,7 @@ def test_an_unknown_name_gets_the_nearest_ones():
         find_task("knn-smoke")
 
 
-def test_a_change_is_told_in_the_name_and_alters_the_protocol():
+def test_a_change_shows_in_the_name_and_alters_the_protocol():
     plain, changed = find_task("knn"), find_task("knn").with_changes(["k=5"])
     assert changed.name == "knn [k=5]"
     assert (plain.protocol.settings["k"], changed.protocol.settings["k"]) == (20, 5)

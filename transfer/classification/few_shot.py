@@ -93,9 +93,9 @@ def _episodes(task: FewShot, frozen: FrozenData, seed: int) -> list[float]:
     accuracies = []
     for episode in range(task.episodes):
         random = np.random.default_rng((seed, episode))
-        drawn = random.choice(classes, task.ways, replace=False).tolist()
-        example_rows = np.stack([random.choice(examples[c], task.shots, replace=False) for c in drawn])
-        query_rows = np.stack([random.choice(queries[c], task.queries, replace=False) for c in drawn])
+        ways = random.choice(classes, task.ways, replace=False).tolist()
+        example_rows = np.stack([random.choice(examples[c], task.shots, replace=False) for c in ways])
+        query_rows = np.stack([random.choice(queries[c], task.queries, replace=False) for c in ways])
         accuracies.append(_accuracy(train[torch.from_numpy(example_rows)], test[torch.from_numpy(query_rows)]))
     return accuracies
 

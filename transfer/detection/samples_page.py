@@ -45,8 +45,8 @@ def draw_samples(
     has_masks = any(one.masks is not None for one in detections)
     most = PAIRS if has_masks else PHOTOS
     step = max(1, len(photos) / most)
-    chosen = [int(step * number) for number in range(min(most, len(photos)))]
-    entries = [(photos[index], detections[index]) for index in chosen]
+    positions = [int(step * number) for number in range(min(most, len(photos)))]
+    entries = [(photos[index], detections[index]) for index in positions]
     rows = _rows(entries, 2, PAIRS_ROW_PX) if has_masks else _rows(entries, 1, ROW_PX)
     height = HEADER_PX + sum(row[0][1] + CAPTION_PX + GAP_PX for row in rows) + MARGIN_PX - GAP_PX
     page = Image.new("RGB", (PAGE_PX, height), PAPER)

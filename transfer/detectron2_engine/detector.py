@@ -54,8 +54,8 @@ def detect(
     network: nn.Module, classes: tuple[str, ...], settings: DetectionSettings, photo: Image.Image, photo_id: str = ""
 ) -> Detections:
     """What `network` finds in an RGB photo; it stays in evaluation mode."""
-    seen = resize(photo, settings.test_short_side_px, settings.long_side_px)
-    pixels = torch.as_tensor(np.array(seen)).permute(2, 0, 1)
+    resized = resize(photo, settings.test_short_side_px, settings.long_side_px)
+    pixels = torch.as_tensor(np.array(resized)).permute(2, 0, 1)
     [result] = network.eval()([{"image": pixels, "height": photo.height, "width": photo.width}])
     instances = result["instances"].to("cpu")
     names = tuple(classes[label] for label in instances.pred_classes.tolist())

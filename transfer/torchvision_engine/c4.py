@@ -62,11 +62,11 @@ class SharedHeads(RegionHeads):
         self,
         features: dict[str, Tensor],
         objects: list[Tensor],
-        seen: Tensor,
+        box_features: Tensor,
         is_object: Tensor,
         image_shapes: list[tuple[int, int]],
     ) -> Tensor:
-        return seen[is_object]
+        return box_features[is_object]
 
     def maps_of_boxes(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]

@@ -37,10 +37,12 @@ class TorchvisionDetector:
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
         """See `detection.detector.Detector`."""
         photo = image if isinstance(image, Image.Image) else read_image(image)
-        seen = resize(photo, self.settings.test_short_side_px, self.settings.long_side_px)
+        resized = resize(photo, self.settings.test_short_side_px, self.settings.long_side_px)
         device = next(self.network.parameters()).device
-        result = self.network.eval()([to_tensor(seen).to(device)])[0]
-        boxes = result["boxes"].cpu().numpy() * np.array([photo.width / seen.width, photo.height / seen.height] * 2)
+        result = self.network.eval()([to_tensor(resized).to(device)])[0]
+        boxes = result["boxes"].cpu().numpy() * np.array(
+            [photo.width / resized.width, photo.height / resized.height] * 2
+        )
         names = tuple(self.classes[label - 1] for label in result["labels"].tolist())
         masks = None
         if self.settings.masks:

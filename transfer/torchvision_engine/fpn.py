@@ -72,7 +72,7 @@ class PyramidHeads(RegionHeads):
         self,
         features: dict[str, Tensor],
         objects: list[Tensor],
-        seen: Tensor,
+        box_features: Tensor,
         is_object: Tensor,
         image_shapes: list[tuple[int, int]],
     ) -> Tensor:

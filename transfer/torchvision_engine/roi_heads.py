@@ -76,7 +76,7 @@ class RegionHeads(RoIHeads):
         self,
         features: dict[str, Tensor],
         objects: list[Tensor],
-        seen: Tensor,
+        box_features: Tensor,
         is_object: Tensor,
         image_shapes: list[tuple[int, int]],
     ) -> Tensor:
@@ -85,7 +85,7 @@ class RegionHeads(RoIHeads):
         Args:
             features: Of the trunk.
             objects: The boxes of these regions, photo by photo.
-            seen: What the box head gave for all R regions.
+            box_features: What the box head gave for all R regions.
             is_object: (R,) bool.
             image_shapes: Of the photos.
         """
@@ -105,15 +105,15 @@ class RegionHeads(RoIHeads):
         targets: list[dict[str, Any]],
     ) -> dict[str, Tensor]:
         regions, matches, labels, box_targets = self.select_training_samples(proposals, targets)
-        seen = self.box_head(self.box_roi_pool(features, regions, image_shapes))
-        logits, deltas = self.box_predictor(seen)
+        box_features = self.box_head(self.box_roi_pool(features, regions, image_shapes))
+        logits, deltas = self.box_predictor(box_features)
         losses = region_losses(logits, deltas, torch.cat(labels), torch.cat(box_targets))
         if self.mask_branch is None:
             return losses
         is_object = [names > 0 for names in labels]
         objects = [boxes[chosen] for boxes, chosen in zip(regions, is_object)]
         everywhere = torch.cat(is_object)
-        masks = self.mask_branch(self.maps_of_objects(features, objects, seen, everywhere, image_shapes))
+        masks = self.mask_branch(self.maps_of_objects(features, objects, box_features, everywhere, image_shapes))
         truth = [
             mask_targets([target["masks"][index] for index in which[chosen].tolist()], boxes, masks.shape[-1])
             for target, which, chosen, boxes in zip(targets, matches, is_object, objects)

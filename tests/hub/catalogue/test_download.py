@@ -61,7 +61,7 @@ def test_nothing_there_and_a_web_page_are_dead_addresses(server, tmp_path):
     assert not (tmp_path / "f.pth").exists()
 
 
-def test_nobody_there_is_said_at_once(tmp_path):
+def test_nobody_there_is_reported_at_once(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

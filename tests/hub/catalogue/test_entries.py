@@ -40,7 +40,7 @@ def test_every_method_has_an_entry(method):
     assert any(entry.method.startswith(method) for entry in read_entries())
 
 
-def test_names_are_told_apart_and_cannot_be_a_path_or_a_repository():
+def test_names_differ_and_cannot_be_a_path_or_a_repository():
     names = [entry.name for entry in read_entries()]
     assert len(set(names)) == len(names)
     assert all(name.replace("-", "").isalnum() for name in names)

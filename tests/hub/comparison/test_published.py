@@ -98,7 +98,7 @@ def test_other_measurements_get_no_published_rows_and_a_reason(task, dataset, pr
     assert reason in found
 
 
-def test_another_engine_is_said(make_report):
+def test_another_engine_is_reported(make_report):
     task = TASKS["voc-detection"]()
     report = make_report(
         dataset={"name": "VOC", "classes": 20, "train_images": 16551, "test_images": 4952},

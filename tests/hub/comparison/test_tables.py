@@ -29,7 +29,7 @@ def test_lower_is_better_turns_the_order_round(make_report):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "remark"),
     [
         ({"protocol": Protocol("knn", 1, {"k": 5})}, "k (20 / 5)"),
         ({"protocol": Protocol("knn", 2, {"k": 20})}, "version (1 / 2)"),
@@ -39,12 +39,12 @@ def test_lower_is_better_turns_the_order_round(make_report):
     ],
     ids=["settings", "version", "data", "engine", "task"],
 )
-def test_what_was_measured_differently_never_shares_a_table(make_report, changes, said):
+def test_what_was_measured_differently_never_shares_a_table(make_report, changes, remark):
     comparison = compare(runs(make_report("a"), make_report("b"), make_report("c", **changes)))
     assert sorted(len(table.rows) for table in comparison.tables) == [1, 2]
     notes = " ".join(comparison.notes)
     assert "cannot be compared" in notes
-    assert said in notes
+    assert remark in notes
 
 
 def test_other_name_or_release_is_still_the_same_measurement(make_report):
@@ -80,7 +80,7 @@ def test_seed_that_changes_nothing_leaves_one_measurement(make_report):
     assert "the seed does not change the result of ours" in comparison.notes[0]
 
 
-def test_same_run_given_twice_counts_once_and_is_said(make_report):
+def test_same_run_given_twice_counts_once_and_is_reported(make_report):
     comparison = compare(runs(make_report(top1=50.0), make_report(top1=60.0)))
     assert comparison.tables[0].rows[0].values["top1"].mean == 50.0
     assert "measured twice with seed 0; run0/report.json (50.00) counts" in comparison.notes[0]

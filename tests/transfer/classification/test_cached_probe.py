@@ -36,7 +36,7 @@ def test_sweep_finds_the_rate_that_learns_and_counts_divergence_as_nothing():
     assert tried[1e38] == 0.0
 
 
-def test_colours_are_told_apart_and_the_report_names_the_rate(encoder, colours, tmp_path, monkeypatch):
+def test_colours_are_distinguished_and_the_report_names_the_rate(encoder, colours, tmp_path, monkeypatch):
     task, setup = (
         linear_cached().with_changes(["epochs=30", "batch_size=6", "lr=[0.01,0.3]"]),
         Setup(cache=tmp_path / "c"),

@@ -15,7 +15,7 @@ from goodviews.transfer.task import Setup
 
 
 @pytest.mark.parametrize("task", [knn(), linear()], ids=lambda task: task.name)
-def test_colours_are_told_apart_and_the_report_says_how(task, encoder, colours, tmp_path):
+def test_colours_are_distinguished_and_the_report_says_how(task, encoder, colours, tmp_path):
     report = task.run(encoder, colours, tmp_path / "run")
     assert load_report(tmp_path / "run" / "report.json").metrics == report.metrics
     assert report.metrics["top1"] == 100.0
@@ -111,7 +111,7 @@ def test_bad_data_is_refused_and_nothing_is_written(spoil, message, encoder, col
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_existing_output_is_kept_unless_told(encoder, colours, tmp_path):
+def test_existing_output_is_kept_without_overwrite(encoder, colours, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("keep")
     with pytest.raises(OutputExists):

@@ -69,7 +69,7 @@ def test_layers_start_as_published():
     assert torch.equal(new_layer(5, 3, "default", 1).weight, new_layer(5, 3, "default", 1).weight)
 
 
-def test_colours_are_told_apart_in_a_few_epochs_and_the_curve_is_kept(encoder, colours, tmp_path):
+def test_colours_are_distinguished_in_a_few_epochs_and_the_curve_is_kept(encoder, colours, tmp_path):
     task = linear_pycontrast().with_changes(["epochs=4", "lr=1"])
     report = task.run(encoder, colours, tmp_path / "run", setup=Setup(batch_size=6))
     assert report.task == "linear-pycontrast [epochs=4, lr=1]"

@@ -51,7 +51,7 @@ def test_difficult_objects_are_no_labels(squares):
 
 
 @pytest.mark.parametrize("make", [voc07_map, voc07_map_logistic])
-def test_colours_are_told_apart_by_the_map_of_classes(make, encoder, squares, tmp_path):
+def test_colours_are_distinguished_by_the_map_of_classes(make, encoder, squares, tmp_path):
     report = make().run(encoder, squares, tmp_path / "run")
     assert report.metrics["mAP"] == 100.0
     assert set(report.details["AP_of_class"]) == {"red", "blue"}

@@ -103,7 +103,9 @@ def test_a_run_leaves_box_and_mask_scores_and_results_that_other_evaluators_read
     assert header == "draw,AP,AP50,AP75,mask_AP,mask_AP50,mask_AP75"
 
 
-def test_a_missing_evaluator_is_told_before_any_training(coco_folder: Path, encoder: Encoder, tmp_path, monkeypatch):
+def test_a_missing_evaluator_is_reported_before_any_training(
+    coco_folder: Path, encoder: Encoder, tmp_path, monkeypatch
+):
     monkeypatch.delitem(sys.modules, "goodviews.transfer.evaluation.coco")
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     with pytest.raises(MissingExtra, match=r"needs faster-coco-eval.*pip install .goodviews\[detection\]"):

@@ -81,7 +81,7 @@ def test_json_has_boxes_and_masks_in_pixels_of_the_photo(trained: Path, photos: 
         assert decode(Rle(tuple(thing["mask"]["size"]), thing["mask"]["counts"]), 90, 120).shape == (90, 120)
 
 
-def test_what_is_wrong_is_said_before_anything_is_written(trained: Path, photos: list[Path], tmp_path: Path):
+def test_what_is_wrong_is_reported_before_anything_is_written(trained: Path, photos: list[Path], tmp_path: Path):
     one, two = photos
     (tmp_path / "there.png").write_bytes(b"mine")
     (tmp_path / "broken.jpg").write_bytes(one.read_bytes()[:400])
