@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from goodviews.export.index import empty
-from goodviews.export.index import load as load_index
-from goodviews.export.index_files import About, Item
+from goodviews.export.index.files import About, Item
+from goodviews.export.index.image_index import empty
+from goodviews.export.index.image_index import load as load_index
 from goodviews.hub.artifact import load, save
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin

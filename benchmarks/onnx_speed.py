@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from goodviews.export.onnx_file import export
+from goodviews.export.onnx.onnx_file import export
 from goodviews.hub import Encoder, OnnxEncoder, from_pretrained
 from goodviews.hub.reports.provenance import hardware, libraries
 

@@ -12,19 +12,19 @@ from ..hub.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from ..hub.onnx_encoder import OnnxEncoder as OnnxEncoder
-    from .index import ImageIndex as ImageIndex
-    from .index import IndexMismatch as IndexMismatch
-    from .index import Match as Match
-    from .neighbours import draw_neighbours as draw_neighbours
-    from .onnx_file import Export as Export
-    from .onnx_file import export as export
+    from .index.image_index import ImageIndex as ImageIndex
+    from .index.image_index import IndexMismatch as IndexMismatch
+    from .index.image_index import Match as Match
+    from .index.neighbours import draw_neighbours as draw_neighbours
+    from .onnx.onnx_file import Export as Export
+    from .onnx.onnx_file import export as export
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
             ".hub.onnx_encoder": ("OnnxEncoder",),
-            "index": ("ImageIndex", "IndexMismatch", "Match"),
-            "neighbours": ("draw_neighbours",),
-            "onnx_file": ("Export", "export"),
+            "index.image_index": ("ImageIndex", "IndexMismatch", "Match"),
+            "index.neighbours": ("draw_neighbours",),
+            "onnx.onnx_file": ("Export", "export"),
         },
     )

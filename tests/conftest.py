@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from goodviews.export.onnx_file import Export, export
+from goodviews.export.onnx.onnx_file import Export, export
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.identity import EncoderId

@@ -19,7 +19,7 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "faster_coco_eval": {"transfer.datasets.masks", "transfer.evaluation.coco"},
     "datasets": {"hub.sources.hugging_face"},
     "faiss": {"export.index"},
-    "onnx": {"export.onnx_file"},
+    "onnx": {"export.onnx"},
     "onnxruntime": {"hub.onnx_encoder"},
     "huggingface_hub": {"hub.remote"},
     "jinja2": {"hub.output.templates"},

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from goodviews.export import onnx_file
-from goodviews.export.onnx_file import Export
+from goodviews.export.onnx import onnx_file
+from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError
 from goodviews.hub.cli import run
 

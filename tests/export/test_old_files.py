@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from goodviews.export.index import load
-from goodviews.export.index_photos import add, search
+from goodviews.export.index.image_index import load
+from goodviews.export.index.photos import add, search
 from goodviews.hub import check, from_pretrained, open_encoder
 from goodviews.hub.cli import run
 

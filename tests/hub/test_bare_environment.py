@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goodviews.export.onnx_file import Export
+from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import OnnxEncoder
 
 REPOSITORY = Path(__file__).parents[2]

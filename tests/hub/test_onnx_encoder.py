@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from goodviews.export.onnx_file import Export
+from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import (
     ArtifactError,
     DataError,

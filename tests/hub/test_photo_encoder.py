@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import goodviews.hub.encoder
-from goodviews.export.onnx_file import Export
+from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import ArtifactError, Encoder, OnnxEncoder, PhotoEncoder, UsageError, open_encoder, save
 
 CONTRACT = [name for name in vars(PhotoEncoder) if not name.startswith("_")]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from goodviews.export.trial_photos import SIZES, trial_photos
+from goodviews.export.onnx.trial_photos import SIZES, trial_photos
 from goodviews.hub import Encoder, Preprocessing
 from goodviews.hub.preprocessing import prepare_pixels, resized_size
 

@@ -28,7 +28,7 @@ def detectron2_engine() -> ModuleType:
 @pytest.fixture(scope="session")
 def exported(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The encoder as ONNX files."""
-    from goodviews.export.onnx_file import export
+    from goodviews.export.onnx.onnx_file import export
 
     return export(encoder, tmp_path_factory.mktemp("exported") / "onnx").folder
 

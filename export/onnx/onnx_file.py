@@ -20,13 +20,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from ..hub.encoder import Encoder
-from ..hub.errors import DataError, GoodviewsError, MissingExtra
-from ..hub.files.atomic import new_folder, write_bytes, write_json
-from ..hub.files.overwrite import refuse_folder
-from ..hub.identity import EncoderId
-from ..hub.onnx_encoder import FORMAT, IMAGE_FILE, METADATA_KEY, PIXELS_FILE, OnnxEncoder
-from ..hub.reports.provenance import version
+from ...hub.encoder import Encoder
+from ...hub.errors import DataError, GoodviewsError, MissingExtra
+from ...hub.files.atomic import new_folder, write_bytes, write_json
+from ...hub.files.overwrite import refuse_folder
+from ...hub.identity import EncoderId
+from ...hub.onnx_encoder import FORMAT, IMAGE_FILE, METADATA_KEY, PIXELS_FILE, OnnxEncoder
+from ...hub.reports.provenance import version
 from .trial_photos import trial_photos
 
 LIMITS = {"pixels": 1e-4, "image": 1e-2}  # cosine distance to PyTorch; about 1e-7 is usual for both

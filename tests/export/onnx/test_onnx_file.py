@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import goodviews.export
-from goodviews.export import onnx_file
-from goodviews.export.onnx_file import LIMITS, Export, ExportFailed, ImageToVector, export
-from goodviews.export.trial_photos import SIZES, trial_photos, users_photos
+from goodviews.export.onnx import onnx_file
+from goodviews.export.onnx.onnx_file import LIMITS, Export, ExportFailed, ImageToVector, export
+from goodviews.export.onnx.trial_photos import SIZES, trial_photos, users_photos
 from goodviews.hub import DataError, Encoder, OnnxEncoder, OutputExists, Preprocessing, SkippedImages
 from goodviews.hub.images import read_image
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..hub.errors import DataError
-from ..hub.images import SkippedImages, read_image
-from ..hub.sources.folders import find_images
+from ...hub.errors import DataError
+from ...hub.images import SkippedImages, read_image
+from ...hub.sources.folders import find_images
 
 SIZES = (  # width, height: at and around the usual 256, odd differences, portrait, panorama, tiny
     *((224, 224), (256, 256), (257, 301), (255, 254), (320, 240), (333, 500), (500, 375)),
@@ -21,7 +21,7 @@ USERS = 100
 def trial_photos() -> list[Image.Image]:
     """One synthetic RGB image of each size in SIZES, then a few of the photos that goodviews ships; always the same."""
     generator = np.random.default_rng(0)
-    with as_file(files(__package__.rpartition(".")[0] + ".hub") / "photos") as folder:
+    with as_file(files("goodviews.hub") / "photos") as folder:
         bundled = [read_image(path) for path in _evenly(find_images(folder), BUNDLED)]
     return [_textured(size, generator) for size in SIZES] + bundled
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..hub.errors import ArtifactError
-from ..hub.files.atomic import write_json
-from ..hub.files.json_files import Place, read_json
-from ..hub.identity import EncoderId
+from ...hub.errors import ArtifactError
+from ...hub.files.atomic import write_json
+from ...hub.files.json_files import Place, read_json
+from ...hub.identity import EncoderId
 
 FORMAT = 1
 KIND = "goodviews image index"
@@ -76,8 +76,8 @@ def read_about(folder: Path) -> About:
         raise ArtifactError(
             f"{folder} holds no index: index.json is missing. Give the folder that 'goodviews index build' wrote."
         )
-    from ..hub.schemas.record import check
-    from .index_schema import IndexFile
+    from ...hub.schemas.record import check
+    from .schema import IndexFile
 
     place = Place(path, "give the folder that 'goodviews index build' wrote, or build it again")
     content = read_json(place)
@@ -99,8 +99,8 @@ def read_items(folder: Path) -> tuple[list[Item], int]:
     path = folder / "items.json"
     if not path.is_file():
         raise ArtifactError(f"{path} is missing; the index is incomplete, build it again.")
-    from ..hub.schemas.record import check
-    from .index_schema import ItemsFile
+    from ...hub.schemas.record import check
+    from .schema import ItemsFile
 
     place = Place(path, "the index is damaged, build it again")
     found = check(ItemsFile, read_json(place, is_plain=False), place)

@@ -9,9 +9,9 @@ import faiss
 import numpy as np
 import pytest
 
-from goodviews.export.index import load
-from goodviews.export.index_files import read_about, read_items
-from goodviews.export.index_photos import add
+from goodviews.export.index.files import read_about, read_items
+from goodviews.export.index.image_index import load
+from goodviews.export.index.photos import add
 from goodviews.hub import ArtifactError, open_encoder
 from goodviews.hub.cli import run
 

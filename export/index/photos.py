@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from ..hub.errors import DataError
-from ..hub.files.overwrite import refuse_folder
-from ..hub.identity import EncoderId
-from ..hub.images import ImageLike, SkippedImages
-from ..hub.photo_encoder import PhotoEncoder
-from ..hub.sources.folders import find_images
-from .index import ImageIndex, Match, empty
-from .index_files import About, Item
+from ...hub.errors import DataError
+from ...hub.files.overwrite import refuse_folder
+from ...hub.identity import EncoderId
+from ...hub.images import ImageLike, SkippedImages
+from ...hub.photo_encoder import PhotoEncoder
+from ...hub.sources.folders import find_images
+from .files import About, Item
+from .image_index import ImageIndex, Match, empty
 
 SKIPPED_FILE = "skipped.txt"
 

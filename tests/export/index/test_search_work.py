@@ -70,8 +70,8 @@ def test_a_picture_of_the_search_shows_the_photo_as_it_was_decoded(
 def test_the_search_with_an_encoder_made_in_memory_hashes_its_weights(
     index: Path, query: Path, calls: Counter[str], tmp_path: Path
 ):
-    from goodviews.export.index import load
-    from goodviews.export.index_photos import search
+    from goodviews.export.index.image_index import load
+    from goodviews.export.index.photos import search
     from goodviews.hub import from_pretrained
 
     encoder = from_pretrained(OLD / "encoder")

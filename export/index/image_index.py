@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from ..hub.errors import ArtifactError, DataError, GoodviewsError, MissingExtra, UsageError
-from ..hub.files.atomic import new_folder, write_bytes
-from ..hub.files.overwrite import Input
-from ..hub.identity import EncoderId
-from ..hub.vectors import refuse_odd_vectors
+from ...hub.errors import ArtifactError, DataError, GoodviewsError, MissingExtra, UsageError
+from ...hub.files.atomic import new_folder, write_bytes
+from ...hub.files.overwrite import Input
+from ...hub.identity import EncoderId
+from ...hub.vectors import refuse_odd_vectors
 from .faiss_header import check_faiss_file
-from .index_files import About, Item, read_about, read_items, write_about, write_items
+from .files import About, Item, read_about, read_items, write_about, write_items
 
 
 class IndexMismatch(GoodviewsError):

@@ -1,4 +1,4 @@
-"""The commands export, index and search: they open what is named, call the library, and say what came of it."""
+"""The commands `index …` and `search`: they open what is named, call the library, and say what came of it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,44 +7,12 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from ..hub.output.terminal import Terminal
+from ...hub.output.terminal import Terminal
+from ..printing import print_line, print_skipped
 
 if TYPE_CHECKING:
-    from ..hub.images import SkippedImages
-    from ..hub.photo_encoder import PhotoEncoder
-    from .index import ImageIndex
-    from .onnx_file import Difference
-
-
-def export(encoder: str, *, out: Path, images: Path | None = None, overwrite: bool = False) -> None:
-    """Write an encoder as ONNX, compared with PyTorch.
-
-    The folder gets model.onnx (photo in, unit vector out: resize, crop and normalisation inside), model_pixels.onnx
-    (normalised pixels in) and export.json. A file that differs from PyTorch is not written.
-
-    Example: goodviews export runs/infomin/encoder --out exported
-
-    Args:
-        encoder: Encoder folder or name, such as runs/infomin/encoder or timm:resnet50.a1_in1k.
-        out: Folder to make.
-        images: Folder of photos to compare on, at most 100 of them; by default a built-in set.
-        overwrite: Replace OUT if it exists.
-    """
-    from ..hub.files.overwrite import refuse_folder
-    from ..hub.images import SkippedImages
-    from ..hub.pretrained import from_pretrained
-    from .onnx_file import export as write
-    from .trial_photos import users_photos
-
-    console = Terminal()
-    refuse_folder(out, overwrite, kind="export", inputs=(encoder, images))
-    skipped = SkippedImages()
-    photos = users_photos(images, skipped) if images is not None else None
-    with console.status("Exporting and comparing with PyTorch"):
-        exported = write(from_pretrained(encoder), out, photos=photos, overwrite=overwrite)
-    _print_skipped(console, skipped)
-    _print_difference(console, out / "model.onnx", exported.image)
-    _print_difference(console, out / "model_pixels.onnx", exported.pixels)
+    from ...hub.photo_encoder import PhotoEncoder
+    from .image_index import ImageIndex
 
 
 def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, overwrite: bool = False) -> None:
@@ -61,10 +29,10 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
         batch_size: Photos in a forward pass.
         overwrite: Replace OUT if it exists.
     """
-    from ..hub.files.overwrite import refuse_folder
-    from ..hub.photo_encoder import open_encoder
-    from ..hub.sources.folders import find_images
-    from .index_photos import build
+    from ...hub.files.overwrite import refuse_folder
+    from ...hub.photo_encoder import open_encoder
+    from ...hub.sources.folders import find_images
+    from .photos import build
 
     console = Terminal()
     refuse_folder(out, overwrite, kind="index", inputs=(encoder, images))
@@ -72,9 +40,9 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
     index, skipped = build(
         open_encoder(encoder), images, out, batch_size=batch_size, progress=console.is_terminal, overwrite=overwrite
     )
-    _print_skipped(console, skipped)
+    print_skipped(console, skipped)
     about = index.about
-    _print(
+    print_line(
         console,
         f"{out}: {len(index)} images, {about.dimension} dimensions, encoded by {about.encoder.name} ({about.backend})",
     )
@@ -94,14 +62,14 @@ def index_add(index: Path, *, images: Path, encoder: str | None = None, batch_si
         encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
         batch_size: Photos in a forward pass.
     """
-    from .index import load
-    from .index_photos import add
+    from .image_index import load
+    from .photos import add
 
     console = Terminal()
     opened = load(index)
     added = add(opened, _encoder_of(opened, encoder), images, batch_size=batch_size, progress=console.is_terminal)
-    _print_skipped(console, added.skipped)
-    _print(
+    print_skipped(console, added.skipped)
+    print_line(
         console,
         f"{index}: {added.new} added, {added.changed} changed, {added.unchanged} there already; {len(opened)} images",
     )
@@ -118,12 +86,12 @@ def index_remove(index: Path, images: list[str]) -> None:
         index: Index folder.
         images: Ids or paths, as `goodviews search` prints them.
     """
-    from .index import load
-    from .index_photos import remove
+    from .image_index import load
+    from .photos import remove
 
     opened = load(index)
     removed = remove(opened, images)
-    _print(Terminal(), f"{index}: {len(removed)} removed; {len(opened)} images")
+    print_line(Terminal(), f"{index}: {len(removed)} removed; {len(opened)} images")
 
 
 def index_info(index: Path) -> None:
@@ -134,18 +102,18 @@ def index_info(index: Path) -> None:
     Args:
         index: Index folder.
     """
-    from .index import load
+    from .image_index import load
 
     opened = load(index)
     about, encoder = opened.about, opened.about.encoder
     pre, console = encoder.preprocessing, Terminal()
     assert pre is not None, "an index without it is refused"
     source = f"from {about.source}" if about.source else "made in memory"
-    _print(console, f"images   {len(opened)} in {about.root}")
-    _print(console, f"encoder  {encoder.name} ({encoder.architecture}), {source}")
-    _print(console, f"weights  sha256 {encoder.weights_sha256}")
-    _print(console, f"vectors  {about.dimension} dimensions, exact cosine search, built with {about.backend}")
-    _print(console, f"photos   {pre.input_px} px centre crop at {pre.crop_pct}, {pre.interpolation}")
+    print_line(console, f"images   {len(opened)} in {about.root}")
+    print_line(console, f"encoder  {encoder.name} ({encoder.architecture}), {source}")
+    print_line(console, f"weights  sha256 {encoder.weights_sha256}")
+    print_line(console, f"vectors  {about.dimension} dimensions, exact cosine search, built with {about.backend}")
+    print_line(console, f"photos   {pre.input_px} px centre crop at {pre.crop_pct}, {pre.interpolation}")
 
 
 def search(
@@ -171,11 +139,11 @@ def search(
         encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
         overwrite: Replace the picture if it exists.
     """
-    from ..hub.images import read_image
-    from ..hub.output.pictures import check_picture_name
-    from .index import load
-    from .index_photos import search as look_up
+    from ...hub.images import read_image
+    from ...hub.output.pictures import check_picture_name
+    from .image_index import load
     from .neighbours import draw_neighbours
+    from .photos import search as look_up
 
     console, inputs = Terminal(), (index, image, encoder)
     if out is not None:
@@ -191,13 +159,13 @@ def search(
     if out is not None:
         found = [(opened.locate(match.item), match.similarity) for match in matches]
         draw_neighbours(photo, found, out, name=image.name, overwrite=overwrite, inputs=inputs)
-        _print(console, f"picture: {out}")
+        print_line(console, f"picture: {out}")
 
 
 def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = True) -> "PhotoEncoder":
     """The encoder that the user names, or the one that lies where the index says; a file's word downloads nothing."""
-    from ..hub.errors import ArtifactError
-    from ..hub.photo_encoder import open_encoder
+    from ...hub.errors import ArtifactError
+    from ...hub.photo_encoder import open_encoder
 
     if override is not None:
         return open_encoder(override, verify=verify)
@@ -214,23 +182,3 @@ def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = Tru
         raise ArtifactError(
             f"The encoder of {index.folder} cannot be opened: {error} Or give the folder it is in now: --encoder."
         ) from None
-
-
-def _print_skipped(console: Terminal, skipped: "SkippedImages") -> None:
-    if skipped:
-        _print(console, skipped.summary())
-        for path, reason in skipped:
-            _print(console, f"  {reason if path in reason else f'{path}: {reason}'}")
-
-
-def _print_difference(console: Terminal, path: Path, difference: "Difference") -> None:
-    size_mb = path.stat().st_size / 1e6
-    _print(
-        console,
-        f"{path}: {size_mb:.1f} MB, cosine distance to PyTorch at most "
-        f"{difference.largest:.1e} on {difference.photos} photos (different photos are {difference.spread:.1e} apart)",
-    )
-
-
-def _print(console: Terminal, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

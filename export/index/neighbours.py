@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ..hub.errors import DataError
-from ..hub.files.overwrite import Input
-from ..hub.images import ImageLike, as_photo, read_image
-from ..hub.output.pictures import check_picture_name, write_picture
+from ...hub.errors import DataError
+from ...hub.files.overwrite import Input
+from ...hub.images import ImageLike, as_photo, read_image
+from ...hub.output.pictures import check_picture_name, write_picture
 
 TILE_PX = 240
 GAP_PX = 16

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from goodviews.export import ImageIndex, IndexMismatch
-from goodviews.export.index import empty, load
-from goodviews.export.index_files import About, Item
-from goodviews.export.index_photos import add, build, remove, search
-from goodviews.export.onnx_file import Export
+from goodviews.export.index.files import About, Item
+from goodviews.export.index.image_index import empty, load
+from goodviews.export.index.photos import add, build, remove, search
+from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import (
     ArtifactError,
     DataError,
@@ -286,7 +286,7 @@ def test_a_process_forked_after_a_search_can_search(index: ImageIndex):
     code = f"""
 import os, signal
 import numpy as np
-from goodviews.export.index import load
+from goodviews.export.index.image_index import load
 index = load({str(index.folder)!r})
 queries = np.eye(512, dtype=np.float32)[:200]
 look = lambda: index.search(queries, 5, encoder=index.about.encoder)

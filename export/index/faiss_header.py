@@ -7,7 +7,7 @@ its dimension and count. Source: faiss/impl/index_write.cpp (IndexIDMap2 around 
 import struct
 from pathlib import Path
 
-from ..hub.errors import ArtifactError
+from ...hub.errors import ArtifactError
 
 _HEAD = struct.Struct("<4siqqq?i")  # kind, dimension, count, two unused, whether trained, metric
 _COUNT = struct.Struct("<Q")
