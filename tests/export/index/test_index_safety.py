@@ -15,7 +15,7 @@ from goodviews.export.index.photos import add
 from goodviews.hub import ArtifactError, open_encoder
 from goodviews.hub.cli import run
 
-OLD = Path(__file__).parents[1] / "old_files"
+OLD = Path(__file__).parents[2] / "old_files"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from goodviews.hub import check
 from goodviews.hub.cli import run
 from goodviews.hub.identity import EncoderId
 
-OLD = Path(__file__).parents[1] / "old_files"
+OLD = Path(__file__).parents[2] / "old_files"
 
 
 @pytest.fixture(params=["encoder", "exported"])
