@@ -2,7 +2,7 @@
 
 model.onnx takes photos: uint8 (N, H, W, 3) of any one size -> (N, F) unit vectors; resize, centre crop,
 normalisation, network, pooling and L2 are in the graph. model_pixels.onnx takes normalised (N, 3, H, W) pixels.
-export.json says what they are. The only module that imports onnx.
+export.json says what they are. Only this room imports onnx.
 """
 
 import copy
