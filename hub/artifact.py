@@ -5,7 +5,7 @@ from pathlib import Path
 
 import timm
 
-from .backbone import rebuild_backbone
+from .backbone import empty_backbone
 from .encoder import Encoder, Origin, Recorded
 from .encoder_folder import FORMAT, WEIGHTS, read_config, save
 from .errors import ArtifactError
@@ -35,7 +35,7 @@ def load(folder: Path | str, *, verify: bool = True) -> Encoder:
             f"{folder}/config.json names the architecture {config['architecture']}, unknown to this timm."
         )
     with verified(folder / WEIGHTS, config["goodviews"]["weights_sha256"] if verify else None):
-        backbone = rebuild_backbone(
+        backbone = empty_backbone(
             config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool", "avg")
         )
         load_strictly(backbone, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)

@@ -25,6 +25,7 @@ LONGEST_STAGE = 500  # blocks; ResNet-152 has 36
 MOST_PARAMETERS = 2 * 10**9
 # What networks raise for arguments that they were not written for.
 _UNBUILDABLE = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, AssertionError, ArithmeticError)
+_RESNETS = ["resnet", cifar_stem.MODULE, wide_stem.MODULE]  # the files of timm, and ours, with such networks
 _STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
 
 
@@ -49,7 +50,7 @@ def build_backbone(
         near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
         raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
     changed: dict[str, Any] = {} if in_chans == 3 else {"in_chans": in_chans}
-    is_resnet = is_model_in_modules(architecture, ["resnet", cifar_stem.MODULE, wide_stem.MODULE])
+    is_resnet = is_model_in_modules(architecture, _RESNETS)
     if width != 1:
         if not is_resnet:
             raise UsageError(f"{architecture} has one width only; ResNets such as resnet50 can be widened.")
@@ -64,12 +65,26 @@ def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_po
     Raises:
         ArtifactError: an argument is not allowed in a folder, or is no plain value of a sensible size.
     """
+    return _rebuild(architecture, model_args, global_pool, may_be_empty=False)
+
+
+def empty_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str = "avg") -> nn.Module:
+    """As `rebuild_backbone`, for weights that `load_strictly` brings at once.
+
+    A ResNet is on the meta device until then: drawing weights at random takes longer than reading them.
+    """
+    return _rebuild(architecture, model_args, global_pool, may_be_empty=True)
+
+
+def _rebuild(architecture: str, model_args: dict[str, Any], global_pool: str, *, may_be_empty: bool) -> nn.Module:
     _check_arguments(model_args)
     options = {"num_classes": 0, "global_pool": global_pool, **model_args}
+    may_be_empty = may_be_empty and is_model_in_modules(architecture, _RESNETS)
     try:
-        if model_args:
-            _refuse_huge(architecture, options)
-        backbone = timm.create_model(architecture, **options)
+        if model_args or may_be_empty:
+            backbone = _on_meta(architecture, options)
+        if not (may_be_empty and _is_whole(backbone)):
+            backbone = timm.create_model(architecture, **options)
     except _UNBUILDABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArtifactError(
@@ -93,12 +108,20 @@ def _check_arguments(model_args: dict[str, Any]) -> None:
             )
 
 
-def _refuse_huge(architecture: str, options: dict[str, Any]) -> None:
-    """Count the parameters without making them; a few numbers in a file must not ask for all memory."""
+def _on_meta(architecture: str, options: dict[str, Any]) -> Any:
+    """The network without memory for its weights; a few numbers in a file must not ask for all there is."""
     with torch.device("meta"):
-        count = sum(tensor.numel() for tensor in timm.create_model(architecture, **options).parameters())
+        backbone = timm.create_model(architecture, **options)
+    count = sum(tensor.numel() for tensor in backbone.parameters())
     if count > MOST_PARAMETERS:
         raise ValueError(f"{count:,} parameters are more than {MOST_PARAMETERS:,}")
+    return backbone
+
+
+def _is_whole(backbone: Any) -> bool:
+    """Whether weights are all that a network on the meta device lacks: it has no buffers that a file never holds."""
+    named = {name for name, _ in (*backbone.named_parameters(), *backbone.named_buffers())}
+    return named == set(backbone.state_dict())
 
 
 def _is_plain(value: Any) -> bool:

@@ -74,6 +74,8 @@ def verified(path: Path, recorded: str | None) -> Iterator[None]:
 def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], *, source: Path | str) -> None:
     """`load_state_dict` with every difference refused in one sentence.
 
+    A module on the meta device, which has shapes and no memory, is given copies of the weights in its own types.
+
     Raises:
         ArtifactError: a tensor is missing, unknown or of another shape.
     """
@@ -86,7 +88,12 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], *, source: P
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise ArtifactError(f"{source} {what} tensor {names[0]}{more}; it is not the weights of this architecture.")
     refuse_odd_weights(weights, source=source)
-    module.load_state_dict(weights, strict=True)
+    if any(tensor.is_meta for tensor in own.values()):
+        # Copies: what a safetensors file gives lies in the file, and would change with it.
+        copies = {name: tensor.to(own[name].dtype, copy=True) for name, tensor in weights.items()}
+        module.load_state_dict(copies, strict=True, assign=True)
+    else:
+        module.load_state_dict(weights, strict=True)
 
 
 def refuse_odd_weights(weights: Mapping[str, Tensor], *, source: Path | str) -> None:
@@ -96,5 +103,10 @@ def refuse_odd_weights(weights: Mapping[str, Tensor], *, source: Path | str) -> 
         ArtifactError: a tensor holds one.
     """
     for name, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not _is_finite(tensor):
             raise ArtifactError(f"{source} holds NaN or infinity in tensor {name}; its training had failed.")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """A sum is read once and keeps NaN and infinity; only one that is odd itself, as by overflow, is looked into."""
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())

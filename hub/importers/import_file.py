@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import Tensor
 
-from ..backbone import rebuild_backbone
+from ..backbone import empty_backbone
 from ..encoder import Encoder, Origin
 from ..encoder_folder import write_encoder
 from ..errors import ArtifactError, UsageError
@@ -185,13 +185,13 @@ def _build(
         raise UsageError(f"timm has no model called {architecture}; give its name, e.g. resnet50 or resnet18_cifar.")
     is_small = architecture is not None and architecture.endswith("_cifar")
     if architecture is not None and not is_small:
-        return rebuild_backbone(architecture, {})
+        return empty_backbone(architecture, {})
     shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     padding = 1 if is_small else sorted_file.layout.small_stem_padding
     found: Architecture = read_architecture(shapes, source=str(source), small_stem_padding=padding)
     if architecture is not None and found.name != architecture:
         raise ArtifactError(f"{source} holds a {found.name}, not a {architecture}.")
-    return rebuild_backbone(found.name, found.model_args)
+    return empty_backbone(found.name, found.model_args)
 
 
 def _plain_name(path: Path) -> str:

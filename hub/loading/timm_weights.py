@@ -10,7 +10,7 @@ import torch
 from timm.data.config import resolve_data_config, resolve_model_data_config
 from torch import Tensor
 
-from ..backbone import rebuild_backbone
+from ..backbone import empty_backbone
 from ..encoder import Encoder, Origin
 from ..errors import ArtifactError, UsageError
 from ..preprocessing import Preprocessing
@@ -51,11 +51,11 @@ def load_timm_folder(folder: Path, *, name: str) -> Encoder:
         raise ArtifactError(f"{folder}/config.json names the network {architecture!r}, which this timm does not know.")
     cfg = config.get("pretrained_cfg") or config
     arguments = config.get("model_args") or {}
-    if isinstance(arguments, dict):  # `rebuild_backbone` says what is wrong otherwise
+    if isinstance(arguments, dict):  # `empty_backbone` says what is wrong otherwise
         arguments = {key: value for key, value in arguments.items() if key not in ("num_classes", "global_pool")}
     try:
         pool = str(config.get("global_pool") or "avg")
-        backbone: Any = rebuild_backbone(architecture, arguments, global_pool=pool)
+        backbone: Any = empty_backbone(architecture, arguments, global_pool=pool)
         values: dict[str, Any] = resolve_data_config({}, pretrained_cfg=cfg)  # type: ignore[no-untyped-call, unused-ignore]
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, AssertionError) as error:
         raise ArtifactError(f"{folder}/config.json describes no network that timm can build ({error}).") from None
