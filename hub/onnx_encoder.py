@@ -1,9 +1,7 @@
-"""OnnxEncoder: an exported encoder on numpy, Pillow and ONNX Runtime, and nothing else.
+"""OnnxEncoder: an exported encoder on numpy, Pillow and ONNX Runtime (or OpenVINO), and nothing else.
 
-    encoder = OnnxEncoder("exported")
-    vectors = encoder.encode(["a.jpg", "b.png"])   # (2, F) float32, unit rows
-
-The only module that imports onnxruntime.
+encoder = OnnxEncoder("exported")              # or OnnxEncoder("exported", variant="int8", runtime="openvino")
+vectors = encoder.encode(["a.jpg", "b.png"])   # (2, F) float32, unit rows
 """
 
 from collections import deque
@@ -13,14 +11,15 @@ from functools import partial
 from itertools import groupby, islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .errors import ArtifactError, DataError, MissingExtra, UsageError
+from .errors import ArtifactError, DataError, UsageError
 from .files.json_files import Fields, Place, parse_json
 from .identity import EncoderId, sha256
 from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
+from .onnx_runtimes import Runtime, open_session
 from .output.progress import track
 from .preprocessing import Preprocessing, prepare_pixels
 from .vectors import refuse_odd_vectors
@@ -29,6 +28,8 @@ FORMAT = 1
 IMAGE_FILE = "model.onnx"
 PIXELS_FILE = "model_pixels.onnx"
 METADATA_KEY = "goodviews"
+
+Variant = Literal["fp32", "fp16", "int8"]
 
 Prepare = Callable[[ImageLike], np.ndarray | DataError]
 
@@ -39,31 +40,57 @@ class OnnxEncoder:
     Args:
         path: the folder that `goodviews export` wrote, or one of its .onnx files. Of a folder the plain file is run
             and Pillow prepares the photos, as in PyTorch: images of different sizes then share a batch.
-        threads: of ONNX Runtime's own pool; None leaves the number to it.
+        variant: which of a folder's files; None takes fp32, and of a file that file.
+        runtime: "onnxruntime", or "openvino" on the same file.
+        threads: of the runtime's own pool; None leaves the number to it.
+        providers: of ONNX Runtime: "cpu", "cuda", "tensorrt" or its own names, the preferred first; None: "cpu".
 
     Attributes:
         source: what opens it again.
         id: of the encoder that was exported, as the file records it.
         takes_images: whether the file takes photos as they are, or normalised pixels.
+        variant: the arithmetic of the file.
         measured: how far the file's vectors are from PyTorch's, as the export found it.
 
+    It can be pickled: the process that gets it opens the file again.
+
     Raises:
-        MissingExtra: onnxruntime is not installed.
+        MissingExtra: the runtime is not installed.
         ArtifactError: there is no such file, it is damaged, or goodviews did not write it.
+        UsageError: there is no such variant, runtime or provider.
     """
 
     backend = "onnx"
     device = "cpu"
     is_exported = True
 
-    def __init__(self, path: Path | str, *, threads: int | None = None):
-        self.path = _file(Path(path))
-        self.source: str | None = str(Path(path).resolve())
-        self._session = _open(self.path, threads)
-        note = _read_note(self._session, self.path)
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        variant: Variant | None = None,
+        runtime: Runtime = "onnxruntime",
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+    ):
+        self.path = _file(Path(path), variant)
+        self.source: str | None = str((self.path if variant else Path(path)).resolve())
+        self._options: dict[str, Any] = {"runtime": runtime, "threads": threads, "providers": providers}
+        self._session = open_session(self.path, METADATA_KEY, **self._options)
+        note = _read_note(self._session.note, self.path)
         self.takes_images: bool = note["input"] == "image"
+        self.variant: Variant = note.get("variant", "fp32")
+        if variant not in (None, self.variant):
+            raise UsageError(f"{self.path} is {self.variant}, not {variant}; leave variant out, or give the folder.")
         self.id = EncoderId.from_json(note["encoder"], self.path)
         self.measured: dict[str, Any] = note.get("difference_from_pytorch", {})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._session = open_session(self.path, METADATA_KEY, **self._options)
 
     @property
     def name(self) -> str:
@@ -127,8 +154,7 @@ class OnnxEncoder:
 
     def embed(self, batch: np.ndarray) -> np.ndarray:
         """Run the file as it is: (N, 3, H, W) normalised float32, or (N, H, W, 3) uint8 where it takes images."""
-        vectors: np.ndarray = self._session.run(None, {self._session.get_inputs()[0].name: batch})[0]
-        return vectors
+        return self._session.run(batch)[0]
 
 
 def is_exported(path: Path | str) -> bool:
@@ -137,36 +163,27 @@ def is_exported(path: Path | str) -> bool:
     return path.suffix == ".onnx" or (path / PIXELS_FILE).is_file() or (path / IMAGE_FILE).is_file()
 
 
-def _file(path: Path) -> Path:
-    candidates = [path / PIXELS_FILE, path / IMAGE_FILE] if path.is_dir() else [path]
+def file_name(name: str, variant: Variant) -> str:
+    """Of a variant: "model.onnx" is fp32, "model_int8.onnx" int8."""
+    return name if variant == "fp32" else name.replace(".onnx", f"_{variant}.onnx")
+
+
+def _file(path: Path, variant: Variant | None) -> Path:
+    if variant is not None and variant not in get_args(Variant):
+        raise UsageError(f"variant is {variant}; it must be {', '.join(get_args(Variant))}.")
+    names = [file_name(name, variant or "fp32") for name in (PIXELS_FILE, IMAGE_FILE)]
+    candidates = [path / name for name in names] if path.is_dir() else [path]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
+    if variant is not None and is_exported(path):
+        raise ArtifactError(f"{path} has no {variant} file; export the encoder again with --{variant}.")
     raise ArtifactError(
         f"{path} holds no exported encoder; give the folder that 'goodviews export' wrote, or a file of it."
     )
 
 
-def _open(path: Path, threads: int | None) -> Any:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise MissingExtra("onnxruntime", extra="onnx", needed_for="Running an exported encoder") from None
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads is {threads}; it must be 1 or more.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
-    # Threads that wait leave the processor to others.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises a dozen private classes; all mean the file is no usable model
-        raise ArtifactError(f"{path} is not a complete ONNX file ({_first_line(error)}); export it again.") from None
-
-
-def _read_note(session: Any, path: Path) -> dict[str, Any]:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+def _read_note(text: str | None, path: Path) -> dict[str, Any]:
     if text is None:
         raise ArtifactError(
             f"{path} was not exported by goodviews: it does not say how its photos must be prepared. "
@@ -177,6 +194,10 @@ def _read_note(session: Any, path: Path) -> dict[str, Any]:
     fields = Fields(note, place)
     fields.whole("format", FORMAT, FORMAT)
     fields.choice("input", ("image", "pixels"))
+    if note.get("output", "embedding") != "embedding":
+        raise ArtifactError(f"{path} gives {note['output']}, no embedding; give {IMAGE_FILE} or {PIXELS_FILE}.")
+    if "variant" in note:
+        fields.choice("variant", get_args(Variant))
     if "difference_from_pytorch" in note:
         fields.part("difference_from_pytorch")
     return note
@@ -217,7 +238,3 @@ def _readable(
             raise item
         else:
             skipped.add(name_of(images[position], position), str(item), position)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
