@@ -6,15 +6,17 @@ arguments, those after are options. Expected failures end in one sentence on sta
 
 import errno
 import logging
+import os
 import sys
+import time
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.logging import RichHandler
-from rich.markup import escape
+from rich.text import Text
 
 from .errors import GoodviewsError
-from .output.terminal import Terminal
+from .options_of_others import explain
+from .output.terminal import LogLines, Terminal, is_first_process
 from .reports.provenance import version
 
 COMMANDS = {
@@ -52,6 +54,7 @@ COMMANDS = {
     "hub serve": ("goodviews.hub.server.commands:serve", "Serve a private hub for a team's encoders."),
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
+FIRST_SPEAKS_S = 3.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
 GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}
 
 
@@ -62,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         run(sys.argv[1:] if argv is None else argv)
     except GoodviewsError as error:
         _fail(str(error), status=1)
-    except CycloptsError:
-        sys.exit(2)  # cyclopts has printed what is wrong
+    except CycloptsError as error:
+        _fail(explain(error), status=2)
     except KeyboardInterrupt:
         _fail("Stopped.", status=130)
     except OSError as error:
@@ -79,20 +82,22 @@ def run(argv: Sequence[str]) -> None:
 
     Raises:
         GoodviewsError: the command could not do what it was asked.
-        CycloptsError: the words are not a command; the message is on standard error already.
+        CycloptsError: the words are not a command.
     """
-    _app(argv)(list(argv), exit_on_error=False, result_action="return_value")
+    _app(argv)(list(argv), exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
 
 
 def _app(argv: Sequence[str]) -> App:
     """The parser. Help lists the commands in a line each; the help of the one in `argv` is its whole docstring."""
-    defaults = Parameter(negative=(), consume_multiple=True)
+    defaults, console = Parameter(negative=(), consume_multiple=True), Terminal()
     app = App(
         name="goodviews",
         help="Pretrain ResNet encoders with good views, measure how they transfer, ship them.",
         version=version,
         default_parameter=defaults,
-        error_console=Terminal(stderr=True),
+        console=console,
+        help_formatter="default" if console.is_terminal else "plain",
+        help_format="restructuredtext" if console.is_terminal else "plaintext",
     )
     groups: dict[str, App] = {}
     for place, (words, (target, text)) in enumerate(COMMANDS.items()):  # listed in the order of the table
@@ -107,11 +112,15 @@ def _app(argv: Sequence[str]) -> App:
 
 
 def _configure_logging() -> None:
-    handler = RichHandler(console=Terminal(stderr=True), show_time=False, show_path=False, show_level=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[LogLines()])
     logging.getLogger("goodviews").setLevel(logging.INFO)
 
 
 def _fail(sentence: str, *, status: int) -> None:
-    Terminal(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(sentence)}")
+    who = "error: "
+    if not is_first_process():
+        time.sleep(FIRST_SPEAKS_S)
+        who = f"error in process {os.environ['RANK']}: "
+    console = Terminal(stderr=True, highlight=False)
+    console.print(Text.assemble((who, "bold red"), sentence), soft_wrap=True)
     sys.exit(status)

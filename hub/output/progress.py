@@ -1,6 +1,7 @@
-"""How far a long loop is: rich's bar where rich is installed, else plain lines on standard error.
+"""How far a long loop is: a bar on a terminal, else plain lines on standard error.
 
-The deployed encoder installs without rich, so this module imports it only when a bar is shown.
+The deployed encoder installs without rich, so this module imports it only when a bar is shown; without rich there are
+lines on a terminal too.
 """
 
 import sys
@@ -24,11 +25,12 @@ def track(items: SizedIterable[Item], label: str, *, is_shown: bool) -> Iterator
         yield from items
         return
     try:
-        from rich.progress import track as bar
+        from .terminal import progress_bar
     except ModuleNotFoundError:
         yield from _lines(items, label)
-    else:
-        yield from bar(items, label, total=len(items))
+        return
+    with progress_bar() as bar:
+        yield from _lines(items, label) if bar.disable else bar.track(items, len(items), description=label)
 
 
 def _lines(items: SizedIterable[Item], label: str) -> Iterator[Item]:

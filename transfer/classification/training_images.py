@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, v2
 
 from ...hub.errors import DataError
 from ...hub.images import SkippedImages, read_image
+from ...hub.output.progress import track
 from ...hub.preprocessing import Preprocessing
 from ..seeds import ORDER, SAMPLE, generator, torch_seed
 
@@ -63,7 +63,7 @@ class TrainingImages:
             DataError: no image can be read.
         """
         self._order.epoch = epoch
-        bar = track(self._loader, f"Epoch {epoch + 1}", disable=not self._progress, transient=True)
+        bar = track(self._loader, f"Epoch {epoch + 1}", is_shown=self._progress)
         for batch in bar:
             self._note(batch)
             read = [(image, position) for position, image in batch if isinstance(image, Tensor)]

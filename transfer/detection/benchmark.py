@@ -135,12 +135,11 @@ class DetectionBenchmark(DetectionSettings, ABC):
     def _find_and_score(
         self, detector: Detector, data: DetectionData, folder: Path, name: str, *, is_bar_shown: bool
     ) -> Scores:
-        from rich.progress import track
-
         from ...hub.comparison.resamples import write_resamples
+        from ...hub.output.progress import track
         from ..datasets.labelled_photos import read_photo
 
-        waiting = track(data.test, "Finding objects", disable=not is_bar_shown)
+        waiting = track(data.test, "Finding objects", is_shown=is_bar_shown)
         detections = [detector.detect(read_photo(photo), photo.id) for photo in waiting]
         scores = self.score(detections, data)
         metrics, values = tuple(scores.resampled), tuple(scores.resampled.values())

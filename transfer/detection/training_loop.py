@@ -22,7 +22,7 @@ from ..seeds import STEP, torch_seed
 from ..training_state import SAVE_EVERY_S, Row, TrainingState
 from .processes import mean_over_processes, rank_and_world, share_gradients
 from .settings import DetectionSettings
-from .training_progress import Meter, check_loss, divergence, iterations_per_row, log_row, progress_bar
+from .training_progress import Meter, check_loss, divergence, iterations_per_row, log_row, training_bar
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def train(
     rows = _restore(saved)
     start = int(rows[-1]["iteration"]) if rows else 0
     model, meter = share_gradients(network.train()), Meter(settings.batch_size)
-    with _private_randomness(network), progress_bar(start, stop, progress and rank == 0) as advance:
+    with _private_randomness(network), training_bar(start, stop, progress and rank == 0) as advance:
         for done, batch in enumerate(_seeded_batches(learner, seed, start, stop), start + 1):
             rate = settings.learning_rate(done - 1)
             meter.add(_step(learner, model, batch, rate, done))

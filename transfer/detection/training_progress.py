@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from torch import Tensor
 
 from ...hub.errors import GoodviewsError
-from ...hub.output.terminal import Terminal
+from ...hub.output.terminal import progress_bar
 from ..training_state import Row
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,8 @@ def log_row(row: Row, iterations: int) -> None:
 
 
 @contextmanager
-def progress_bar(start: int, stop: int, is_shown: bool) -> Iterator[Callable[[float], None]]:
+def training_bar(start: int, stop: int, is_shown: bool) -> Iterator[Callable[[float], None]]:
     """A line with speed and time left; gives a function that advances it by an iteration, at a speed in images/s."""
-    columns = TextColumn("Fine-tuning"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]:.1f} img/s")
-    with Progress(*columns, TimeRemainingColumn(), console=Terminal(stderr=True), disable=not is_shown) as bar:
+    with progress_bar(TextColumn("Fine-tuning {task.fields[speed]:.1f} img/s"), is_shown=is_shown) as bar:
         line = bar.add_task("", total=stop, completed=start, speed=0.0)
         yield lambda speed: bar.update(line, advance=1, speed=speed)
