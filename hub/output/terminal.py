@@ -35,7 +35,7 @@ class Terminal(Console):
     def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
         """As rich prints; what goes elsewhere than to a screen is plain lines of any length."""
         if not self.is_terminal:
-            objects = tuple(Text("\n".join(_rows(one))) if isinstance(one, Table) else one for one in objects)
+            objects = tuple(_Lines(_rows(one)) if isinstance(one, Table) else one for one in objects)
             soft_wrap = True if soft_wrap is None else soft_wrap
         super().print(*objects, soft_wrap=soft_wrap, **settings)
 
@@ -75,6 +75,16 @@ class LogLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         label, style = ("warning: ", "yellow") if record.levelno >= logging.WARNING else ("", "")
         screen().print(Text(label + self.format(record), style), soft_wrap=True)
+
+
+class _Lines:
+    """Lines as they are; rich's own text would make spaces of tabs."""
+
+    def __init__(self, lines: Iterable[str]):
+        self.lines = list(lines)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        yield from (Segment(f"{line}\n") for line in self.lines)
 
 
 def _rows(table: Table) -> Iterator[str]:
