@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .artifact import WEIGHTS, read_config
+from .encoder_folder import LONGEST_WAIT_S
 from .errors import ArtifactError, DataError, OutputExists
 from .files.atomic import new_folder, write_text
+from .files.locks import sole_writer
 from .files.overwrite import mark
 from .identity import sha256
 from .reports.card import card
@@ -31,8 +33,15 @@ def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: 
     Raises:
         ArtifactError: the folder holds no encoder, or a report is of other weights.
         OutputExists: another result of the same measurement is attached and `overwrite` is off.
+        Busy: another process is still attaching reports after a minute.
     """
     folder = Path(folder)
+    read_config(folder)
+    with sole_writer(folder, wait_s=LONGEST_WAIT_S):  # a report that another process attaches now is read here
+        return _attach(folder, reports, overwrite=overwrite)
+
+
+def _attach(folder: Path, reports: Sequence[Report], *, overwrite: bool) -> list[Path]:
     config = read_config(folder)
     _refuse_others(folder, config["goodviews"]["weights_sha256"], reports)
     attached = attached_reports(folder)

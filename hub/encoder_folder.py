@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
+LONGEST_WAIT_S = 60.0  # for reports that another process attaches; a training must not end by them
 
 
 def save(encoder: Encoder, folder: Path | str, *, overwrite: bool = False) -> Path:
@@ -36,7 +37,7 @@ def save(encoder: Encoder, folder: Path | str, *, overwrite: bool = False) -> Pa
         GoodviewsError: the disk refuses.
     """
     folder = Path(folder)
-    with new_folder(folder, overwrite, kind="encoder") as partial:
+    with new_folder(folder, overwrite, kind="encoder", wait_s=LONGEST_WAIT_S) as partial:
         write_encoder(encoder, partial)
     return folder
 

@@ -26,6 +26,10 @@ class OutputExists(GoodviewsError):
         super().__init__(f"{path} exists already. {hint}")
 
 
+class Busy(GoodviewsError):
+    """Another process is writing there, and two would undo each other's work."""
+
+
 class MissingExtra(GoodviewsError):
     """An optional package is needed and not installed."""
 

@@ -1,5 +1,7 @@
 """The commands `index …` and `search`: they open what is named, call the library, and say what came of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,12 +64,11 @@ def index_add(index: Path, *, images: Path, encoder: str | None = None, batch_si
         encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
         batch_size: Photos in a forward pass.
     """
-    from .image_index import load
     from .photos import add
 
     console = Terminal()
-    opened = load(index)
-    added = add(opened, _encoder_of(opened, encoder), images, batch_size=batch_size, progress=console.is_terminal)
+    with _opened_alone(index) as opened:
+        added = add(opened, _encoder_of(opened, encoder), images, batch_size=batch_size, progress=console.is_terminal)
     print_skipped(console, added.skipped)
     print_line(
         console,
@@ -86,11 +87,10 @@ def index_remove(index: Path, images: list[str]) -> None:
         index: Index folder.
         images: Ids or paths, as `goodviews search` prints them.
     """
-    from .image_index import load
     from .photos import remove
 
-    opened = load(index)
-    removed = remove(opened, images)
+    with _opened_alone(index) as opened:
+        removed = remove(opened, images)
     print_line(Terminal(), f"{index}: {len(removed)} removed; {len(opened)} images")
 
 
@@ -160,6 +160,18 @@ def search(
         found = [(opened.locate(match.item), match.similarity) for match in matches]
         draw_neighbours(photo, found, out, name=image.name, overwrite=overwrite, inputs=inputs)
         print_line(console, f"picture: {out}")
+
+
+@contextmanager
+def _opened_alone(folder: Path) -> Iterator["ImageIndex"]:
+    """An index that no other process writes while the block runs."""
+    from ...hub.files.locks import sole_writer
+    from .files import read_about
+    from .image_index import load
+
+    read_about(folder)  # there is one
+    with sole_writer(folder):
+        yield load(folder)
 
 
 def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = True) -> "PhotoEncoder":

@@ -65,6 +65,15 @@ def write_items(folder: Path, items: Sequence[Item], next_id: int) -> None:
     write_json(folder / "items.json", {"next_id": next_id, "items": [asdict(item) for item in items]})
 
 
+def items_stamp(folder: Path) -> tuple[int, ...]:
+    """Another one when items.json was written anew; empty where there is none."""
+    try:
+        status = (folder / "items.json").stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def read_about(folder: Path) -> About:
     """index.json.
 

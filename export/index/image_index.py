@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from ...hub.errors import ArtifactError, DataError, GoodviewsError, MissingExtra, UsageError
+from ...hub.errors import ArtifactError, Busy, DataError, GoodviewsError, MissingExtra, UsageError
 from ...hub.files.atomic import new_folder, write_bytes
+from ...hub.files.locks import sole_writer
 from ...hub.files.overwrite import Input
 from ...hub.identity import EncoderId
 from ...hub.vectors import refuse_odd_vectors
 from .faiss_header import check_faiss_file
-from .files import About, Item, read_about, read_items, write_about, write_items
+from .files import About, Item, items_stamp, read_about, read_items, write_about, write_items
 
 
 class IndexMismatch(GoodviewsError):
@@ -43,10 +44,22 @@ class Match:
 
 
 class ImageIndex:
-    """Vectors, ids and images of one folder; `load` reads it, `empty` makes a new one."""
+    """Vectors, ids and images of one folder; `load` reads it, `empty` makes a new one.
 
-    def __init__(self, folder: Path, about: About, items: Sequence[Item], vectors: Any, next_id: int):
+    stamp: `items_stamp` from before the folder was read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        about: About,
+        items: Sequence[Item],
+        vectors: Any,
+        next_id: int,
+        stamp: tuple[int, ...] = (),
+    ):
         self.folder, self.about, self.next_id = folder, about, next_id
+        self._stamp = stamp
         self._items = {item.id: item for item in items}
         self._vectors = vectors
 
@@ -126,10 +139,15 @@ class ImageIndex:
         self.next_id = max([self.next_id, *(item.id + 1 for item in items)])
 
     def write(self) -> None:
-        """Make inserted images last in the folder that was loaded: vectors first, then the items that count them in."""
-        write_about(self.folder, self.about)
-        self._write_vectors(self.folder)
-        write_items(self.folder, self.items, self.next_id)
+        """Make inserted images last in the folder that was loaded: vectors first, then the items that count them in.
+
+        Raises:
+            Busy: another process writes the folder, or has since it was loaded.
+        """
+        with self._sole_writer():
+            write_about(self.folder, self.about)
+            self._write_vectors(self.folder)
+            write_items(self.folder, self.items, self.next_id)
 
     def trust(self, folder: Path) -> bool:
         """Let the index open photos of a further folder; False where it did already. `write` makes it last."""
@@ -143,16 +161,27 @@ class ImageIndex:
 
         Raises:
             DataError: an id is not in the index; nothing is removed.
+            Busy: another process writes the folder, or has since it was loaded.
         """
         unknown = [key for key in ids if key not in self._items]
         if unknown:
             raise DataError(f"{self.folder} has no image with id {unknown[0]}; nothing was removed.")
-        for key in set(ids):
-            del self._items[key]
-        with _faiss():
-            self._vectors.remove_ids(np.array(sorted(set(ids)), np.int64))
-        write_items(self.folder, self.items, self.next_id)
-        self._write_vectors(self.folder)
+        with self._sole_writer():
+            for key in set(ids):
+                del self._items[key]
+            with _faiss():
+                self._vectors.remove_ids(np.array(sorted(set(ids)), np.int64))
+            write_items(self.folder, self.items, self.next_id)
+            self._write_vectors(self.folder)
+
+    @contextmanager
+    def _sole_writer(self) -> Iterator[None]:
+        """Nobody else writes the folder, and it is as it was when it was loaded."""
+        with sole_writer(self.folder):
+            if items_stamp(self.folder) != self._stamp:
+                raise Busy(f"{self.folder} was changed by another process since it was opened; open it again.")
+            yield
+            self._stamp = items_stamp(self.folder)
 
     def refuse_other(self, encoder: EncoderId) -> None:
         """Raise IndexMismatch unless `encoder` is the one that made this index, on whatever backend."""
@@ -173,7 +202,7 @@ class ImageIndex:
             self._write_vectors(partial)
             write_items(partial, self.items, self.next_id)
             write_about(partial, self.about)
-        self.folder = out
+        self.folder, self._stamp = out, items_stamp(out)
 
     def _write_vectors(self, folder: Path) -> None:
         with _faiss() as faiss:
@@ -208,6 +237,7 @@ def load(folder: Path | str) -> ImageIndex:
     """
     folder = Path(folder)
     about = read_about(folder)
+    stamp = items_stamp(folder)
     items, next_id = read_items(folder)
     vectors = _read_vectors(folder / "index.faiss", about.dimension)
     with _faiss() as faiss:
@@ -222,7 +252,7 @@ def load(folder: Path | str) -> ImageIndex:
             )
         if stored - wanted:  # left by an interrupted add or remove
             vectors.remove_ids(np.array(sorted(stored - wanted), np.int64))
-    return ImageIndex(folder, about, items, vectors, next_id)
+    return ImageIndex(folder, about, items, vectors, next_id, stamp)
 
 
 def _read_vectors(path: Path, dimension: int) -> Any:

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from ...hub.errors import DataError
+from ...hub.files.locks import refuse_busy, sole_writer
 from ...hub.files.overwrite import refuse_folder
 from ...hub.identity import EncoderId
 from ...hub.images import ImageLike, SkippedImages
@@ -43,15 +44,30 @@ def build(
     Raises:
         DataError: the folder has no readable image.
         OutputExists: `out` exists and `overwrite` is off.
+        Busy: another process writes it.
     """
-    inputs = (images, encoder.source)
-    refuse_folder(out, overwrite, kind="index", inputs=inputs)
+    refuse_busy(out)
+    refuse_folder(out, overwrite, kind="index", inputs=(images, encoder.source))
     paths = find_images(images)
+    with sole_writer(out):
+        return _build(encoder, images, paths, out, batch_size=batch_size, progress=progress, overwrite=overwrite)
+
+
+def _build(
+    encoder: PhotoEncoder,
+    images: Path,
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    batch_size: int,
+    progress: bool,
+    overwrite: bool,
+) -> tuple[ImageIndex, SkippedImages]:
     index = empty(About(encoder.id, encoder.source, encoder.backend, images.resolve()))
     skipped = _embed(index, encoder, index.about.encoder, paths, batch_size, progress)
     if not len(index):
         raise DataError(f"None of the {len(paths)} images in {images} can be read; the first: {skipped.items[0][1]}")
-    index.save(out, overwrite=overwrite, inputs=inputs)
+    index.save(out, overwrite=overwrite, inputs=(images, encoder.source))
     if skipped:
         skipped.write(out / SKIPPED_FILE)
     return index, skipped

@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import GoodviewsError
+from .disk_errors import disk_errors
 from .leftovers import own_file, own_folder, remove_leftovers
+from .locks import refuse_busy, sole_writer
 from .overwrite import FolderKind, Input, mark, refuse_folder
 
 _HERE, _RENAME_EXCHANGE = -100, 2  # of <fcntl.h> and <linux/fs.h>: AT_FDCWD, RENAME_EXCHANGE
 
 
 @contextmanager
-def new_folder(out: Path, overwrite: bool = False, *, kind: FolderKind, inputs: Sequence[Input] = ()) -> Iterator[Path]:
+def new_folder(
+    out: Path, overwrite: bool = False, *, kind: FolderKind, inputs: Sequence[Input] = (), wait_s: float = 0.0
+) -> Iterator[Path]:
     """A temporary folder beside `out`: becomes `out` when the block ends well, deleted when it raises.
 
     With `overwrite` the old folder stays until the new one is complete; where the system can exchange two folders,
@@ -27,14 +30,18 @@ def new_folder(out: Path, overwrite: bool = False, *, kind: FolderKind, inputs: 
     Args:
         kind: what is written; only a folder of this kind is ever replaced.
         inputs: what it is made from, and must not replace.
+        wait_s: how long to wait for another process that writes `out`; by default it is refused at once.
 
     Raises:
         OutputExists: `out` exists and must not be replaced.
+        Busy: another process writes `out`.
         GoodviewsError: the disk is full or the place cannot be written.
     """
+    if not wait_s:
+        refuse_busy(out)
     refuse_folder(out, overwrite, kind=kind, inputs=inputs)
-    with _disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(out), sole_writer(out, wait_s=wait_s):
+        refuse_folder(out, overwrite, kind=kind, inputs=inputs)  # another process may have made it meanwhile
         with own_folder(out, ".partial") as partial:
             yield partial
             mark(partial, kind)
@@ -44,7 +51,7 @@ def new_folder(out: Path, overwrite: bool = False, *, kind: FolderKind, inputs: 
 
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file whole: a reader sees the old content or the new one, also after a crash."""
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
         with own_file(path, ".partial") as (handle, partial):
@@ -65,22 +72,6 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, value: Any) -> Path:
     """`write_bytes` for JSON, indented, keys in the order given; NaN is refused, since JSON has none."""
     return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG}
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into one sentence; what was there before stays."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS and not isinstance(error, NotADirectoryError):
-            raise
-        raise GoodviewsError(
-            f"Could not write {path}: {error.strerror}. Nothing there was changed; free space or give another place."
-        ) from error
 
 
 def _replace_folder(partial: Path, out: Path) -> None:

@@ -1,11 +1,12 @@
 """What a killed process leaves beside its output: found by the next one that writes there, and removed.
 
-A name ends with .partial (not complete) or .old (moved aside). Whoever writes holds a lock on it, which the system
-releases when the process ends, however it ends; so what is locked is alive, on this machine or another that shares the
-folder. Where the system has no such locks nothing is removed.
+A name ends with .partial (not complete), .old (moved aside) or .lock (see locks). Whoever writes holds a lock on it,
+which the system releases when the process ends, however it ends; so what is locked is alive, on this machine or another
+that shares the folder. Where the system has no such locks nothing is removed.
 """
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
@@ -56,7 +57,7 @@ def own_file(out: Path, suffix: str) -> Iterator[tuple[int, Path]]:
 
 def remove_leftovers(out: Path) -> None:
     """Remove what processes that are dead left beside `out`; what they had moved aside and not replaced is put back."""
-    for suffix in (".old", ".partial"):
+    for suffix in (".old", ".partial", ".lock"):
         for place in out.parent.glob(f".{glob.escape(out.name)}.*{suffix}"):
             with contextlib.suppress(OSError), _if_dead(place) as is_dead:
                 if not is_dead:
@@ -88,14 +89,20 @@ def _if_dead(place: Path) -> Iterator[bool]:
         return
     handle = os.open(lock, os.O_RDWR)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_free = True
-        except OSError:
-            is_free = False
-        yield is_free
+        yield try_lock(handle) is True
     finally:
         os.close(handle)
+
+
+def try_lock(handle: int) -> bool | None:
+    """Lock an open file if nobody else has; None where the system or its disk has no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EAGAIN, errno.EACCES, errno.EINTR) else None
+    return True
 
 
 def _lock(handle: int, path: Path) -> bool:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from ...hub.errors import DataError
 from ...hub.files.atomic import new_folder
 from ...hub.files.cache import cache_folder
+from ...hub.files.locks import sole_writer
 from ...hub.machine import free_memory_bytes
 from ...hub.sources.source import Source, read_photo
 from ..options import Keep
@@ -69,18 +70,24 @@ def _on_disk(source: Source, short_px: int | None, workers: int, folder: Path) -
     key = [source.describe(), source.content(), short_px, decoder(), FORMAT]
     here = folder / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     if not here.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        require_room(source, short_px, shutil.disk_usage(folder).free, f"the disk of {folder}")
+        with sole_writer(here, wait_s=float("inf")):  # whoever comes second uses what the first has decoded
+            _fill(here, source, short_px, workers)
+    log.info("decoded photos are kept in %s; delete the folder when they are no longer needed", here)
+    with np.load(here / INDEX, allow_pickle=False) as index:
+        reasons = dict(json.loads(index["reasons"].tobytes()))
+        return DecodedPhotos(source, index["where"], reasons, file=here / PIXELS)
+
+
+def _fill(here: Path, source: Source, short_px: int | None, workers: int) -> None:
+    """Decode all photos into a new folder, unless another process has meanwhile."""
+    if not here.exists():
+        require_room(source, short_px, shutil.disk_usage(here.parent).free, f"the disk of {here.parent}")
         with new_folder(here, kind="cache") as partial:
             with (partial / PIXELS).open("wb") as pixels:
                 where, reasons = _decode_all(source, short_px, workers, _Stream(pixels).add)
             index = {"where": where, "reasons": _as_bytes(json.dumps([*reasons.items()]))}
             with (partial / INDEX).open("wb") as stream:
                 np.savez(stream, **index)  # type: ignore[arg-type]
-    log.info("decoded photos are kept in %s; delete the folder when they are no longer needed", here)
-    with np.load(here / INDEX, allow_pickle=False) as index:
-        reasons = dict(json.loads(index["reasons"].tobytes()))
-        return DecodedPhotos(source, index["where"], reasons, file=here / PIXELS)
 
 
 def _decode_all(

@@ -1,12 +1,13 @@
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from goodviews.hub import ArtifactError, DataError, OutputExists, check, from_pretrained, save
-from goodviews.hub.attach import attach_reports
+from goodviews.hub.attach import attach_reports, attached_reports
 from goodviews.hub.cli import main
 from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
 
@@ -120,3 +121,15 @@ def test_a_result_attached_in_an_older_format_is_the_same_measurement(folder, re
     assert attach_reports(folder, [report]) == [folder / "reports" / "named-before.json"]
     with pytest.raises(OutputExists, match=r"named-before\.json exists already"):
         attach_reports(folder, [replace(report, metrics={"top1": 50.0})])
+
+
+def test_two_that_attach_at_once_lose_no_report(folder, report):
+    others = [replace(report, seed=seed) for seed in range(6)]
+    threads = [threading.Thread(target=attach_reports, args=(folder, [other])) for other in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(attached_reports(folder)) == 6
+    assert check(folder) == []
+    assert not list(folder.parent.glob(".*"))

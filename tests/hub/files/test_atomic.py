@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub import GoodviewsError, OutputExists
+from goodviews.hub.errors import Busy
 from goodviews.hub.files import atomic
 from goodviews.hub.files.atomic import new_folder, write_json, write_text
 from goodviews.hub.files.overwrite import refuse_folder
@@ -120,9 +121,9 @@ def test_what_a_living_process_writes_stays(tmp_path: Path):
     assert writer.stdout is not None
     writer.stdout.readline()
     before = names(tmp_path)
-    assert len(before) == 2
-    with new_folder(out, True, kind="index") as partial:
-        (partial / "mine").touch()
+    assert len(before) == 3
+    with pytest.raises(Busy, match=rf"process {writer.pid} on "), new_folder(out, True, kind="index"):
+        pass
     assert names(tmp_path) == before
     writer.communicate("", timeout=60)
     assert writer.returncode == 0

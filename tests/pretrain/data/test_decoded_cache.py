@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -130,3 +132,23 @@ def test_keeping_that_cannot_be_is_refused_before_anything_is_written(options, s
     with pytest.raises(UsageError, match=sentence):
         loop.pretrain(smoke, images, tmp_path / "run", Options(**options))
     assert not (tmp_path / "run").exists()
+
+
+def test_of_two_runs_that_fill_the_cache_at_once_one_decodes_and_the_other_waits(odd_photos, tmp_path, monkeypatch):
+    decode, calls, found = decoded_cache._decode_all, [], []
+
+    def count(*given):
+        calls.append(given)
+        time.sleep(0.3)  # long enough for the other to come
+        return decode(*given)
+
+    monkeypatch.setattr(decoded_cache, "_decode_all", count)
+    fill = lambda: found.append(decode_photos(odd_photos, "disk", folder=tmp_path / "cache"))  # noqa: E731
+    threads = [threading.Thread(target=fill) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1
+    assert np.array_equal(found[0].photo(0), found[1].photo(0))
+    assert not list((tmp_path / "cache").glob(".*"))
