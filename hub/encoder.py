@@ -21,7 +21,8 @@ from .preprocessing import Preprocessing
 from .vectors import refuse_odd_vectors
 from .weights import weights_sha256
 
-Prepared = Tensor | tuple[int, str, str]  # an image as the network takes it, or position, name and problem
+Problem = tuple[int, str, str]  # position and name of an image, and why it cannot be read
+Prepared = Tensor | Problem  # an image as the network takes it, or what is wrong
 
 
 @dataclass(frozen=True)
@@ -253,15 +254,14 @@ class Encoder(nn.Module):
         progress: bool,
         skipped: SkippedImages | None,
     ) -> Iterator[Tensor]:
-        loader = DataLoader(_Photos(images, self), batch_size, num_workers=workers, collate_fn=list)
-        for batch in track(loader, "Encoding", is_shown=progress):
-            for position, name, problem in (item for item in batch if not isinstance(item, Tensor)):
+        loader = DataLoader(_Photos(images, self), batch_size, num_workers=workers, collate_fn=_stack)
+        for inputs, problems in track(loader, "Encoding", is_shown=progress):
+            for position, name, problem in problems:
                 if skipped is None:
                     raise DataError(problem)
                 skipped.add(name, problem, position)
-            inputs = [item for item in batch if isinstance(item, Tensor)]
-            if inputs:
-                yield torch.stack(inputs)
+            if inputs is not None:
+                yield inputs
 
 
 class _Photos(Dataset[Prepared]):
@@ -280,3 +280,9 @@ class _Photos(Dataset[Prepared]):
         except DataError as error:
             return position, name_of(image, position), str(error)
         return pixels
+
+
+def _stack(batch: list[Prepared]) -> tuple[Tensor | None, list[Problem]]:
+    """A batch as one tensor, made in the worker: each tensor that leaves a worker takes a file descriptor."""
+    inputs = [item for item in batch if isinstance(item, Tensor)]
+    return torch.stack(inputs) if inputs else None, [item for item in batch if not isinstance(item, Tensor)]

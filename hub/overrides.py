@@ -56,16 +56,24 @@ def _holds_parts(value: Any) -> bool:
 
 
 def _read(text: str, annotation: Any, *, where: str) -> Any:
-    """Text as a value of the annotated type: as JSON if it is JSON of that type, else the text itself."""
-    try:
-        parsed = json.loads(text)
-    except json.JSONDecodeError:
-        parsed = text
-    for candidate in (parsed, text):
+    """Text as a value of the annotated type: as JSON if it is JSON of that type, else the text itself.
+
+    A list may be written without brackets: 11,13 is [11, 13].
+    """
+    lists = [[_parse(item) for item in text.split(",")]] if get_origin(annotation) is tuple else []
+    for candidate in (_parse(text), text, *lists):
         fits, value = _fit(candidate, annotation)
         if fits:
             return value
     raise UsageError(f"--set {where}={text}: the value must be {_in_words(annotation)}.")
+
+
+def _parse(text: str) -> Any:
+    """JSON, or the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _fit(value: Any, annotation: Any) -> tuple[bool, Any]:
@@ -95,6 +103,6 @@ def _in_words(annotation: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(str(option) for option in args)
     if origin is tuple:
-        return "a list such as [0.2, 1.0]"
+        return "a list such as 0.2,1.0"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
     return words.get(annotation, str(annotation))

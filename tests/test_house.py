@@ -26,7 +26,7 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "jinja2": {"hub.output.templates"},
     "starlette": {"hub.web", "hub.server"},
     "ray": {"export.cluster"},
-    "tensorboard": {"pretrain.training.tensorboard"},
+    "tensorboard": {"hub.output.tensorboard"},
     "uvicorn": {"hub.web"},
 }
 BY_STRING = {  # a module that reaches another component by its name -> which names

@@ -35,6 +35,8 @@ from ..hub.overrides import with_change
 from ..hub.reports.report import Evidence, Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck
 
+SAVE_EVERY_S = 300.0
+
 if TYPE_CHECKING:
     from ..hub.encoder import Encoder
     from ..hub.photo_encoder import PhotoEncoder
@@ -52,12 +54,15 @@ class Setup:
         batch_size: Images in a batch; by default the task's own.
         workers: Processes that decode images; 0 decodes in the main process.
         cache: Folder for frozen features, which knn and linear then compute once, and for the state of a long
-            fine-tuning: a run that was stopped continues from there.
+            fine-tuning: a run that was stopped continues from there, and one that ended is only scored again.
+        save_every_s: Seconds between two saves of that state, at least; 0 saves as often as metrics.jsonl gets a row.
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
         processes: Processes that train a detector together, each on a GPU of its own; detectron2 only.
         evaluate_every: Iterations between scores of a detector in training, which go into metrics.jsonl; 0: never.
             detectron2 only.
+        tensorboard: Write each row of metrics.jsonl for TensorBoard too, where the task trains in steps or epochs. They
+            are in OUT/tensorboard at the end; tensorboard --logdir on the folder that will hold OUT shows them before.
         progress: Show a bar.
 
     Raises:
@@ -68,18 +73,20 @@ class Setup:
     batch_size: int | None = None
     workers: int = 0
     cache: Path | None = None
+    save_every_s: float = SAVE_EVERY_S
     engine: Literal["auto", "detectron2", "torchvision"] = "auto"
     processes: int = 1
     evaluate_every: int = 0
+    tensorboard: bool = False
     progress: Annotated[bool, Parameter(parse=False)] = False  # no option: the command always shows it
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "workers": 0, "processes": 1, "evaluate_every": 0}
+        least = {"batch_size": 1, "workers": 0, "save_every_s": 0, "processes": 1, "evaluate_every": 0}
         for name, smallest in least.items():
             number = getattr(self, name)
             if number is not None and number < smallest:
                 option = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{option} is {number}; it must be {smallest} or more.")
+                raise UsageError(f"{option} is {number:g}; it must be {smallest} or more.")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import io
 import json
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,9 +14,10 @@ from typing import Any, Protocol
 from ..hub.errors import ArtifactError
 from ..hub.files.atomic import write_bytes, write_text
 from ..hub.files.sealed_files import load_sealed, save_sealed
+from .task import SAVE_EVERY_S
 
 Row = dict[str, float]  # a line of metrics.jsonl
-SAVE_EVERY_S = 300.0
+_NOT_IN_EARLIER_FILES = {"images"}
 
 
 class Stateful(Protocol):
@@ -52,7 +54,8 @@ class TrainingState:
         try:
             saved = content.get("parts", content)  # detectors' files had the parts beside the rows until 0.1
             for name, part in self.parts.items():
-                part.load_state_dict(saved[name])
+                if name in saved or name not in _NOT_IN_EARLIER_FILES:
+                    part.load_state_dict(saved[name])
             rows: list[Row] = content["rows"]
         except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise self._refusal(f"it is of another training: {str(error).splitlines()[0]}") from None
@@ -63,7 +66,12 @@ class TrainingState:
 
     def save_if_due(self, rows: list[Row]) -> None:
         """Saves where `every_s` have passed since the last time."""
-        if self.path is None or time.monotonic() - self._saved_s < self.every_s:
+        if time.monotonic() - self._saved_s >= self.every_s:
+            self.save(rows)
+
+    def save(self, rows: list[Row]) -> None:
+        """Saves now: what comes after the last row may be stopped too, and then starts from here."""
+        if self.path is None:
             return
         content = io.BytesIO()
         save_sealed({"rows": rows, "parts": {name: part.state_dict() for name, part in self.parts.items()}}, content)
@@ -76,6 +84,32 @@ def state_path(cache: Path | None, name: str, work: Sequence[Any]) -> Path | Non
     if cache is None:
         return None
     return cache / f"{name}-{hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]}.pt"
+
+
+@contextmanager
+def show_rows(folder: Path | None, rows: Sequence[Row], counter: str) -> Iterator[Callable[[Row], None]]:
+    """Gives a function that shows a row to TensorBoard, in `folder`/tensorboard; without a folder it shows nothing.
+
+    Args:
+        folder: Of the run.
+        rows: Those of before the training was stopped; they are shown first.
+        counter: What a row is counted by: "iteration", "epoch".
+
+    Raises:
+        MissingExtra: TensorBoard is not installed.
+    """
+    if folder is None:
+        yield lambda row: None
+        return
+    from ..hub.output.tensorboard import Board
+
+    board = Board(folder, counter=counter)
+    for row in rows:
+        board.write(row)
+    try:
+        yield board.write
+    finally:
+        board.close()
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -162,16 +162,18 @@ class ViewLoader:
                 self.skipped.add(path, reason)
         if not worker_batch.images:
             raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
-        images = self._pixels(worker_batch, views)
+        samples = torch.from_numpy(worker_batch.samples)
+        images = self._pixels(worker_batch, samples, views)
         if worker_batch.numbers:
-            images = {view.name: view.render(images[view.name], worker_batch.numbers[view.name]) for view in views}
-        return Batch(worker_batch.samples, images, wait_s)
+            numbers = {name: torch.from_numpy(rows) for name, rows in worker_batch.numbers.items()}
+            images = {view.name: view.render(images[view.name], numbers[view.name]) for view in views}
+        return Batch(samples, images, wait_s)
 
-    def _pixels(self, worker_batch: WorkerBatch, views: tuple[View, ...]) -> dict[str, Tensor]:
+    def _pixels(self, worker_batch: WorkerBatch, samples: Tensor, views: tuple[View, ...]) -> dict[str, Tensor]:
         if self.on_device is None:
             return {name: image.to(self.device, non_blocking=True) for name, image in worker_batch.images.items()}
         boxes = worker_batch.images
-        return {view.name: self.on_device.crops(worker_batch.samples, boxes[view.name], view.crop) for view in views}
+        return {view.name: self.on_device.crops(samples, boxes[view.name], view.crop) for view in views}
 
 
 def _reader(source: Source, decoded: DecodedPhotos | None, on_device: PhotosOnDevice | None) -> Reader:

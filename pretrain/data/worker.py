@@ -21,7 +21,7 @@ _Sample = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop an
 
 
 class WorkerBatch(NamedTuple):
-    """What a worker hands over.
+    """What a worker hands over. Each tensor takes a file descriptor until its batch is used; arrays take none.
 
     Args:
         samples: (N,), int64.
@@ -31,9 +31,9 @@ class WorkerBatch(NamedTuple):
         unreadable: path and reason of every image that was met and could not be read.
     """
 
-    samples: Tensor
+    samples: NDArray[np.int64]
     images: dict[str, Tensor]
-    numbers: dict[str, Tensor]
+    numbers: dict[str, NDArray[np.float64]]
     unreadable: list[tuple[str, str]]
 
 
@@ -92,17 +92,17 @@ class Photos(Dataset[WorkerBatch]):
         readable = [self._read(epoch, sample, unreadable) for epoch, sample in places]
         samples_read = [one for one in readable if one is not None]
         if len(samples_read) < len(places):
-            return WorkerBatch(torch.empty(0), {}, {}, list(unreadable.items()))
+            return WorkerBatch(np.empty(0, np.int64), {}, {}, list(unreadable.items()))
         samples, crops, numbers = zip(*samples_read, strict=True)
         names = [view.name for view in self.views]
         images = {name: torch.stack(crop) for name, crop in zip(names, zip(*crops, strict=True), strict=True)}
-        rows = {
-            name: torch.from_numpy(np.stack(row)) for name, row in zip(names, zip(*numbers, strict=True), strict=True)
-        }
+        rows = {name: np.stack(row) for name, row in zip(names, zip(*numbers, strict=True), strict=True)}
         if self.renders:
-            images = {view.name: view.render(images[view.name], rows[view.name]) for view in self.views}
+            images = {
+                view.name: view.render(images[view.name], torch.from_numpy(rows[view.name])) for view in self.views
+            }
             rows = {}
-        return WorkerBatch(torch.tensor(samples), images, rows, list(unreadable.items()))
+        return WorkerBatch(np.array(samples), images, rows, list(unreadable.items()))
 
     def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Sample | None:
         """The sample, or the next in the source that can be read, with that one's own numbers; None if none can."""

@@ -9,6 +9,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from ...hub.errors import UsageError
+from ...hub.output.tensorboard import summary_writer
 from ...hub.sources.source import Source
 from ..models.clusters import Clusters
 from ..models.prototypes import Prototypes
@@ -17,7 +18,6 @@ from ..options import Options
 from ..recipe import Recipe
 from ..views.operations import CutJigsaw
 from ..views.view import RandomResizedCrop, View
-from .tensorboard import summary_writer
 
 
 def check(recipe: Recipe, options: Options, source: Source, accelerator: Accelerator) -> None:

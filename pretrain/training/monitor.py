@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...hub.errors import GoodviewsError
 from ...hub.files.atomic import write_text
-from .tensorboard import Board
+from ...hub.output.tensorboard import Board
 
 log = logging.getLogger(__name__)
 

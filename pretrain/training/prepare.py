@@ -6,6 +6,7 @@ What a started run does is in the loop.
 from collections.abc import Callable
 from pathlib import Path
 
+from ...hub.output.tensorboard import Board
 from ...hub.sources.open import open_data
 from ...hub.sources.source import Source
 from ..data.decoded_cache import describe_decoding
@@ -20,7 +21,6 @@ from .monitor import Monitor, Progress
 from .precision import resolve_device, resolve_precision
 from .run import Run
 from .run_folder import Identity
-from .tensorboard import Board
 
 
 def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, observe: Callable[[Progress], None]) -> Run:

@@ -59,16 +59,29 @@ def test_options_of_a_run_are_read_into_one_value(encoder_folder, colours, tmp_p
     seen = []
     monkeypatch.setattr(Task, "run", lambda *_args, **options: seen.append(options) or pytest.fail("far enough"))
     words = ["transfer", "knn", "--encoder", encoder_folder, "--data", str(colours), "--out", str(tmp_path / "run")]
-    options = ["--seed", "3", "--cache", "kept", "--engine", "torchvision", "--evaluate-every", "50", "--device", "cpu"]
+    options = [
+        "--seed",
+        "3",
+        "--cache",
+        "kept",
+        "--engine",
+        "torchvision",
+        "--evaluate-every",
+        "50",
+        "--save-every-s",
+        "60",
+        "--device",
+        "cpu",
+    ]
     with pytest.raises(pytest.fail.Exception, match="far enough"):
         cli.run([*words, *options])
-    wanted = Setup(seed=3, cache=Path("kept"), engine="torchvision", evaluate_every=50, progress=True)
+    wanted = Setup(seed=3, cache=Path("kept"), engine="torchvision", evaluate_every=50, save_every_s=60, progress=True)
     assert seen == [{"setup": wanted, "overwrite": False}]
 
 
 @pytest.mark.parametrize(
     ("option", "number", "least"),
-    [("batch-size", 0, 1), ("workers", -1, 0), ("processes", 0, 1), ("evaluate-every", -1, 0)],
+    [("batch-size", 0, 1), ("workers", -1, 0), ("processes", 0, 1), ("save-every-s", -1, 0), ("evaluate-every", -1, 0)],
 )
 def test_numbers_that_are_too_small_are_refused_by_their_option(option, number, least, colours, tmp_path):
     words = ["transfer", "knn", "--encoder", "e", "--data", str(colours), "--out", str(tmp_path / "run")]

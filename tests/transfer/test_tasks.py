@@ -33,6 +33,17 @@ def test_a_change_shows_in_the_name_and_alters_the_protocol():
     assert (plain.protocol.settings["k"], changed.protocol.settings["k"]) == (20, 5)
 
 
+@pytest.mark.parametrize(("words", "steps"), [("11,13", (11, 13)), ("[11, 13]", (11, 13)), ("11", (11,))])
+def test_a_list_is_written_with_brackets_or_without(words, steps):
+    assert find_task("voc-detection-smoke").with_changes([f"lr_steps={words}"]).measure.lr_steps == steps
+
+
+def test_a_smoke_tasks_rate_is_that_of_its_batch_size():
+    for name in ("voc-detection", "coco-c4-1x"):
+        whole, smoke = find_task(name).measure, find_task(f"{name}-smoke").measure
+        assert smoke.lr / smoke.batch_size == pytest.approx(whole.lr / whole.batch_size)
+
+
 def test_every_task_tells_what_it_fine_tunes_and_reads():
     for make in TASKS.values():
         task = make()

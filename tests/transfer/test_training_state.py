@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from goodviews.hub.errors import ArtifactError
-from goodviews.transfer.training_state import TrainingState, state_path
+from goodviews.transfer.classification.epochs import train_epochs
+from goodviews.transfer.training_state import TrainingState, show_rows, state_path
 
 
 def layer(value: float) -> nn.Linear:
@@ -29,6 +30,28 @@ def test_nothing_is_saved_before_its_time_or_without_a_file(tmp_path: Path):
     TrainingState(None, {"layer": layer(3.0)}, every_s=0.0).save_if_due([{"loss": 1.0}])
     assert list(tmp_path.iterdir()) == []
     assert TrainingState(None, {}).restore() == TrainingState(tmp_path / "state.pt", {}).restore() == []
+
+
+def test_the_last_state_is_saved_whatever_the_interval(tmp_path: Path):
+    path, epochs = tmp_path / "state.pt", []
+
+    def one_epoch(epoch: int) -> dict[str, float]:
+        epochs.append(epoch)
+        return {"loss": 1.0}
+
+    for _ in range(2):
+        rows = train_epochs(one_epoch, 3, {"layer": layer(3.0)}, state=path, save_every_s=3600)
+        assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert epochs == [0, 1, 2]  # the second call found everything done
+
+
+def test_rows_of_before_a_stop_are_shown_to_tensorboard_too(tmp_path: Path):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    with show_rows(tmp_path, [{"iteration": 1, "loss": 0.5}], "iteration") as show:
+        show({"iteration": 2, "loss": 0.25})
+    events = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(one.step, one.value) for one in events.Scalars("loss")] == [(1, 0.5), (2, 0.25)]
 
 
 def test_a_detectors_state_of_the_first_version_is_continued_from(tmp_path: Path):

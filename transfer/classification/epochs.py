@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ...hub.encoder import Encoder
 from ...hub.errors import GoodviewsError
-from ..task import Setup
-from ..training_state import SAVE_EVERY_S, Row, Stateful, TrainingState, state_path
+from ..task import SAVE_EVERY_S, Setup
+from ..training_state import Row, Stateful, TrainingState, show_rows, state_path
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ def train_epochs(
     *,
     state: Path | None = None,
     save_every_s: float = SAVE_EVERY_S,
+    tensorboard: Path | None = None,
 ) -> list[Row]:
     """Calls `one_epoch(0)`, `one_epoch(1)`, ...; with a `state` file a training that was stopped continues from there.
 
@@ -53,8 +54,9 @@ def train_epochs(
         one_epoch: Trains for an epoch; returns its row, which holds "loss".
         epochs: How many there are.
         parts: Everything that an epoch changes and the next one needs.
-        state: The file that the parts are saved to.
+        state: The file that the parts are saved to, after the last epoch in any case.
         save_every_s: Seconds between two saves, at least.
+        tensorboard: The folder in which the rows are written for TensorBoard; None: they are not.
 
     Returns:
         The rows of all epochs.
@@ -67,20 +69,29 @@ def train_epochs(
     rows = saved.restore()
     if rows:
         log.info("continuing after epoch %d, from %s", len(rows), state)
-    for epoch in range(len(rows), epochs):
-        row = {"epoch": epoch + 1, **one_epoch(epoch)}
-        if not math.isfinite(row["loss"]):
-            raise GoodviewsError(
-                f"The loss is {row['loss']} after {epoch + 1} epochs: training diverged; "
-                "try a smaller learning rate, e.g. a tenth of it with --set lr=..."
-            )
-        rows.append(row)
-        if (epoch + 1) % max(1, epochs // 20) == 0 or epoch + 1 == epochs:
-            fields = (f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
-            log.info("epoch %d/%d  %s", epoch + 1, epochs, "  ".join(fields))
-        if epoch + 1 < epochs:
-            saved.save_if_due(rows)
+    with show_rows(tensorboard, rows, "epoch") as show:
+        for epoch in range(len(rows), epochs):
+            rows.append({"epoch": epoch + 1, **one_epoch(epoch)})
+            _check_loss(rows[-1])
+            _log_row(rows[-1], epochs)
+            show(rows[-1])
+            saved.save_if_due(rows) if epoch + 1 < epochs else saved.save(rows)
     return rows
+
+
+def _check_loss(row: Row) -> None:
+    if not math.isfinite(row["loss"]):
+        raise GoodviewsError(
+            f"The loss is {row['loss']} after {row['epoch']} epochs: training diverged; "
+            "try a smaller learning rate, e.g. a tenth of it with --set lr=..."
+        )
+
+
+def _log_row(row: Row, epochs: int) -> None:
+    """A line for about each twentieth of the training."""
+    if row["epoch"] % max(1, epochs // 20) == 0 or row["epoch"] == epochs:
+        fields = (f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
+        log.info("epoch %d/%d  %s", row["epoch"], epochs, "  ".join(fields))
 
 
 def state_file(name: str, encoder: Encoder, settings: Any, dataset: dict[str, Any], setup: Setup) -> Path | None:

@@ -112,7 +112,8 @@ class FineTune:
         train, test = train_and_test(data)
         part = read_part(train, Path(self.labelled)) if self.labelled else draw_part(train, self.share, setup.seed)
         skipped = SkippedImages()
-        result = _fine_tune(encoder, part.images, settings, setup, describe(data, part.images, test, skipped))
+        dataset, board = describe(data, part.images, test, skipped), folder if setup.tensorboard else None
+        result = _fine_tune(encoder, part.images, settings, setup, dataset, board)
         write_rows(folder / "metrics.jsonl", result.rows)
         write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in part.images.paths))
         add_relative(skipped, result.unreadable, data)
@@ -144,7 +145,7 @@ class _FineTuning:
 
 
 def _fine_tune(
-    encoder: Encoder, train: Files, settings: FineTune, setup: Setup, dataset: dict[str, Any]
+    encoder: Encoder, train: Files, settings: FineTune, setup: Setup, dataset: dict[str, Any], board: Path | None
 ) -> _FineTuning:
     """Trains a copy of the encoder."""
     import torch
@@ -178,9 +179,11 @@ def _fine_tune(
     def one_epoch(epoch: int) -> Row:
         return _train(copied, layer, optimizer, images, labels, settings, epoch)
 
-    parts: dict[str, Stateful] = {"encoder": copied, "layer": layer, "optimizer": optimizer}
+    parts: dict[str, Stateful] = {"encoder": copied, "layer": layer, "optimizer": optimizer, "images": images}
     state = state_file("finetune", encoder, settings, dataset, setup)
-    rows = train_epochs(one_epoch, settings.epochs, parts, state=state)
+    rows = train_epochs(
+        one_epoch, settings.epochs, parts, state=state, save_every_s=setup.save_every_s, tensorboard=board
+    )
     copied.eval()
     return _FineTuning(copied, layer, rows, images.skipped)
 

@@ -114,7 +114,7 @@ class SgdProbe:
         skipped = SkippedImages()
         state = state_file("linear", encoder, settings, describe(data, train, test, skipped), setup)
         features = part_features(encoder, test, data, setup, skipped)
-        probe = _train_probe(encoder, train, features, settings, setup, state)
+        probe = _train_probe(encoder, train, features, settings, setup, state, folder if setup.tensorboard else None)
         write_rows(folder / "metrics.jsonl", probe.rows)
         add_relative(skipped, probe.unreadable, data)
         test_data = TestData(features, train.classes, describe(data, train, test, skipped), skipped)
@@ -141,7 +141,13 @@ class _Probe:
 
 
 def _train_probe(
-    encoder: Encoder, train: Files, test: Features, settings: SgdProbe, setup: Setup, state: Path | None
+    encoder: Encoder,
+    train: Files,
+    test: Features,
+    settings: SgdProbe,
+    setup: Setup,
+    state: Path | None,
+    board: Path | None,
 ) -> _Probe:
     import torch
 
@@ -176,8 +182,10 @@ def _train_probe(
         best.offer(top1, epoch, {"scores": scores})
         return {**row, "top1": top1}
 
-    parts: dict[str, Stateful] = {"layer": layer, "optimizer": optimizer, "best": best}
-    rows = train_epochs(one_epoch, settings.epochs, parts, state=state)
+    parts: dict[str, Stateful] = {"layer": layer, "optimizer": optimizer, "best": best, "images": images}
+    rows = train_epochs(
+        one_epoch, settings.epochs, parts, state=state, save_every_s=setup.save_every_s, tensorboard=board
+    )
     if settings.reported == "best epoch on test":
         return _Probe(best.tensors["scores"].to(device), best.epoch + 1, rows, best, images.skipped)
     return _Probe(_scores(layer, test), settings.epochs, rows, best, images.skipped)

@@ -4,8 +4,10 @@ An image's augmentation is drawn from (seed, epoch, its position), so a training
 Unreadable images are left out, counted and listed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -21,6 +23,15 @@ from ..seeds import ORDER, SAMPLE, generator, torch_seed
 
 Transform = Callable[[Image.Image], Tensor]
 _Sample = tuple[int, Tensor | str]  # position; the image, or why it cannot be read
+
+
+@dataclass(frozen=True)
+class _WorkerBatch:
+    """Images that one worker read, stacked there: they take one file descriptor, not one each."""
+
+    images: Tensor | None  # (n, 3, H, W); None: none could be read
+    positions: list[int]  # of the images
+    problems: list[tuple[int, str]]  # positions that could not be read, and why
 
 
 class TrainingImages:
@@ -51,7 +62,7 @@ class TrainingImages:
             _Images(paths, transform, seed),
             batch_sampler=self._order,
             num_workers=workers,
-            collate_fn=list,
+            collate_fn=_stack,
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # the global one belongs to the caller
         )
@@ -65,18 +76,24 @@ class TrainingImages:
         self._order.epoch = epoch
         bar = track(self._loader, f"Epoch {epoch + 1}", is_shown=self._progress)
         for batch in bar:
-            self._note(batch)
-            read = [(image, position) for position, image in batch if isinstance(image, Tensor)]
-            if read:
-                yield torch.stack([image for image, _ in read]), torch.tensor([position for _, position in read])
+            self._note(batch.problems)
+            if batch.images is not None:
+                yield batch.images, torch.tensor(batch.positions)
         if len(self.skipped) == len(self._paths):
             raise DataError(
                 f"None of the {len(self._paths)} training images can be read; the first: {self.skipped.items[0][1]}"
             )
 
-    def _note(self, batch: list[_Sample]) -> None:
-        for position, problem in batch:
-            if isinstance(problem, str) and position not in self.skipped.positions:
+    def state_dict(self) -> dict[str, Any]:
+        """What an epoch leaves for the next: the images that could not be read."""
+        return {"positions": list(self.skipped.positions), "reasons": [reason for _, reason in self.skipped]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._note(zip(state["positions"], state["reasons"]))
+
+    def _note(self, problems: Iterable[tuple[int, str]]) -> None:
+        for position, problem in problems:
+            if position not in self.skipped.positions:
                 self.skipped.add(self._paths[position], problem, position)
 
 
@@ -129,6 +146,15 @@ class _Images(Dataset):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(self.seed, SAMPLE, epoch, position))
             return position, self.transform(image)
+
+
+def _stack(batch: list[_Sample]) -> _WorkerBatch:
+    images = [image for _, image in batch if isinstance(image, Tensor)]
+    return _WorkerBatch(
+        images=torch.stack(images) if images else None,
+        positions=[position for position, image in batch if isinstance(image, Tensor)],
+        problems=[(position, problem) for position, problem in batch if isinstance(problem, str)],
+    )
 
 
 class Photos(Dataset):

@@ -77,7 +77,9 @@ class DetectionBenchmark(DetectionSettings, ABC):
             protocol,
             seed=setup.seed,
             state=state_path(setup.cache, "detection", work),
+            state_every_s=setup.save_every_s,
             workers=setup.workers,
+            tensorboard=folder if setup.tensorboard else None,
             progress=setup.progress,
         )
         detector.save(folder)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from ..datasets.labelled_photos import Rle
+from ..task import SAVE_EVERY_S
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -76,7 +77,9 @@ class Engine(Protocol):
         *,
         seed: int,
         state: Path | None = None,
+        state_every_s: float = SAVE_EVERY_S,
         workers: int = 0,
+        tensorboard: Path | None = None,
         progress: bool = False,
     ) -> tuple[Detector, list[Row]]:
         """Trains a detector around a copy of `encoder` on `data.train`, on the encoder's device.
@@ -88,7 +91,9 @@ class Engine(Protocol):
             seed: Of everything random.
             state: The file that a stopped training continues from; an engine may extend its name. None: nothing is
                 saved.
+            state_every_s: Seconds between two saves of it.
             workers: Processes that read photos.
+            tensorboard: The folder in which the rows are written for TensorBoard; None: they are not.
             progress: Show a bar.
 
         Returns:

@@ -1,8 +1,9 @@
 """Training batches of photos with boxes and masks; their order, sizes and flips depend on the seed alone."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +45,8 @@ def batches(
     """
     order = PhotoOrder(photos, settings.batch_size // world, seed, start, stop, rank, world)
     data = _TrainingPhotos(photos, classes, settings, seed)
-    yield from DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=list)
+    loader = DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=_pack)
+    yield from map(_unpack, loader)
 
 
 def resize(image: Image.Image, short_side_px: int, long_side_px: int) -> Image.Image:
@@ -59,6 +61,14 @@ def resize(image: Image.Image, short_side_px: int, long_side_px: int) -> Image.I
 def to_tensor(image: Image.Image) -> Tensor:
     """(3, H, W) float in 0-1."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float() / 255
+
+
+class _WorkerBatch(NamedTuple):
+    """A batch of one worker. Each tensor takes a file descriptor until it is used, so there is one for all photos."""
+
+    pixels: Tensor  # of all photos, one after the other
+    shapes: list[tuple[int, ...]]
+    targets: list[dict[str, Any]]  # with arrays
 
 
 class _TrainingPhotos(Dataset):
@@ -82,6 +92,30 @@ class _TrainingPhotos(Dataset):
         if self.settings.masks:
             target["masks"] = [_move_mask(thing.mask, photo, image.size, is_flipped) for thing in photo.objects]
         return to_tensor(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if is_flipped else image), target
+
+
+def _pack(batch: list[Sample]) -> _WorkerBatch:
+    photos, targets = [photo for photo, _ in batch], [target for _, target in batch]
+    return _WorkerBatch(
+        pixels=torch.cat([photo.flatten() for photo in photos]),
+        shapes=[tuple(photo.shape) for photo in photos],
+        targets=[{name: _as_array(value) for name, value in target.items()} for target in targets],
+    )
+
+
+def _unpack(batch: _WorkerBatch) -> list[Sample]:
+    parts = batch.pixels.split([math.prod(shape) for shape in batch.shapes])
+    photos = [part.reshape(shape) for part, shape in zip(parts, batch.shapes)]
+    targets = [{name: _as_tensor(value) for name, value in target.items()} for target in batch.targets]
+    return list(zip(photos, targets))
+
+
+def _as_array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value
+
+
+def _as_tensor(value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
 def _is_trainable(thing: LabelledObject) -> bool:

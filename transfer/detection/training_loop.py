@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..seeds import STEP, torch_seed
-from ..training_state import SAVE_EVERY_S, Row, TrainingState
+from ..task import SAVE_EVERY_S
+from ..training_state import Row, TrainingState, show_rows
 from .processes import mean_over_processes, rank_and_world, share_gradients
 from .settings import DetectionSettings
 from .training_progress import Meter, check_loss, divergence, iterations_per_row, log_row, training_bar
@@ -47,6 +48,7 @@ def train(
     evaluate_every: int = 0,
     state: Path | None = None,
     state_every_s: float = SAVE_EVERY_S,
+    tensorboard: Path | None = None,
     progress: bool = False,
 ) -> list[Row]:
     """Trains the network in place, then measures its batch norm statistics anew over further batches.
@@ -57,8 +59,10 @@ def train(
         seed: Of what torch draws.
         evaluate: Scores the network as it is; the scores join the row of their iteration.
         evaluate_every: Iterations between two evaluations; 0: never. Training is the same with and without.
-        state: The file that a stopped run continues from, written by the first process; None: nothing is saved.
+        state: The file that a stopped run continues from, written by the first process; None: nothing is saved. After
+            the last iteration it is always written, so the same run later trains nothing and only scores.
         state_every_s: Seconds between two saves of it.
+        tensorboard: The folder in which the first process writes the rows for TensorBoard; None: it does not.
         progress: Show a bar.
 
     Returns:
@@ -75,7 +79,11 @@ def train(
     rows = _restore(saved)
     start = int(rows[-1]["iteration"]) if rows else 0
     model, meter = share_gradients(network.train()), Meter(settings.batch_size)
-    with _private_randomness(network), training_bar(start, stop, progress and rank == 0) as advance:
+    with (
+        _private_randomness(network),
+        show_rows(tensorboard if rank == 0 else None, rows, "iteration") as show,
+        training_bar(start, stop, progress and rank == 0) as advance,
+    ):
         for done, batch in enumerate(_seeded_batches(learner, seed, start, stop), start + 1):
             rate = settings.learning_rate(done - 1)
             meter.add(_step(learner, model, batch, rate, done))
@@ -91,7 +99,8 @@ def train(
                 meter.restart_clock()
             if rank == 0:
                 log_row(rows[-1], stop)
-                saved.save_if_due(rows)
+                show(rows[-1])
+                saved.save(rows) if done == stop else saved.save_if_due(rows)
         _measure_batch_norm(learner, model, settings, seed)
     return rows
 

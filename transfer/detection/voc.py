@@ -60,11 +60,14 @@ def voc_detection_smoke() -> Task:
 
     Regions are pooled to 4 x 4, not 14 x 14: photos this small hold no more detail, and it saves most of the time.
     """
-    settings = VocDetection(
+    whole = VocDetection()
+    settings = replace(
+        whole,
         iterations=70,
         lr_steps=(52, 64),
         warmup_iterations=8,
         batch_size=4,
+        lr=whole.lr * 4 / whole.batch_size,
         precise_bn_iterations=8,
         short_sides_px=(96, 112, 128),
         test_short_side_px=112,

@@ -17,7 +17,8 @@ from ..datasets.labelled_photos import DetectionData, Rle
 from ..detection.detector import EngineName
 from ..detection.photo_batches import trainable_photos
 from ..detection.settings import DetectionSettings
-from ..training_state import SAVE_EVERY_S, Row
+from ..task import SAVE_EVERY_S
+from ..training_state import Row
 from .detector import Detectron2Detector
 from .network import VERSION, build_detector
 from .training import Run, train_alone, train_together
@@ -32,7 +33,6 @@ class Detectron2Engine:
 
     processes: int = 1  # each with a GPU of its own, or all on the CPU
     evaluate_every: int = 0  # iterations after which the detector is scored on the test photos too; 0: never
-    state_every_s: float = SAVE_EVERY_S
     name: EngineName = "detectron2"
 
     def version(self) -> str:
@@ -52,7 +52,9 @@ class Detectron2Engine:
         *,
         seed: int,
         state: Path | None = None,
+        state_every_s: float = SAVE_EVERY_S,
         workers: int = 0,
+        tensorboard: Path | None = None,
         progress: bool = False,
     ) -> tuple[Detectron2Detector, list[Row]]:
         """See `detection.detector.Engine`."""
@@ -67,7 +69,9 @@ class Detectron2Engine:
             has_bitmasks=any(isinstance(thing.mask, Rle) for photo in data.train for thing in photo.objects),
         )
         file = state.with_stem(f"{state.stem}-{self.processes}") if state else None
-        run = Run(config, settings, data, seed, workers, self.evaluate_every, file, self.state_every_s, progress)
+        run = Run(
+            config, settings, data, seed, workers, self.evaluate_every, file, state_every_s, tensorboard, progress
+        )
         rows = train_alone(network, run) if self.processes == 1 else train_together(network, run, self.processes)
         return (
             Detectron2Detector(network, data.classes, encoder.architecture, encoder.preprocessing, settings, config),

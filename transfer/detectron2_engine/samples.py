@@ -19,6 +19,8 @@ from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
 
 MaskFormat = Literal["polygon", "bitmask"]
+# What leaves a worker, (3, H, W) uint8 and the objects in it: arrays, for each tensor would take a file descriptor.
+_Sample = tuple[np.ndarray, list[dict[str, Any]]]
 
 
 class Samples(Dataset):
@@ -39,9 +41,10 @@ class Samples(Dataset):
         """Batches `start` to `stop` of this process; with several, each gets its share of a batch."""
         rank, world = rank_and_world()
         order = PhotoOrder(self.photos, self.settings.batch_size // world, self.seed, start, stop, rank, world)
-        yield from DataLoader(self, batch_sampler=order, num_workers=workers, collate_fn=list)
+        loader = DataLoader(self, batch_sampler=order, num_workers=workers, collate_fn=list)
+        yield from ([self._as_detectron2_takes_it(sample) for sample in batch] for batch in loader)
 
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+    def __getitem__(self, key: tuple[int, int]) -> _Sample:
         position, index = key
         photo = self.photos[index]
         pixels = np.array(read_photo(photo))
@@ -51,9 +54,12 @@ class Samples(Dataset):
         objects = [
             detection_utils.transform_instance_annotations(entry, transforms, size) for entry in self._objects(photo)
         ]
-        instances = detection_utils.annotations_to_instances(objects, size, mask_format=self.mask_format)
-        tensor = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        return {"image": tensor, "instances": detection_utils.filter_empty_instances(instances)}
+        return np.ascontiguousarray(image.transpose(2, 0, 1)), objects
+
+    def _as_detectron2_takes_it(self, sample: _Sample) -> dict[str, Any]:
+        image, objects = sample
+        instances = detection_utils.annotations_to_instances(objects, image.shape[1:], mask_format=self.mask_format)
+        return {"image": torch.from_numpy(image), "instances": detection_utils.filter_empty_instances(instances)}
 
     def _transforms(self, pixels: np.ndarray, position: int) -> T.TransformList:
         height, width = pixels.shape[:2]

@@ -42,6 +42,7 @@ class Run:
     evaluate_every: int  # iterations; 0: never
     state: Path | None
     state_every_s: float
+    tensorboard: Path | None
     progress: bool
 
 
@@ -64,6 +65,7 @@ def train_alone(network: nn.Module, run: Run) -> list[Row]:
             evaluate_every=run.evaluate_every,
             state=run.state,
             state_every_s=run.state_every_s,
+            tensorboard=run.tensorboard,
             progress=run.progress,
         )
 

@@ -9,6 +9,7 @@ from ...hub.encoder import Encoder
 from ..datasets.labelled_photos import DetectionData
 from ..detection.detector import EngineName
 from ..detection.settings import DetectionSettings
+from ..task import SAVE_EVERY_S
 from ..training_state import Row
 from .detector import TorchvisionDetector
 from .network import DIFFERENCES, build_detector
@@ -34,7 +35,9 @@ class TorchvisionEngine:
         *,
         seed: int,
         state: Path | None = None,
+        state_every_s: float = SAVE_EVERY_S,
         workers: int = 0,
+        tensorboard: Path | None = None,
         progress: bool = False,
     ) -> tuple[TorchvisionDetector, list[Row]]:
         """See `detection.detector.Engine`."""
@@ -49,7 +52,9 @@ class TorchvisionEngine:
             settings,
             seed=seed,
             state=state,
+            state_every_s=state_every_s,
             workers=workers,
+            tensorboard=tensorboard,
             progress=progress,
         )
         detector = TorchvisionDetector(

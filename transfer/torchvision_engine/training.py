@@ -14,7 +14,8 @@ from ..detection.photo_batches import Sample, batches, trainable_photos
 from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
 from ..detection.training_loop import Learner, train
-from ..training_state import SAVE_EVERY_S, Row
+from ..task import SAVE_EVERY_S
+from ..training_state import Row
 
 _BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
@@ -29,6 +30,7 @@ def fine_tune(
     state: Path | None = None,
     state_every_s: float = SAVE_EVERY_S,
     workers: int = 0,
+    tensorboard: Path | None = None,
     progress: bool = False,
 ) -> list[Row]:
     """Trains `network` in place, on the device it is on, then measures its batch norm statistics anew.
@@ -45,6 +47,7 @@ def fine_tune(
         state: See `training_loop.train`.
         state_every_s: See there.
         workers: Processes that read photos.
+        tensorboard: See there.
         progress: Show a bar.
 
     Returns:
@@ -75,7 +78,15 @@ def fine_tune(
         lambda model, batch: model(*_on_device(batch, model)),
         _measure_batch_norm,
     )
-    return train(learner, settings, seed=seed, state=state, state_every_s=state_every_s, progress=progress)
+    return train(
+        learner,
+        settings,
+        seed=seed,
+        state=state,
+        state_every_s=state_every_s,
+        tensorboard=tensorboard,
+        progress=progress,
+    )
 
 
 def parameter_groups(network: nn.Module, settings: DetectionSettings) -> list[dict[str, Any]]:

@@ -253,7 +253,7 @@ KILLED = """
         if rows[-1]["iteration"] == 2:
             os.kill(os.getpid(), signal.SIGKILL)
     TrainingState.save_if_due = save_and_die
-    engine = detectron2_engine.Detectron2Engine(state_every_s=0)
+    engine = detectron2_engine.Detectron2Engine()
     engine.fine_tune(encoder_of("resnet50", 0.25), read_voc(Path(sys.argv[1])), C4, seed=0, state=Path(sys.argv[2]))
 """
 

@@ -125,6 +125,20 @@ def test_a_stopped_run_continues_as_if_it_had_not_stopped(small: Encoder, devkit
         engine.fine_tune(continued, voc.train, voc.classes, TINY, seed=0, state=state)
 
 
+def test_a_finished_run_is_scored_again_without_training(small: Encoder, devkit: Path, tmp_path: Path, monkeypatch):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    setup = Setup(cache=tmp_path / "cache", tensorboard=True)
+    first = tiny_task().run(small, devkit, tmp_path / "first", setup=setup)
+    monkeypatch.setattr(training_loop, "_step", lambda *_given: pytest.fail("it trains"))
+    again = tiny_task().run(small, devkit, tmp_path / "again", setup=setup)
+    assert again.metrics == first.metrics
+    for name in ("detector.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
+    events = event_accumulator.EventAccumulator(str(tmp_path / "again" / "tensorboard"))
+    events.Reload()
+    assert [one.step for one in events.Scalars("loss")] == [1, 2, 3, 4]
+
+
 def test_a_loss_that_is_no_number_stops_the_run(small: Encoder, devkit: Path):
     network = tiny_detector(small)
     nn.init.constant_(network.roi_heads.box_predictor.bbox_pred.bias, float("inf"))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...hub.errors import MissingExtra
+from ..errors import MissingExtra
 
 FOLDER = "tensorboard"
 
@@ -15,21 +15,27 @@ class Board:
 
     Args:
         folder: the RUN folder.
+        counter: the field of a line that counts: "step", "iteration", "epoch".
         step: of the checkpoint that is continued; what an earlier run wrote from later on is hidden.
 
     Raises:
         MissingExtra: TensorBoard is not installed.
     """
 
-    def __init__(self, folder: Path, *, step: int = 0):
+    def __init__(self, folder: Path, *, counter: str = "step", step: int = 0):
+        self._counter = counter
         self._writer = summary_writer()(str(folder / FOLDER), purge_step=step + 1 if step else None)
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Take in a line of metrics.jsonl."""
         for name, value in line.items():
-            if name != "step" and isinstance(value, int | float) and math.isfinite(value):
-                self._writer.add_scalar(name, value, line["step"])
+            if name != self._counter and isinstance(value, int | float) and math.isfinite(value):
+                self._writer.add_scalar(name, value, int(line[self._counter]))
         self._writer.flush()
+
+    def close(self) -> None:
+        """End the thread that writes."""
+        self._writer.close()
 
 
 def summary_writer() -> Any:
