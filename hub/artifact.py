@@ -39,14 +39,15 @@ def load(folder: Path | str, *, verify: bool = True) -> Encoder:
             config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool", "avg")
         )
         load_strictly(backbone, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
+    ours = config["goodviews"]
     preprocessing = Preprocessing(
         input_px=int(cfg["input_size"][-1]),
         crop_pct=float(cfg["crop_pct"]),
         interpolation=cfg["interpolation"],
         mean=tuple(cfg["mean"]),
         std=tuple(cfg["std"]),
+        values=tuple(ours["values"]) if ours.get("values") else None,
     )
-    ours = config["goodviews"]
     known = {field.name for field in fields(Origin)}
     origin = Origin(**{key: value for key, value in ours.items() if key in known})
     return Encoder(backbone, preprocessing, origin, recorded=Recorded(ours["weights_sha256"], ours["fingerprint"]))

@@ -12,12 +12,13 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from .deep_pixels import Values
 from .errors import DataError, UsageError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
 from .identity import EncoderId
 from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
 from .output.progress import track
-from .preprocessing import Preprocessing
+from .preprocessing import Preprocessing, middle
 from .vectors import refuse_odd_vectors
 from .weights import weights_sha256
 
@@ -123,6 +124,11 @@ class Encoder(nn.Module):
             self._id_with(weights), dimension=self.num_features, preprocessing=self.preprocessing, fingerprint=found
         )
 
+    def declare_values(self, values: Values | None) -> None:
+        """Which values of photos of more than 8 bits are black and white; None changes nothing."""
+        if values is not None:
+            self.preprocessing = replace(self.preprocessing, values=values)
+
     def report_id(self) -> EncoderId:
         """Which weights a report is about; hashed now."""
         return self._id_with(weights_sha256(self.backbone))
@@ -166,7 +172,7 @@ class Encoder(nn.Module):
         Raises:
             DataError: the image cannot be read or is not an image.
         """
-        pixels: Tensor = self.transform(as_photo(image))
+        pixels: Tensor = self.transform(middle(as_photo(image, values=self.preprocessing.values)))
         return pixels
 
     @torch.inference_mode()
@@ -268,17 +274,18 @@ class _Photos(Dataset[Prepared]):
     """Preprocessed images by position; an unreadable one is (position, name, problem)."""
 
     def __init__(self, images: Sequence[ImageLike], encoder: Encoder):
-        self.images, self.transform = images, encoder.transform
+        self.images, self.transform, self.values = images, encoder.transform, encoder.preprocessing.values
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, position: int) -> Prepared:
         image = self.images[position]
+        name = name_of(image, position)
         try:
-            pixels: Tensor = self.transform(as_photo(image))
+            pixels: Tensor = self.transform(middle(as_photo(image, values=self.values, name=name)))
         except DataError as error:
-            return position, name_of(image, position), str(error)
+            return position, name, str(error)
         return pixels
 
 

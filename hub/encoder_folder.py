@@ -107,6 +107,7 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
     if encoder.origin.licence:
         pretrained_cfg["license"] = encoder.origin.licence
     arguments = {"model_args": encoder.model_args} if encoder.model_args else {}
+    values = {} if p.values is None else {"values": list(p.values)}
     return {
         "architecture": encoder.architecture,
         "num_classes": 0,
@@ -117,6 +118,7 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
         "goodviews": {
             "format": FORMAT,
             **_origin(encoder.origin),
+            **values,
             "weights_sha256": weights_sha256,
             "fingerprint": fingerprint(encoder),
         },

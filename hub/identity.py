@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .deep_pixels import LARGEST_VALUE, describe_values, is_range
 from .files.json_files import Fields, Place, refuse_odd_values
 from .fingerprint import TOLERANCE, fingerprint_distance, is_fingerprint
 from .preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD, Preprocessing
@@ -52,8 +53,11 @@ class EncoderId:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """As exported files and indexes hold it."""
-        return asdict(self)
+        """As exported files and indexes hold it; most preprocessing knows no range of values."""
+        content = asdict(self)
+        if self.preprocessing is not None and self.preprocessing.values is None:
+            del content["preprocessing"]["values"]
+        return content
 
     def report_json(self) -> dict[str, str | None]:
         """As a report holds it: the first four fields."""
@@ -95,12 +99,18 @@ def sha256(path: Path) -> str:
 
 
 def _preprocessing(fields: Fields) -> Preprocessing:
+    declared = fields.values.get("values")
+    if declared is not None:
+        declared = fields.numbers("values", 2, -LARGEST_VALUE, LARGEST_VALUE)
+        if not is_range(declared):
+            raise fields.place.refuse(f"{fields.prefix}values", declared, "two numbers, the lower first")
     values: dict[str, Any] = {
         "input_px": fields.whole("input_px", 1, LARGEST_PX),
         "crop_pct": fields.number("crop_pct", *CROP_PCT),
         "interpolation": fields.choice("interpolation", ("bilinear", "bicubic")),
         "mean": fields.numbers("mean", 3, *MEAN),
         "std": fields.numbers("std", 3, *STD),
+        "values": declared,
     }
     return Preprocessing(**values)
 
@@ -108,4 +118,5 @@ def _preprocessing(fields: Fields) -> Preprocessing:
 def _sizes(preprocessing: Preprocessing | None) -> str:
     if preprocessing is None:
         return "unknown preprocessing"
-    return f"{preprocessing.input_px} px at crop {preprocessing.crop_pct} ({preprocessing.interpolation})"
+    values = "" if preprocessing.values is None else f", values {describe_values(preprocessing.values)}"
+    return f"{preprocessing.input_px} px at crop {preprocessing.crop_pct} ({preprocessing.interpolation}{values})"

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .deep_pixels import Values, check_colour, gray_to_8_bits, is_deep, is_deep_colour
 from .errors import DataError, UsageError
 from .files.atomic import write_text
 from .output.printing import shown
@@ -27,18 +28,21 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
-def read_image(path: Path | str) -> Image.Image:
+def read_image(path: Path | str, *, values: Values | None = None) -> Image.Image:
     """An image file as RGB, 8 bits a channel, upright.
 
     Of an animation the first frame, of transparency the colours over white. Truncated files are refused
     rather than filled with grey.
 
+    Args:
+        values: which values of a file of more than 8 bits are black and white, see `deep_pixels`.
+
     Raises:
-        DataError: the file is missing, not an image, damaged, or too large to be decoded safely.
+        DataError: the file is missing, not an image, damaged, too large to be decoded safely, or of values that may
+            mean anything.
     """
     with opened(path) as image:
-        image.load()
-        return to_rgb(image)
+        return decoded(image, values=values, name=str(path))
 
 
 @contextlib.contextmanager
@@ -85,13 +89,41 @@ def opened(file: Path | str | BinaryIO, *, name: str | None = None) -> Iterator[
         raise DataError(f"{path} is damaged ({error}); replace or remove it.") from None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An opened Pillow image as RGB, 8 bits a channel, upright (EXIF orientation applied)."""
-    with warnings.catch_warnings(), contextlib.suppress(*_EXIF_ERRORS):
-        warnings.simplefilter("ignore")
-        image = ImageOps.exif_transpose(image)  # unreadable EXIF says nothing of the orientation; the pixels are fine
-    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return _deep_gray_to_rgb(image)
+def decoded(
+    image: Image.Image, *, values: Values | None = None, name: str = "The image", is_upright: bool = True
+) -> Image.Image:
+    """An opened file, not yet decoded, as RGB, 8 bits a channel: the one way in which every reader decodes.
+
+    Args:
+        values: as for `read_image`.
+        name: of the file, for errors.
+        is_upright: whether the EXIF orientation is applied; without, pixels lie as they are stored.
+
+    Raises:
+        DataError: as `read_image`; other errors are Pillow's, which `opened` turns into sentences.
+    """
+    is_colour_of_16_bits, kind = is_deep_colour(image), image.format
+    image.load()  # first, since reading the metadata of some formats decodes them and ignores damage
+    if is_colour_of_16_bits:
+        check_colour(image, values, name=name)
+    return to_rgb(image, values=values, name=name, is_upright=is_upright, kind=kind)
+
+
+def to_rgb(
+    image: Image.Image,
+    *,
+    values: Values | None = None,
+    name: str = "The image",
+    is_upright: bool = True,
+    kind: str | None = None,
+) -> Image.Image:
+    """A decoded Pillow image as RGB, 8 bits a channel; the arguments are those of `decoded`, `kind` its format."""
+    if is_upright:
+        with warnings.catch_warnings(), contextlib.suppress(*_EXIF_ERRORS):
+            warnings.simplefilter("ignore")
+            image = ImageOps.exif_transpose(image)  # unreadable EXIF says nothing of the orientation
+    if is_deep(image):
+        return gray_to_8_bits(image, values, name=name, kind=kind or image.format).convert("RGB")
     if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
         layer = image.convert("RGBA")
         paper = Image.new("RGBA", layer.size, "white")
@@ -99,19 +131,23 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def as_photo(image: ImageLike) -> Image.Image:
+def as_photo(image: ImageLike, *, values: Values | None = None, name: str = "The image") -> Image.Image:
     """A path, Pillow image or (H, W, 3) uint8 RGB array as an upright RGB image.
 
     Raises:
-        DataError: it cannot be read, or the array is not an image.
+        DataError: it cannot be read, or is none of these.
     """
     if isinstance(image, Image.Image):
-        return to_rgb(image)
+        return to_rgb(image, values=values, name=name)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
         return Image.fromarray(image)
-    return read_image(image)
+    if isinstance(image, str | Path):
+        return read_image(image, values=values)
+    raise DataError(
+        f"{name} is of the type {type(image).__name__}; give a path, a Pillow image or a (H, W, 3) uint8 RGB array."
+    )
 
 
 def check_request(images: Sequence[ImageLike], batch_size: int, workers: int) -> None:
@@ -167,14 +203,3 @@ class SkippedImages:
     def write(self, path: Path) -> Path:
         """Write one line an image: its path, a tab, the reason."""
         return write_text(path, "".join(f"{shown(name)}\t{shown(reason)}\n" for name, reason in self.items))
-
-
-def _deep_gray_to_rgb(image: Image.Image) -> Image.Image:
-    """16-bit and floating-point grey as 8 bits; `convert` alone would clip everything above 255 to white."""
-    values = np.asarray(image, dtype=np.float64)
-    if image.mode == "F":
-        top = 1.0 if values.max(initial=0) <= 1.0 else (255.0 if values.max(initial=0) <= 255.0 else 65535.0)
-    else:
-        top = 65535.0
-    scaled = np.clip(values / top * 255.0, 0, 255).round().astype(np.uint8)
-    return Image.fromarray(scaled).convert("RGB")

@@ -7,6 +7,7 @@ vectors = encoder.encode(["a.jpg", "b.png"])   # (2, F) float32, unit rows
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
 from multiprocessing import get_context
@@ -15,13 +16,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from .deep_pixels import Values
 from .errors import ArtifactError, DataError, UsageError
 from .files.json_files import Fields, Place, parse_json
 from .identity import EncoderId, sha256
 from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
 from .onnx_runtimes import Runtime, open_session
 from .output.progress import track
-from .preprocessing import Preprocessing, prepare_pixels
+from .preprocessing import Preprocessing, middle, prepare_pixels
 from .vectors import refuse_odd_vectors
 
 FORMAT = 1
@@ -107,6 +109,11 @@ class OnnxEncoder:
         assert self.id.preprocessing is not None, "from_json refuses a file without it"
         return self.id.preprocessing
 
+    def declare_values(self, values: Values | None) -> None:
+        """Which values of photos of more than 8 bits are black and white; None changes nothing."""
+        if values is not None:
+            self.id = replace(self.id, preprocessing=replace(self.preprocessing, values=values))
+
     def report_id(self) -> EncoderId:
         """The file's own digest, hashed now: a smaller variant of the same weights is another encoder to a report."""
         return EncoderId(self.name, self.id.architecture, sha256(self.path))
@@ -143,7 +150,7 @@ class OnnxEncoder:
         check_request(images, batch_size, workers)
         if not normalise:
             raise UsageError(f"{self.name} gives unit vectors only; leave normalise on, or open the encoder folder.")
-        prepare = partial(_input, preprocessing=None if self.takes_images else self.preprocessing)
+        prepare = partial(_input, preprocessing=self.preprocessing, is_whole=self.takes_images)
         prepared = _map(prepare, track(images, "Encoding", is_shown=progress), workers)
         inputs = _readable(prepared, images, skipped)
         rows = [np.empty((0, self.num_features), np.float32)]
@@ -203,13 +210,13 @@ def _read_note(text: str | None, path: Path) -> dict[str, Any]:
     return note
 
 
-def _input(image: ImageLike, preprocessing: Preprocessing | None) -> np.ndarray | DataError:
-    """What the network takes of an image (with None the photo itself), or why it cannot be read."""
+def _input(image: ImageLike, preprocessing: Preprocessing, is_whole: bool) -> np.ndarray | DataError:
+    """What the network takes of an image (the photo itself where `is_whole`), or why it cannot be read."""
     try:
-        photo = as_photo(image)
+        photo = as_photo(image, values=preprocessing.values)
     except DataError as error:
         return error
-    return np.asarray(photo) if preprocessing is None else prepare_pixels(photo, preprocessing)
+    return np.asarray(middle(photo)) if is_whole else prepare_pixels(photo, preprocessing)
 
 
 def _map(prepare: Prepare, images: Iterable[ImageLike], workers: int) -> Iterator[np.ndarray | DataError]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from .deep_pixels import Values, split_values
 from .errors import UsageError
 from .identity import EncoderId
 from .images import ImageLike, SkippedImages
@@ -65,6 +66,10 @@ class PhotoEncoder(Protocol):
         """Whose vectors it gives; equal, within rounding, for an encoder and its export."""
         ...
 
+    def declare_values(self, values: Values | None) -> None:
+        """Which values of photos of more than 8 bits are black and white; None changes nothing."""
+        ...
+
     def report_id(self) -> EncoderId:
         """Which weights, or which exported file, a report is about; hashed now."""
         ...
@@ -96,10 +101,13 @@ def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu", veri
         MissingExtra: ONNX Runtime is needed and not installed.
         UsageError: the name has no meaning, or an exported encoder is to compute elsewhere.
     """
-    if not is_exported(name):
+    path, values = split_values(name)
+    if not is_exported(path):
         from .pretrained import from_pretrained
 
         return from_pretrained(name, device=device, verify=verify)
     if str(device) != "cpu":
         raise UsageError(f"An exported encoder runs on the processor; leave --device {device} out.")
-    return OnnxEncoder(name)
+    encoder = OnnxEncoder(path)
+    encoder.declare_values(values)
+    return encoder

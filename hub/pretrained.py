@@ -10,6 +10,7 @@ import torchvision
 from .artifact import load
 from .catalogue.entries import is_entry
 from .catalogue.open_entry import open_catalogue_entry
+from .deep_pixels import split_values
 from .encoder import Encoder
 from .errors import ArtifactError, UsageError
 from .importers.import_file import read_encoder
@@ -42,7 +43,8 @@ def from_pretrained(
             "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; a name of the catalogue, which is downloaded
             and imported once; a checkpoint of another program, imported on the fly; or
             "random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED]", the untrained network that every result should be compared
-            with; WIDTH as `build_backbone` takes it.
+            with; WIDTH as `build_backbone` takes it. Behind any of them "#values=LOW..HIGH" may declare which values
+            of photos of more than 8 bits are black and white, see `deep_pixels`.
         revision: of a Hub repository: a branch, a tag or a commit; "main" where none is named.
         cache_dir: where files of the Hub or the catalogue are kept, instead of the usual places.
         local_files_only: take what is in the cache, and never the network (as with HF_HUB_OFFLINE=1).
@@ -54,7 +56,7 @@ def from_pretrained(
         ArtifactError: the folder is no encoder, or the weights cannot be fetched.
         UsageError: the name has no meaning.
     """
-    text = str(name)
+    text, values = split_values(name)
     place = Path(text).expanduser()
     scheme, _, rest = text.partition(":")
     cache = None if cache_dir is None else Path(cache_dir)
@@ -70,6 +72,7 @@ def from_pretrained(
         encoder = _from_hub(
             text, revision=revision, cache_dir=cache, local_files_only=local_files_only, token=token, verify=verify
         )
+    encoder.declare_values(values)
     encoder.source = str(place.resolve()) if place.exists() else _with_revision(text, revision)
     return encoder.to(device)
 

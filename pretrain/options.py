@@ -1,7 +1,7 @@
 """How a run is carried out: one frozen value from the command line to the training loop. No import costs anything here.
 
 What is learned is the recipe's affair. Of the options `seed`, `precision`, `accumulate`, `compile`, `continue_from`,
-`keep` and `keep_px` can change it too; a run is resumed with the same ones.
+`keep`, `keep_px`, `values` and `exact_decode` can change it too; a run is resumed with the same ones.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,10 @@ class Options:
         keep: Decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
             $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
         keep_px: Reduce kept photos whose shorter side is longer than this many pixels; by default they stay whole.
+        values: Of photos of more than 8 bits (X-rays, 16-bit and floating-point TIFF), LOW..HIGH: the values of black
+            and of white, e.g. 0..4095; the encoder remembers it. By default only full 16 bits and 0 to 1 are read.
+        exact_decode: Decode JPEG files whole, always; by default at 1/2, 1/4 or 1/8 of their size where every crop is
+            reduced by twice as much or more, which is faster and slightly changes crops.
         tensorboard: Write the metrics for TensorBoard too: tensorboard --logdir RUN.
         accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
             step; batch norm, and what an objective compares within a batch, sees one part only.
@@ -47,6 +51,8 @@ class Options:
     knn_every: int | None = None
     keep: Keep = "no"
     keep_px: int | None = None
+    values: str | None = None
+    exact_decode: bool = False
     tensorboard: bool = False
     accumulate: int = 1
     compile: bool = False

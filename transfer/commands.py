@@ -162,10 +162,11 @@ def compare(
 def _load(encoder: str, device: str | None) -> PhotoEncoder:
     import torch
 
+    from ..hub.deep_pixels import split_values
     from ..hub.onnx_encoder import is_exported
     from ..hub.photo_encoder import open_encoder
 
-    if is_exported(encoder):
+    if is_exported(split_values(encoder)[0]):
         return open_encoder(encoder, device=device or "cpu")
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .record import CropPct, Features, Mean, Pixels, Record, Sha256, Std, Text, Word
+from .record import CropPct, Features, Mean, Pixels, Record, Sha256, Std, Text, ValueRange, Word
 
 # How timm pools the last maps into features.
 Pool = Literal["avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "avgmaxc", ""]
@@ -35,6 +35,7 @@ class Own(Record):
     licence: Text | None = None
     imported: dict[str, Text] | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
+    values: ValueRange | None = None
 
 
 class EncoderConfig(Record):

@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from ..deep_pixels import is_range
 from ..files.json_files import Place
 from ..identity import MOST_FEATURES
 from ..preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD
@@ -17,6 +18,15 @@ Count = Annotated[int, Field(ge=0, le=2**62)]
 CropPct = Annotated[float, Field(ge=CROP_PCT[0], le=CROP_PCT[1])]
 Mean = Annotated[list[Annotated[float, Field(ge=MEAN[0], le=MEAN[1])]], Field(min_length=3, max_length=3)]
 Std = Annotated[list[Annotated[float, Field(ge=STD[0], le=STD[1])]], Field(min_length=3, max_length=3)]
+
+
+def _check_range(values: list[float]) -> list[float]:
+    if not is_range(values):
+        raise ValueError("two numbers, the lower first")
+    return values
+
+
+ValueRange = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_check_range)]
 Features = Annotated[int, Field(ge=1, le=MOST_FEATURES)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deep_pixels import Values
 from .packed_names import Names
 
 
@@ -25,6 +26,7 @@ class Files:
     names: Names
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
+    values: Values | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -51,10 +53,15 @@ class Files:
     def describe(self) -> dict[str, Any]:
         """Name, counts, classes, and a digest over the relative names; no private path."""
         about = {"name": self.name, "images": len(self), "classes": list(self.classes)}
-        return about | {"names_sha256": self.names.digest()}
+        return about | {"names_sha256": self.names.digest()} | describe_range(self.values)
 
     def content(self) -> str:
         return file_stamps(self.path(position) for position in range(len(self)))
+
+
+def describe_range(values: Values | None) -> dict[str, list[float]]:
+    """What a source's description says of a declared range; nothing where there is none."""
+    return {} if values is None else {"values": list(values)}
 
 
 def file_stamps(paths: Iterable[Path]) -> str:

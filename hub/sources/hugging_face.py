@@ -8,7 +8,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deep_pixels import Values
 from ..errors import DataError, MissingExtra
+from .files import describe_range
 from .folders import TEST_NAMES
 from .source import Data
 
@@ -23,6 +25,7 @@ class HuggingFace:
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
     fingerprint: str
+    values: Values | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -39,7 +42,7 @@ class HuggingFace:
     def describe(self) -> dict[str, Any]:
         """Name, split, counts, classes and the library's own fingerprint of the table."""
         about = {"name": self.name, "images": len(self), "classes": list(self.classes), "split": self.split}
-        return about | {"fingerprint": self.fingerprint}
+        return about | {"fingerprint": self.fingerprint} | describe_range(self.values)
 
     def content(self) -> str:
         return self.fingerprint

@@ -1,7 +1,10 @@
 """One door to photos, whatever holds them: a folder, a list, tar shards or a Hugging Face dataset."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ..deep_pixels import Values
 from .folders import TEST_NAMES, open_folder, part_of, training_root
 from .hugging_face import open_dataset
 from .lists import LIST_SUFFIXES, open_list
@@ -9,17 +12,27 @@ from .shards import find_shards, open_shards
 from .source import Data
 
 
-def open_data(data: Path | str) -> Data:
+def open_data(data: Path | str, *, values: Values | None = None) -> Data:
     """A folder, a list of files, tar shards, or a Hugging Face dataset.
 
     Args:
         data: a flat or labelled folder, or one with train/ and val/; a .txt, .tsv or .csv list; a .tar, a folder of
             them or a pattern such as shards/train-{000..146}.tar; hf:NAME or hf:FOLDER, optionally with :SPLIT.
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
     Raises:
         DataError: nothing there, or not as its kind must be.
         MissingExtra: a Hugging Face dataset without its library.
     """
+    opened = _open(data)
+    if values is None:
+        return opened
+    train: Any = opened.train  # every source is a dataclass, which its Protocol cannot say
+    test: Any = opened.test
+    return Data(replace(train, values=values), None if test is None else replace(test, values=values))
+
+
+def _open(data: Path | str) -> Data:
     if str(data).startswith("hf:"):
         return open_dataset(str(data).removeprefix("hf:"))
     path = Path(data)

@@ -19,10 +19,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..deep_pixels import Values
 from ..errors import DataError
 from ..images import has_image_suffix
 from . import listing_cache
-from .files import file_stamps
+from .files import describe_range, file_stamps
 from .packed_names import Names
 
 
@@ -36,6 +37,7 @@ class Shards:
     names: Names
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
+    values: Values | None = None
 
     def __len__(self) -> int:
         return len(self.members)
@@ -61,7 +63,7 @@ class Shards:
         digest.update(self.names.block.tobytes())
         digest.update(self.members.tobytes())
         about = {"name": self.name, "images": len(self), "classes": list(self.classes), "shards": len(self.shards)}
-        return about | {"names_sha256": digest.hexdigest()}
+        return about | {"names_sha256": digest.hexdigest()} | describe_range(self.values)
 
     def content(self) -> str:
         return file_stamps(self.shards)

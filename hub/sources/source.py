@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..images import opened, to_rgb
+from ..deep_pixels import Values
+from ..images import decoded, opened
 
 
 class Source(Protocol):
@@ -21,6 +22,11 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """What may be published: the last part of where the data lies."""
+        ...
+
+    @property
+    def values(self) -> Values | None:
+        """Of photos of more than 8 bits: which values are black and white, where that was declared."""
         ...
 
     @property
@@ -66,6 +72,6 @@ def read_photo(source: Source, position: int) -> Image.Image:
     Raises:
         DataError: it cannot be read.
     """
-    with opened(source.open(position), name=source.place(position)) as image:
-        image.load()
-        return to_rgb(image)
+    place = source.place(position)
+    with opened(source.open(position), name=place) as image:
+        return decoded(image, values=source.values, name=place)

@@ -3,15 +3,17 @@
 Crops agree with `torchvision.transforms.RandomResizedCrop` on PIL images: bicubic ones exactly, bilinear ones, resized
 by torch at three to five times Pillow's speed, within two levels of 8 bits (one pixel in twenty differs, by one level).
 
-Large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size where no crop would have to be enlarged for it; the crops'
-edges then lie on that coarser grid. Against the same crop of the full photo, on 198 COCO photos at 64 and 112 px: 39 dB
-PSNR in the median and 29 dB at worst, 1.5 levels of mean difference, mostly in sharpness.
+Large JPEG files are decoded at 1/2, 1/4 or 1/8 of their size where every crop is still reduced by twice as much after
+it; the crops' edges then lie on that coarser grid. `goodviews pretrain --exact-decode` decodes them whole, always.
+Against the same crop of the whole photo, on the 58 % of crops of 198 COCO photos at 64 px that this concerns: PSNR 38
+dB in the median and 28 dB at worst, 2.0 levels of mean difference, variance of the Laplacian x 0.96. Without the
+factor of two it was 34 dB, 25 dB, 3.3 levels and x 0.87, of all crops. benchmarks/jpeg_reduction.py measures it.
 """
 
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
@@ -21,9 +23,12 @@ from numpy.typing import NDArray
 from PIL import Image, features
 from torch import Tensor
 
-from ...hub.images import opened, to_rgb
+from ...hub.deep_pixels import Values
+from ...hub.images import decoded, opened
+from ..options import Options
 from ..views.view import Box, Crop
 
+SPARE = 2  # by how much a crop is at least reduced after the decoder: its own filter then decides how sharp it is
 _ORIENTATION = 0x0112  # EXIF tag; 2 to 8 mean that the stored image is mirrored or turned, 5 to 8 lying on its side
 
 
@@ -33,28 +38,40 @@ def decoder() -> str:
     return f"Pillow {PIL.__version__}, libjpeg-turbo {jpeg}, torch {torch.__version__} resize"
 
 
+def describe_decoding(options: Options) -> dict[str, Any]:
+    """What a run's description of its data says of how files become crops."""
+    if options.keep == "no":
+        return {"jpeg": "whole" if options.exact_decode else f"smaller where crops shrink {2 * SPARE} times or more"}
+    return {"kept": {"short_px": options.keep_px, "crops_by": "gpu" if options.keep == "gpu" else "cpu"}}
+
+
 def read_crops(
     file: Path | BinaryIO,
     crops: Sequence[Crop],
     uniforms: Sequence[NDArray[np.float64]],
     *,
     name: str | None = None,
+    values: Values | None = None,
+    is_exact: bool = False,
 ) -> list[Tensor]:
     """Every crop of one image, each (3, px, px), RGB, uint8, drawn from its own row of uniform numbers.
 
     Args:
         file: its path, or its bytes as a stream; `name` is what to call it in an error, by default the path.
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
+        is_exact: decode JPEG files whole, always.
 
     Raises:
         DataError: the file cannot be read as an image.
     """
-    with opened(file, name=name) as stored:
-        image = stored if stored.format == "JPEG" else _decode(stored)
+    called = name if name is not None else str(file)
+    with opened(file, name=called) as stored:
+        image = stored if stored.format == "JPEG" else decoded(stored, values=values, name=called)
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         boxes = [crop.box(width, height, row) for crop, row in zip(crops, uniforms, strict=True)]
-        shrink = _shrink(image, boxes, crops)
-        photo = np.array(image if image.mode == "RGB" and orientation == 1 else _decode(image))
+        shrink = 1 if is_exact else _shrink(image, boxes, crops)
+        photo = np.array(image if image.mode == "RGB" and orientation == 1 else decoded(image, name=called))
     return [resized_crop(photo, _on_grid(box, shrink), crop) for box, crop in zip(boxes, crops, strict=True)]
 
 
@@ -84,11 +101,6 @@ def short_size(size: tuple[int, int], short_px: int | None) -> tuple[int, int]:
     return width, height
 
 
-def _decode(image: Image.Image) -> Image.Image:
-    image.load()  # first, since reading the metadata of some formats decodes them and ignores damage
-    return to_rgb(image)
-
-
 def _orientation(image: Image.Image) -> int:
     with contextlib.suppress(OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
         found = image.getexif().get(_ORIENTATION, 1)
@@ -97,12 +109,12 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _shrink(image: Image.Image, boxes: Sequence[Box], crops: Sequence[Crop]) -> int:
-    """Ask the JPEG decoder for the smallest of its sizes that still has a pixel for each pixel of every crop.
+    """Ask the JPEG decoder for the smallest of its sizes that still has `SPARE` pixels for each pixel of every crop.
 
     Returns how many pixels of the photo one decoded pixel stands for along a side: 1, 2, 4 or 8.
     """
     room = min(min(right - left, bottom - top) / crop.px for (left, top, right, bottom), crop in zip(boxes, crops))
-    factor = next((factor for factor in (8, 4, 2) if room >= factor), 1)
+    factor = next((factor for factor in (8, 4, 2) if room >= factor * SPARE), 1)
     if image.format != "JPEG" or factor == 1:
         return 1
     width, height = image.size

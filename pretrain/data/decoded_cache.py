@@ -59,13 +59,6 @@ def decode_photos(
     return DecodedPhotos(source, where, reasons, blocks.filled())
 
 
-def describe_decoding(how: Keep, short_px: int | None) -> dict[str, Any]:
-    """What a run's description of its data says of the cache; nothing without one."""
-    if how == "no":
-        return {}
-    return {"kept": {"short_px": short_px, "crops_by": "gpu" if how == "gpu" else "cpu"}}
-
-
 def _on_disk(source: Source, short_px: int | None, workers: int, folder: Path) -> DecodedPhotos:
     key = [source.describe(), source.content(), short_px, decoder(), FORMAT]
     here = folder / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]

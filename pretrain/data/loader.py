@@ -51,6 +51,7 @@ class ViewLoader:
     Args:
         batch_size: images a step over all `world` processes; process `rank` gets its consecutive share of them.
         workers: processes that decode; 0 decodes in this one.
+        exact_decode: decode JPEG files whole, see `decode`.
         decoded: the source's photos, decoded already.
         on_device: the same photos on the device, where crops are then made.
         device: where views end up. Anything but a CPU also runs the views' programs; on a CPU the workers do.
@@ -73,6 +74,7 @@ class ViewLoader:
         decoded: DecodedPhotos | None = None,
         on_device: PhotosOnDevice | None = None,
         device: torch.device | str = "cpu",
+        exact_decode: bool = False,
     ):
         if batch_size < 1 or batch_size % world:
             raise UsageError(
@@ -88,7 +90,7 @@ class ViewLoader:
         self.skipped = SkippedImages()
         self.decoder = decoder()
         self.on_device = on_device
-        self._photos, self._workers = _reader(source, decoded, on_device), workers
+        self._photos, self._workers = _reader(source, exact_decode, decoded, on_device), workers
         self._reading: WeakSet[Any] = WeakSet()  # torch's iterators: each holds workers of its own
         self._places = _Places(len(source), batch_size, seed, rank, world)
         self._loader: DataLoader | None = self._read_by(self._places, self.views, keep_workers=workers > 0)
@@ -176,9 +178,11 @@ class ViewLoader:
         return {view.name: self.on_device.crops(samples, boxes[view.name], view.crop) for view in views}
 
 
-def _reader(source: Source, decoded: DecodedPhotos | None, on_device: PhotosOnDevice | None) -> Reader:
+def _reader(
+    source: Source, exact_decode: bool, decoded: DecodedPhotos | None, on_device: PhotosOnDevice | None
+) -> Reader:
     if decoded is None:
-        return FromSource(source)
+        return FromSource(source, exact_decode)
     return decoded if on_device is None else Boxes(decoded.without_pixels())
 
 

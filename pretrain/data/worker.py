@@ -49,9 +49,10 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class FromSource:
-    """Every photo is decoded each time it is shown."""
+    """Every photo is decoded each time it is shown, with `is_exact` whole."""
 
     source: Source
+    is_exact: bool = False
 
     def __len__(self) -> int:
         return len(self.source)
@@ -60,7 +61,14 @@ class FromSource:
         return self.source.place(position)
 
     def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
-        return read_crops(self.source.open(position), crops, uniforms, name=self.source.place(position))
+        return read_crops(
+            self.source.open(position),
+            crops,
+            uniforms,
+            name=self.source.place(position),
+            values=self.source.values,
+            is_exact=self.is_exact,
+        )
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,7 @@ def _loader(
         decoded=decoded,
         on_device=PhotosOnDevice(decoded, device) if decoded is not None and options.keep == "gpu" else None,
         device=device,
+        exact_decode=options.exact_decode,
     )
 
 

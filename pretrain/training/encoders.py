@@ -1,6 +1,7 @@
 """What a run publishes of its network: the backbone as an encoder; of two branches two, each made to take RGB."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ def encoders_of(run: Run) -> dict[str, Encoder]:
         parent=run.identity.parent,
         metrics={name: round(value, 6) for name, value in run.monitor.last.items()} | knn,
     )
-    preprocessing = run.recipe.preprocessing
+    preprocessing = replace(run.recipe.preprocessing, values=run.images.train.values)
     found = backbones(run.state.network, run.recipe).items()
     return {name: Encoder(backbone, preprocessing, origin) for name, backbone in found}
 

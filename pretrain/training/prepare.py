@@ -6,10 +6,11 @@ What a started run does is in the loop.
 from collections.abc import Callable
 from pathlib import Path
 
+from ...hub.deep_pixels import parse_values
 from ...hub.output.tensorboard import Board
 from ...hub.sources.open import open_data
 from ...hub.sources.source import Source
-from ..data.decoded_cache import describe_decoding
+from ..data.decode import describe_decoding
 from ..options import Options
 from ..recipe import Recipe, describe
 from . import checkpoint, run_folder
@@ -32,7 +33,7 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
     device = resolve_device(options.device)
     precision = resolve_precision(options.precision, device)
     accelerator = build_accelerator(device, precision)
-    images = open_data(data)
+    images = open_data(data, values=None if options.values is None else parse_values(options.values))
     check(recipe, options, images.train, accelerator)
     identity = _identity(recipe, options, images.train, precision)
     inputs = (data, options.continue_from)
@@ -69,7 +70,7 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
 def _identity(recipe: Recipe, options: Options, source: Source, precision: str) -> Identity:
     return Identity(
         recipe=describe(recipe),
-        data=source.describe() | describe_decoding(options.keep, options.keep_px),
+        data=source.describe() | describe_decoding(options),
         seed=options.seed,
         precision=precision,
         accumulate=options.accumulate,

@@ -173,6 +173,7 @@ def _fine_tune(
         seed=setup.seed,
         workers=setup.workers,
         progress=setup.progress,
+        values=encoder.preprocessing.values,
     )
     labels = torch.tensor(train.labels, device=encoder.device)
 

@@ -172,6 +172,7 @@ def _train_probe(
         seed=setup.seed,
         workers=setup.workers,
         progress=setup.progress,
+        values=encoder.preprocessing.values,
     )
     labels, best = torch.tensor(train.labels, device=device), Best()
 

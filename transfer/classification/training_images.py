@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, v2
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ...hub.images import SkippedImages, read_image
 from ...hub.output.progress import track
@@ -42,6 +43,7 @@ class TrainingImages:
         transform: RGB image -> (3, H, W); its randomness must come from torch's global generator.
         workers: processes that read; 0 reads in this one.
         progress: show a bar for each epoch.
+        values: of images of more than 8 bits, which are black and white; see `hub.deep_pixels`.
     """
 
     def __init__(
@@ -53,13 +55,14 @@ class TrainingImages:
         seed: int,
         workers: int = 0,
         progress: bool = False,
+        values: Values | None = None,
     ):
         self.steps = -(-len(paths) // batch_size)
         self.skipped = SkippedImages()
         self._paths, self._progress = paths, progress
         self._order = _Order(len(paths), batch_size, seed)
         self._loader = DataLoader(
-            _Images(paths, transform, seed),
+            _Images(paths, transform, seed, values),
             batch_sampler=self._order,
             num_workers=workers,
             collate_fn=_stack,
@@ -134,13 +137,13 @@ class _Order:
 class _Images(Dataset):
     """By (epoch, position)."""
 
-    def __init__(self, paths: Sequence[Path], transform: Transform, seed: int):
-        self.paths, self.transform, self.seed = paths, transform, seed
+    def __init__(self, paths: Sequence[Path], transform: Transform, seed: int, values: Values | None):
+        self.paths, self.transform, self.seed, self.values = paths, transform, seed, values
 
     def __getitem__(self, key: tuple[int, int]) -> _Sample:
         epoch, position = key
         try:
-            image = read_image(self.paths[position])
+            image = read_image(self.paths[position], values=self.values)
         except DataError as error:
             return position, str(error)
         with torch.random.fork_rng(devices=[]):
@@ -164,11 +167,11 @@ class Photos(Dataset):
         DataError: a photo cannot be read.
     """
 
-    def __init__(self, paths: Sequence[Path], transform: Transform):
-        self.paths, self.transform = paths, transform
+    def __init__(self, paths: Sequence[Path], transform: Transform, values: Values | None = None):
+        self.paths, self.transform, self.values = paths, transform, values
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, position: int) -> Tensor:
-        return self.transform(read_image(self.paths[position]))
+        return self.transform(read_image(self.paths[position], values=self.values))

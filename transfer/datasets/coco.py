@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ..data_check import DataCheck
 from .coco_labels import CocoLabels, read_labels
@@ -25,7 +26,9 @@ from .labelled_photos import (
 log = logging.getLogger(__name__)
 
 
-def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) -> DetectionData:
+def read_coco(
+    folder: Path, *, needs_masks: bool = False, decode: bool = False, values: Values | None = None
+) -> DetectionData:
     """Reads all photos, boxes and masks below `folder`, checked.
 
     Crowds, and the few objects without an extent in the published data, stay in: whoever trains or scores decides about
@@ -36,6 +39,7 @@ def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) 
         folder: Holds the data, or a folder coco that does.
         needs_masks: Whether an object without a mask is a problem.
         decode: Decode each photo once too, so that no damaged one stops a long run.
+        values: Of photos of more than 8 bits: which are black and white, see `hub.deep_pixels`.
 
     Raises:
         DataError: labels or photos are missing, damaged or contradict each other. The message gives the first problem;
@@ -43,6 +47,7 @@ def read_coco(folder: Path, *, needs_masks: bool = False, decode: bool = False) 
         MissingExtra: there are masks as run lengths and faster-coco-eval is not installed.
     """
     data, problems = read_with_problems(folder, needs_masks=needs_masks)
+    data = data.with_values(values) if data else None
     if data and decode:
         problems += decoding_problems((*data.train, *data.test))
     if problems or data is None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 
+from ...hub.deep_pixels import Values, is_deep, is_deep_colour
 from ...hub.errors import DataError
+from ...hub.images import decoded, opened
 from ..data_check import DataCheck, count_classes
 
 Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax in pixels of the stored photo, 0-based edges
@@ -51,6 +53,7 @@ class LabelledPhoto:
     width: int
     height: int
     objects: tuple[LabelledObject, ...]
+    values: Values | None = None  # of more than 8 bits: which are black and white, see hub.deep_pixels
 
 
 @dataclass(frozen=True)
@@ -69,24 +72,28 @@ class DetectionData:
     category_ids: tuple[int, ...] = ()  # COCO: of each class
     notes: tuple[str, ...] = ()  # a sentence for each thing the reader leaves out
 
+    def with_values(self, values: Values | None) -> "DetectionData":
+        """The same photos, of more than 8 bits with this range of values; None changes nothing."""
+        if values is None:
+            return self
+        train, test = (tuple(replace(photo, values=values) for photo in photos) for photos in (self.train, self.test))
+        return replace(self, train=train, test=test)
+
 
 def read_photo(photo: LabelledPhoto) -> Image.Image:
     """Reads a photo as RGB, with the pixels as stored: boxes are in that frame, so EXIF rotation is ignored.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, or of more than 8 bits that may mean anything.
     """
-    try:
-        with Image.open(photo.path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(_damage(photo.path, error)) from None
+    with opened(photo.path) as image:
+        return decoded(image, values=photo.values, name=str(photo.path), is_upright=False)
 
 
 def decoding_problems(photos: Iterable[LabelledPhoto]) -> list[str]:
     """A sentence for each photo that cannot be decoded to its end."""
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
-        problems = pool.map(_decoding_problem, (photo.path for photo in photos))
+        problems = pool.map(_decoding_problem, photos)
         return [problem for problem in problems if problem]
 
 
@@ -109,29 +116,28 @@ def size_problem(path: Path, size: tuple[int, int], *, named_by: str, sized_by: 
         named_by: The list, e.g. "a split file".
         sized_by: The file that gives the size.
     """
-    try:
-        with Image.open(path) as image:
-            stored = image.size
-    except FileNotFoundError:
+    if not path.exists():
         return f"{path} is missing, though {named_by} names it."
-    except (OSError, SyntaxError, ValueError):
-        return f"{path} is not an image that Pillow can read."
+    try:
+        with opened(path) as image:
+            stored = image.size
+    except DataError as error:
+        return str(error)
     if stored == size:
         return None
     rotated = " (a photo that is turned by its EXIF tag must be labelled as stored)" if stored == size[::-1] else ""
     return f"{path} is {stored[0]} x {stored[1]} pixels, but {sized_by} says {size[0]} x {size[1]}{rotated}."
 
 
-def _decoding_problem(path: Path) -> str | None:
+def _decoding_problem(photo: LabelledPhoto) -> str | None:
     """Reads the whole file; JPEG is decoded at reduced size, which finds the same damage sooner."""
     try:
-        with Image.open(path) as image:
+        with opened(photo.path) as image:
             image.draft(image.mode, (1, 1))
-            image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        return _damage(path, error)
+            if is_deep(image) or is_deep_colour(image):
+                decoded(image, values=photo.values, name=str(photo.path), is_upright=False)
+            else:
+                image.load()
+    except DataError as error:
+        return str(error)
     return None
-
-
-def _damage(path: Path, error: Exception) -> str:
-    return f"{path} is damaged ({error}); replace it, or take it out of the labels."

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ..data_check import DataCheck
 from .labelled_photos import (
@@ -27,7 +28,7 @@ from .labelled_photos import (
 _MARKS = ("-1", "0", "1")  # a list of one class has one beside each name
 
 
-def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
+def read_voc(folder: Path, *, decode: bool = False, values: Values | None = None) -> DetectionData:
     """Reads all photos and boxes below `folder`, checked.
 
     Objects marked difficult stay in, in training as in testing: whoever trains or scores decides about them.
@@ -35,6 +36,7 @@ def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
     Args:
         folder: Holds VOC2007, or VOCdevkit/VOC2007.
         decode: Decode each photo once too, a few milliseconds each, so that no damaged one stops a long run.
+        values: Of photos of more than 8 bits: which are black and white, see `hub.deep_pixels`.
 
     Raises:
         DataError: a folder, split, annotation or photo is missing or damaged, a size or box does not fit its photo, or
@@ -42,6 +44,7 @@ def read_voc(folder: Path, *, decode: bool = False) -> DetectionData:
             all.
     """
     data, problems = read_with_problems(folder)
+    data = data.with_values(values)
     problems += decoding_problems((*data.train, *data.test)) if decode else []
     if problems:
         rest = len(problems) - 1

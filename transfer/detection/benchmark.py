@@ -23,6 +23,7 @@ from .choose_engine import choose_engine
 from .settings import DetectionSettings, check_settings, scale_to_batch
 
 if TYPE_CHECKING:
+    from ...hub.deep_pixels import Values
     from ...hub.encoder import Encoder
     from ..data_check import DataCheck
     from ..datasets.labelled_photos import DetectionData
@@ -68,7 +69,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         changed = scale_to_batch(self, setup.batch_size or 0) if is_scaled else {}
         protocol = replace(self, **changed)
         protocol.validate()
-        photos = protocol.read(data)
+        photos = protocol.read(data, encoder.preprocessing.values)
         dataset = describe(photos)
         work = [encoder.report_id().report_json(), dataset, asdict(protocol), setup.seed, engine.version()]
         detector, rows = engine.fine_tune(
@@ -119,8 +120,8 @@ class DetectionBenchmark(DetectionSettings, ABC):
         """Everything that is wrong with the data."""
 
     @abstractmethod
-    def read(self, folder: Path) -> DetectionData:
-        """The data, complete and without problems.
+    def read(self, folder: Path, values: Values | None = None) -> DetectionData:
+        """The data, complete and without problems; `values` is the encoder's range for photos of more than 8 bits.
 
         Raises:
             DataError: there is a problem.

@@ -33,6 +33,7 @@ from .settings import scale_schedule
 if TYPE_CHECKING:
     import numpy as np
 
+    from ...hub.deep_pixels import Values
     from ..data_check import DataCheck
     from ..datasets.labelled_photos import DetectionData
     from ..evaluation.precision_recall import ByClass
@@ -123,11 +124,11 @@ class CocoDetection(DetectionBenchmark):
 
         return check_coco(folder, needs_masks=self.masks)
 
-    def read(self, folder: Path) -> DetectionData:
+    def read(self, folder: Path, values: Values | None = None) -> DetectionData:
         from ..datasets.coco import read_coco
         from ..evaluation.coco import coco_scores  # noqa: F401  # what scores must be installed before hours of training
 
-        return read_coco(folder, needs_masks=self.masks, decode=True)
+        return read_coco(folder, needs_masks=self.masks, decode=True, values=values)
 
     def score(self, detections: Sequence[Detections], data: DetectionData) -> Scores:
         from ..evaluation.coco import coco_scores

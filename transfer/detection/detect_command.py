@@ -44,7 +44,7 @@ def detect(
     inputs = [run, *photos]
     _check(photos, out, min_score, overwrite, inputs)
     detector = load_detector(run)
-    images = [read_image(path) for path in photos]
+    images = [read_image(path, values=detector.preprocessing.values) for path in photos]
     detections = [_at_least(min_score, detector.detect(image, str(path))) for image, path in zip(images, photos)]
     if out is not None:
         pictures = (draw_detections(image, one, detector.classes) for image, one in zip(images, detections))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ...hub.encoder import Encoder
+    from ...hub.preprocessing import Preprocessing
     from ..datasets.labelled_photos import DetectionData
     from ..training_state import Row
     from .settings import DetectionSettings
@@ -41,6 +42,11 @@ class Detector(Protocol):
 
     @property
     def settings(self) -> DetectionSettings: ...
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The encoder's; of it the range of values counts for photos."""
+        ...
 
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
         """Finds objects in a photo: an RGB image or a file. Boxes and masks are in pixels of that photo.

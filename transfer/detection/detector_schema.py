@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from ...hub.schemas.record import CropPct, Mean, Pixels, Record, Std, Word
+from ...hub.schemas.record import CropPct, Mean, Pixels, Record, Std, ValueRange, Word
 
 Number = Annotated[int, Field(ge=0, le=10**8)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -24,6 +24,7 @@ class PreprocessingPart(Record):
     interpolation: Literal["bilinear", "bicubic"]
     mean: Mean
     std: Std
+    values: ValueRange | None = None
 
 
 class SettingsPart(Record):

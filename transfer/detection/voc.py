@@ -23,6 +23,7 @@ from .benchmark import DATASETS_VARIABLE, DetectionBenchmark, Scores
 from .settings import scale_schedule
 
 if TYPE_CHECKING:
+    from ...hub.deep_pixels import Values
     from ..data_check import DataCheck
     from ..datasets.labelled_photos import DetectionData
     from .detector import Detections
@@ -95,10 +96,10 @@ class VocDetection(DetectionBenchmark):
 
         return check_voc(folder)
 
-    def read(self, folder: Path) -> DetectionData:
+    def read(self, folder: Path, values: Values | None = None) -> DetectionData:
         from ..datasets.voc import read_voc
 
-        return read_voc(folder, decode=True)
+        return read_voc(folder, decode=True, values=values)
 
     def score(self, detections: Sequence[Detections], data: DetectionData) -> Scores:
         from ..evaluation.matches import METRICS, with_intervals

@@ -33,7 +33,8 @@ class Detectron2Detector:
 
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
         """See `detection.detector.Detector`."""
-        photo = image if isinstance(image, Image.Image) else read_image(image)
+        values = self.preprocessing.values
+        photo = image if isinstance(image, Image.Image) else read_image(image, values=values)
         return detect(self.network, self.classes, self.settings, photo, photo_id)
 
     def save(self, folder: Path) -> Path:

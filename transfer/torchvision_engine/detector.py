@@ -36,7 +36,8 @@ class TorchvisionDetector:
     @torch.inference_mode()
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
         """See `detection.detector.Detector`."""
-        photo = image if isinstance(image, Image.Image) else read_image(image)
+        values = self.preprocessing.values
+        photo = image if isinstance(image, Image.Image) else read_image(image, values=values)
         resized = resize(photo, self.settings.test_short_side_px, self.settings.long_side_px)
         device = next(self.network.parameters()).device
         result = self.network.eval()([to_tensor(resized).to(device)])[0]

@@ -12,7 +12,8 @@ from torchvision.transforms import functional as TF
 
 from goodviews.hub.errors import DataError
 from goodviews.hub.images import read_image
-from goodviews.pretrain.data.decode import decoder, read_crops, resized_crop
+from goodviews.pretrain.data.decode import decoder, describe_decoding, read_crops, resized_crop
+from goodviews.pretrain.options import Options
 from goodviews.pretrain.views.view import RandomResizedCrop
 
 
@@ -64,15 +65,37 @@ def test_a_turned_photo_is_cropped_upright_however_small_it_is_decoded(tmp_path:
         assert crop[:, px // 8, -px // 8].min() > 243
 
 
-def test_decoding_at_a_fraction_keeps_the_picture(photos: list[Path]):
-    """Measured on these photos at 1/2 and 1/4 of their size: PSNR 35.5 to 42.5 dB."""
+def whole_crop(path: Path, px: int) -> Tensor:
+    photo = read_image(path)
+    return resized_crop(np.array(photo), (0, 0, *photo.size), RandomResizedCrop(px, (1, 1)))
+
+
+def test_decoding_at_a_fraction_keeps_the_picture_and_its_sharpness(photos: list[Path]):
+    """Measured on these photos at 1/4 and 1/2 of their size: PSNR 39 to 46 dB, Laplacian x 0.94 to 1.00."""
     for path in photos:
-        for px in (64, 112):
+        for px in (32, 64):
             (small,) = read_crops(path, [FixedCrop(px, (1, 1))], WHOLE)
-            photo = read_image(path)
-            full = resized_crop(np.array(photo), (0, 0, *photo.size), RandomResizedCrop(px, (1, 1)))
+            full = whole_crop(path, px)
             assert not torch.equal(small, full)  # it was indeed decoded smaller
-            assert _psnr(small, full) > 34
+            assert _psnr(small, full) > 37
+            assert _sharpness(small) / _sharpness(full) > 0.9
+
+
+def test_a_crop_that_the_decoder_alone_would_almost_make_is_decoded_whole(photos: list[Path]):
+    for path in photos:
+        (crop,) = read_crops(path, [FixedCrop(112, (1, 1))], WHOLE)  # reduced 2.9 times or more, less than 4
+        assert torch.equal(crop, whole_crop(path, 112))
+
+
+def test_exact_decoding_reduces_nothing(photos: list[Path]):
+    (crop,) = read_crops(photos[0], [FixedCrop(32, (1, 1))], WHOLE, is_exact=True)
+    assert torch.equal(crop, whole_crop(photos[0], 32))
+
+
+def test_a_runs_description_says_how_jpeg_files_were_decoded():
+    assert describe_decoding(Options()) == {"jpeg": "smaller where crops shrink 4 times or more"}
+    assert describe_decoding(Options(exact_decode=True)) == {"jpeg": "whole"}
+    assert set(describe_decoding(Options(keep="memory"))) == {"kept"}
 
 
 def test_a_crop_that_would_be_enlarged_is_not_decoded_smaller(photos: list[Path]):
@@ -98,7 +121,7 @@ def test_every_odd_file_gives_the_crops_of_its_upright_rgb_or_one_sentence(odd_f
         photo = read_image(path)
         assert _psnr(ours, resized_crop(np.array(photo), crop.box(*photo.size, row), crop)) > 25
     assert len(files) == 37
-    assert len(refused) == 10
+    assert len(refused) == 12
 
 
 def test_the_decoder_names_what_the_pixels_depend_on():
@@ -109,3 +132,9 @@ def test_the_decoder_names_what_the_pixels_depend_on():
 def _psnr(ours: Tensor, theirs: Tensor) -> float:
     error = (ours.float() - theirs.float()).square().mean()
     return float("inf") if error == 0 else float(10 * torch.log10(255**2 / error))
+
+
+def _sharpness(crop: Tensor) -> float:
+    """Variance of the Laplacian of the grey picture."""
+    gray = crop.float().mean(dim=0)
+    return float((gray[1:-1, 2:] + gray[1:-1, :-2] + gray[2:, 1:-1] + gray[:-2, 1:-1] - 4 * gray[1:-1, 1:-1]).var())

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -287,3 +288,20 @@ def test_bfloat16_on_a_cpu_trains_and_keeps_float32_losses(images, smoke, tmp_pa
     loop.pretrain(replace(smoke, epochs=1), images, tmp_path / "run", Options(precision="bf16", knn_every=0))
     encoder = load(tmp_path / "run" / "encoder")
     assert {weight.dtype for weight in encoder.backbone.parameters()} == {torch.float32}
+
+
+def test_a_declared_range_of_values_reaches_the_encoder_and_the_description_of_the_data(smoke, tmp_path):
+    draw = np.random.default_rng(0)
+    for i in range(8):
+        scan = draw.integers(0, 4096, (40, 40)).astype(np.uint16)
+        (tmp_path / "scans").mkdir(exist_ok=True)
+        Image.fromarray(scan).save(tmp_path / "scans" / f"{i}.png")
+    short = replace(smoke, epochs=1)
+    plain = Options(precision="fp32")
+    with pytest.raises(DataError, match="None of the 8 images"):
+        loop.pretrain(short, tmp_path / "scans", tmp_path / "refused", plain)
+    folder = loop.pretrain(short, tmp_path / "scans", tmp_path / "run", replace(plain, values="0..4095"))
+    assert load(folder).preprocessing.values == (0, 4095)
+    described = json.loads((tmp_path / "run" / "recipe.json").read_text("utf-8"))["data"]
+    assert (described["values"], described["jpeg"]) == ([0, 4095], "smaller where crops shrink 4 times or more")
+    assert not (tmp_path / "run" / "skipped.txt").exists()
