@@ -13,6 +13,7 @@ from ...hub.output.terminal import Terminal
 from ..printing import print_line, print_skipped
 
 if TYPE_CHECKING:
+    from ...hub.deep_pixels import Values
     from ...hub.photo_encoder import PhotoEncoder
     from .image_index import ImageIndex
 
@@ -150,7 +151,8 @@ def search(
         check_picture_name(out, overwrite, inputs=inputs)
     opened = load(index)
     opened.refuse_k(k)
-    photo = read_image(image)  # an unreadable photo is known before the encoder is loaded
+    values = _values_of(opened)
+    photo = read_image(image, values=values)  # an unreadable photo is known before the encoder is loaded
     matches = look_up(opened, _encoder_of(opened, encoder, verify=False), photo, k)
     table = Table("id", "similarity", "image")
     for match in matches:
@@ -158,7 +160,7 @@ def search(
     console.print(table)
     if out is not None:
         found = [(opened.locate(match.item), match.similarity) for match in matches]
-        draw_neighbours(photo, found, out, name=image.name, overwrite=overwrite, inputs=inputs)
+        draw_neighbours(photo, found, out, name=image.name, values=values, overwrite=overwrite, inputs=inputs)
         print_line(console, f"picture: {out}")
 
 
@@ -174,13 +176,19 @@ def _opened_alone(folder: Path) -> Iterator["ImageIndex"]:
         yield load(folder)
 
 
+def _values_of(index: "ImageIndex") -> "Values | None":
+    """The range of values that photos of more than 8 bits were declared to have when the index was built."""
+    preprocessing = index.about.encoder.preprocessing
+    return preprocessing.values if preprocessing is not None else None
+
+
 def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = True) -> "PhotoEncoder":
     """The encoder that the user names, or the one that lies where the index says; a file's word downloads nothing."""
     from ...hub.errors import ArtifactError
     from ...hub.photo_encoder import open_encoder
 
     if override is not None:
-        return open_encoder(override, verify=verify)
+        return _as_built(index, open_encoder(override, verify=verify))
     source = index.about.source
     if source is None:
         raise ArtifactError(f"The encoder of {index.folder} was made in memory; give the folder it is in: --encoder.")
@@ -189,8 +197,15 @@ def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = Tru
             f"The encoder of {index.folder} was {source}, which is no folder or file here; name it yourself: --encoder."
         )
     try:
-        return open_encoder(source, verify=verify)
+        return _as_built(index, open_encoder(source, verify=verify))
     except ArtifactError as error:
         raise ArtifactError(
             f"The encoder of {index.folder} cannot be opened: {error} Or give the folder it is in now: --encoder."
         ) from None
+
+
+def _as_built(index: "ImageIndex", encoder: "PhotoEncoder") -> "PhotoEncoder":
+    """The encoder with the range of values that the index was built with, unless another was declared."""
+    if encoder.preprocessing.values is None:
+        encoder.declare_values(_values_of(index))
+    return encoder

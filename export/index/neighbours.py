@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ...hub.files.overwrite import Input
 from ...hub.images import ImageLike, as_photo, read_image
@@ -33,6 +34,7 @@ def draw_neighbours(
     out: Path,
     *,
     name: str | None = None,
+    values: Values | None = None,
     overwrite: bool = False,
     inputs: Sequence[Input] = (),
 ) -> Path:
@@ -42,6 +44,7 @@ def draw_neighbours(
         query: the photo that was looked up.
         neighbours: path and cosine similarity, the most similar first.
         out: .png or .jpg to write.
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
         name: of the query, to stand under it; by default its file's.
         overwrite: replace a picture that exists.
         inputs: paths that the picture must not replace.
@@ -53,10 +56,11 @@ def draw_neighbours(
     """
     check_picture_name(out, overwrite, inputs=inputs)
     tiles = [
-        Tile(_read(path), f"{rank}.   {similarity:.3f}", path.name)
+        Tile(_read(path, values), f"{rank}.   {similarity:.3f}", path.name)
         for rank, (path, similarity) in enumerate(neighbours, 1)
     ]
-    asked = Tile(as_photo(query), "query", name or (Path(query).name if isinstance(query, str | Path) else ""))
+    own_name = Path(query).name if isinstance(query, str | Path) else ""
+    asked = Tile(as_photo(query, values=values), "query", name or own_name)
     return write_picture(lay_out(asked, tiles), out, overwrite=overwrite, inputs=inputs)
 
 
@@ -101,8 +105,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _read(path: Path) -> Image.Image | None:
+def _read(path: Path, values: Values | None) -> Image.Image | None:
     try:
-        return read_image(path)
+        return read_image(path, values=values)
     except DataError:
         return None

@@ -3,8 +3,11 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from goodviews.export.index.image_index import IndexMismatch
 from goodviews.export.onnx import onnx_file
 from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError
@@ -122,3 +125,22 @@ def test_what_cannot_be_done_is_one_sentence_and_changes_nothing(
         run([str(names.get(word, word)) for word in words])
     assert "\n" not in str(refused.value)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_an_index_remembers_the_range_of_values_that_its_photos_were_declared_to_have(tmp_path: Path, capsys):
+    draw = np.random.default_rng(0)
+    (tmp_path / "scans").mkdir()
+    for i in range(3):
+        Image.fromarray(draw.integers(0, 4096, (40, 40)).astype(np.uint16)).save(tmp_path / "scans" / f"{i}.png")
+    encoder = "random:resnet18-w0.25-32px#values=0..4095"
+    run(["index", "build", "--encoder", encoder, "--images", str(tmp_path / "scans"), "--out", str(tmp_path / "i")])
+    said(capsys)
+    run(["search", str(tmp_path / "i"), str(tmp_path / "scans" / "1.png"), "-k", "1"])
+    assert "1.0000" in said(capsys)
+    with pytest.raises(IndexMismatch, match=r"values 0\.\.4095.*values 0\.\.65535"):
+        run(
+            [
+                *("search", str(tmp_path / "i"), str(tmp_path / "scans" / "1.png")),
+                *("-k", "1", "--encoder", "random:resnet18-w0.25-32px#values=0..65535"),
+            ]
+        )

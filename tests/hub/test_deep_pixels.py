@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goodviews.export.onnx_file import Export
+from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import DataError, Encoder, OnnxEncoder, from_pretrained, open_encoder, save
 from goodviews.hub.artifact import load
 from goodviews.hub.identity import EncoderId
