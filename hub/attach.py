@@ -9,14 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .artifact import WEIGHTS, read_config
+from .card_files import attached_reports, write_card
 from .encoder_folder import LONGEST_WAIT_S
 from .errors import ArtifactError, DataError, OutputExists
-from .files.atomic import new_folder, write_text
+from .files.atomic import new_folder
 from .files.locks import sole_writer
 from .files.overwrite import mark
 from .identity import sha256
-from .reports.card import card
-from .reports.report import Report, load_report, save_report
+from .reports.report import Report, save_report
 
 
 def attach_reports(folder: Path | str, reports: Sequence[Report], *, overwrite: bool = False) -> list[Path]:
@@ -61,7 +61,7 @@ def _attach(folder: Path, reports: Sequence[Report], *, overwrite: bool) -> list
             shutil.copytree(folder / "reports", partial, dirs_exist_ok=True)
         for name in names:
             save_report(attached[name], partial / name)
-    write_text(folder / "README.md", card(config, [attached[name] for name in sorted(attached)]))
+    write_card(folder)
     return [folder / "reports" / name for name in names]
 
 
@@ -78,15 +78,6 @@ def reports_of(folder: Path | str, reports: Sequence[Report]) -> list[Report]:
         names = ", ".join(sorted({report.encoder.name for report in reports}))
         raise DataError(f"No report is of the weights in {folder}; they are of {names}.")
     return matching
-
-
-def attached_reports(folder: Path) -> dict[str, Report]:
-    """The reports of an encoder folder by file name, sorted.
-
-    Raises:
-        DataError: a .json file there is not a report.
-    """
-    return {file.name: load_report(file) for file in sorted((folder / "reports").glob("*.json"))}
 
 
 def _refuse_others(folder: Path, recorded: str, reports: Sequence[Report]) -> None:

@@ -66,7 +66,7 @@ def check(encoder: str) -> None:
     )
 
 
-def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
+def attach(encoder: Path, runs: list[Path], *, benchmark: str | None = None, overwrite: bool = False) -> None:
     """Add measured results to an encoder folder and write its card again.
 
     Example: goodviews hub attach runs/mine/encoder runs/knn runs/linear
@@ -74,12 +74,16 @@ def attach(encoder: Path, runs: list[Path], *, overwrite: bool = False) -> None:
     Args:
         encoder: The encoder folder.
         runs: RUN folders of `goodviews transfer`, or report.json files, measured with exactly these weights.
+        benchmark: Data set of the Hub that the runs measured, DATASET_ID or DATASET_ID:TASK_ID; its results then stand
+            in .eval_results too (default: none).
         overwrite: Replace an attached result of the same measurement.
     """
     from .attach import attach_reports
     from .reports.report import find_reports, load_report
+    from .reports.results import with_benchmark
 
     reports = [load_report(file) for run in runs for file in find_reports(run)]
+    reports = [with_benchmark(report, benchmark) for report in reports] if benchmark else reports
     files = attach_reports(encoder, reports, overwrite=overwrite)
     console = Terminal(highlight=False, soft_wrap=True)
     for file, report in zip(files, reports):

@@ -225,6 +225,7 @@ class Encoder(nn.Module):
         private: bool = False,
         create_pr: bool = False,
         message: str | None = None,
+        licence: str | None = None,
         token: str | None = None,
     ) -> str:
         """Publish this encoder as a Hub repository in one commit, e.g. `encoder.push("owner/name")`.
@@ -237,6 +238,7 @@ class Encoder(nn.Module):
             private: whether a new repository is private.
             create_pr: leave the change as a pull request.
             message: of the commit.
+            licence: of the weights, e.g. "cc-by-nc-4.0"; without it that of its origin.
             token: instead of HF_TOKEN.
 
         Returns:
@@ -249,7 +251,14 @@ class Encoder(nn.Module):
         from .remote.publish import push_encoder
 
         return push_encoder(
-            self, repo, revision=revision, private=private, create_pr=create_pr, message=message, token=token
+            self,
+            repo,
+            revision=revision,
+            private=private,
+            create_pr=create_pr,
+            message=message,
+            licence=licence,
+            token=token,
         )
 
     def _batches(

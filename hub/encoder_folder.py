@@ -4,6 +4,7 @@ timm and transformers. Here it is written, and its config.json read; `artifact` 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from .files.atomic import new_folder, write_bytes, write_json, write_text
 from .files.json_files import Place, read_json
 from .fingerprint import fingerprint, is_fingerprint
 from .reports.card import card
+from .reports.curves import LINES, curves_text, thin
 from .weights import weights_bytes
 
 if TYPE_CHECKING:
@@ -24,21 +26,27 @@ WEIGHTS = "model.safetensors"
 LONGEST_WAIT_S = 60.0  # for reports that another process attaches; a training must not end by them
 
 
-def save(encoder: Encoder, folder: Path | str, *, overwrite: bool = False) -> Path:
+def save(
+    encoder: Encoder, folder: Path | str, *, overwrite: bool = False, curves: Iterable[Mapping[str, Any]] = ()
+) -> Path:
     """Write an encoder folder, whole or not at all.
 
     Args:
         encoder: moved to the CPU in a copy of its weights; itself unchanged.
         folder: the folder to make.
         overwrite: replace a folder that exists.
+        curves: lines of the training's metrics.jsonl, for the picture in its card (`write_card` draws it).
 
     Raises:
         OutputExists: the folder exists and `overwrite` is off.
         GoodviewsError: the disk refuses.
     """
     folder = Path(folder)
+    lines = thin(curves)
     with new_folder(folder, overwrite, kind="encoder", wait_s=LONGEST_WAIT_S) as partial:
         write_encoder(encoder, partial)
+        if lines:
+            write_text(partial / LINES, curves_text(lines))
     return folder
 
 

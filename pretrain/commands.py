@@ -48,6 +48,7 @@ def pretrain(
         scale_lr: Change the learning rate in proportion to the batch.
         set: Change a field of the recipe, e.g. optimizer.lr=0.06; may be repeated.
     """
+    from ..hub.card_files import write_card
     from .recipe import in_proportion
     from .recipes.registry import choose
     from .training.loop import pretrain as train
@@ -67,6 +68,10 @@ def pretrain(
     options = options if options.workers is not None else replace(options, workers=min(cores(), MOST_WORKERS))
     with _ProgressBar(console) as bar:
         encoder = train(resolved, data, out, options, observe=bar.show)
+    if os.environ.get("RANK", "0") == "0":
+        for folder in (encoder, encoder.with_name("encoder_chroma")):
+            if folder.is_dir():
+                write_card(folder)  # with the curves of the whole training
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}", markup=False)
     if (out / "skipped.txt").exists():
         count = len((out / "skipped.txt").read_text().splitlines())

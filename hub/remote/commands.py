@@ -13,6 +13,7 @@ def push(
     revision: str | None = None,
     dry_run: bool = False,
     message: str | None = None,
+    licence: str | None = None,
 ) -> None:
     """Publish an encoder folder in a Hub repository, in one commit.
 
@@ -28,6 +29,7 @@ def push(
         revision: Branch to commit to (default: main).
         dry_run: Show the files, their sizes and the card, and send nothing.
         message: Message of the commit (default: the encoder's name).
+        licence: Licence of the weights, e.g. cc-by-nc-4.0 (default: the one in its config.json).
     """
     from ..output.terminal import Terminal
     from .names import require_repository
@@ -42,6 +44,7 @@ def push(
         create_pr=create_pr,
         dry_run=dry_run,
         message=message,
+        licence=licence,
     )
     for name, size in sizes(done.files):
         console.print(f"{size:>14}  {name}", markup=False)
@@ -49,7 +52,7 @@ def push(
         console.print(f"{'removed':>14}  {name}", markup=False)
     if done.address is None:
         console.print(f"\nNothing was sent to {done.repository}. The card:\n")
-        console.print((encoder / "README.md").read_text("utf-8"), markup=False)
+        console.print(done.card, markup=False)
     else:
         console.print(f"Published: {done.address}", markup=False)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from markdown_it import MarkdownIt
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ..comparison import files as comparison_files
@@ -68,6 +68,21 @@ def encoder(request: Request) -> Response:
     )
 
 
+def commit(request: Request) -> Response:
+    """GET /OWNER/NAME/commit/SHA, the address that a push gives: the encoder as it was then."""
+    return _elsewhere(request, f"tree/{request.path_params['sha']}")
+
+
+def pull_request(request: Request) -> Response:
+    """GET /OWNER/NAME/discussions/NUMBER, the address that a pull request gives: the encoder as it would be."""
+    return _elsewhere(request, f"tree/refs%2Fpr%2F{request.path_params['number']}")
+
+
+def file(request: Request) -> Response:
+    """GET /OWNER/NAME/blob/REVISION/FILE, as cards link to reports: the file."""
+    return _elsewhere(request, f"resolve/{request.path_params['revision']}/{request.path_params['file']}")
+
+
 async def comparison(request: Request) -> Response:
     """GET /compare?with=OWNER/NAME&with=...: their reports as tables and a plot, as `goodviews compare` makes them."""
     names = request.query_params.getlist("with")
@@ -81,7 +96,15 @@ ROUTES: list[BaseRoute] = [
     Route("/compare", comparison),
     Route("/{owner}/{name}", encoder),
     Route("/{owner}/{name}/tree/{revision}", encoder),
+    Route("/{owner}/{name}/commit/{sha}", commit),
+    Route("/{owner}/{name}/discussions/{number:int}", pull_request),
+    Route("/{owner}/{name}/blob/{revision}/{file:path}", file),
 ]
+
+
+def _elsewhere(request: Request, place: str) -> Response:
+    """Another page of the same repository."""
+    return RedirectResponse(f"/{repo_of(request)}/{place}", 307)
 
 
 def _comparison(request: Request, names: list[str]) -> Response:

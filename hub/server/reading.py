@@ -209,6 +209,8 @@ def _requested_paths(body: bytes, content_type: str) -> list[str]:
 
 
 def _media_type(path: str) -> str:
+    if path.endswith((".png", ".jpg", ".jpeg")):  # no picture of these kinds runs anything
+        return "image/png" if path.endswith(".png") else "image/jpeg"
     if path.endswith(".json"):
         return "application/json"
     return (

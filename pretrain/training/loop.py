@@ -211,6 +211,6 @@ def _save(run: Run) -> None:
     if run.accelerator.is_main_process:
         checkpoint.save(run.state, run.monitor.state(), run.out / "state")
         for name, encoder in encoders_of(run).items():
-            artifact.save(encoder, run.out / name, overwrite=True)
+            artifact.save(encoder, run.out / name, overwrite=True, curves=run.monitor.lines())
         run_folder.add_skipped(run.out, skipped)
     run.saved_at = time.monotonic()

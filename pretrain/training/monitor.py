@@ -93,6 +93,11 @@ class Monitor:
         self._write({"step": step, "epoch": round(epoch, 4), "knn_top1": round(top1, 3)})
         self.restart_clock()
 
+    def lines(self) -> list[dict[str, Any]]:
+        """What metrics.jsonl holds so far, by the first process."""
+        path = None if self.folder is None else self.folder / FILE
+        return [json.loads(line) for line in path.read_text().splitlines()] if path and path.is_file() else []
+
     def restart_clock(self) -> None:
         """Leave what was no training, and the images since the last line, out of the speed."""
         self._line_started = time.perf_counter()

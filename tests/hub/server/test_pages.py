@@ -61,6 +61,21 @@ def test_reports_are_compared_as_the_command_compares_them(shown: RunningHub):
     assert ask(shown, "GET", "/compare")[0] == 400
 
 
+def test_the_addresses_that_a_push_and_a_card_give_are_pages(hub: RunningHub):
+    make_repo(hub, "addresses")
+    _, made = commit(hub, "addresses", small("reports/knn.json", b"{}"), small("figures/x.png", b"\x89PNG"))
+    for address, leads_to in (
+        (made["commitUrl"].removeprefix(hub.address), f"/team/addresses/tree/{made['commitOid']}"),
+        ("/team/addresses/discussions/1", "/team/addresses/tree/refs%2Fpr%2F1"),
+        ("/team/addresses/blob/main/reports/knn.json", "/team/addresses/resolve/main/reports/knn.json"),
+    ):
+        status, headers, _ = ask(hub, "GET", address)
+        assert (status, headers["location"]) == (307, leads_to)
+    assert ask(hub, "GET", f"/team/addresses/tree/{made['commitOid']}")[0] == 200
+    assert ask(hub, "GET", "/team/absent/commit/" + made["commitOid"])[0] == 404
+    assert ask(hub, "GET", "/team/addresses/resolve/main/figures/x.png")[1]["content-type"] == "image/png"
+
+
 def test_what_a_card_brings_is_shown_and_never_run(hub: RunningHub):
     make_repo(hub, "hostile")
     card = (
