@@ -51,14 +51,20 @@ def test_a_pushed_encoder_is_pulled_back_whole(
     assert goodviews(hub, "hub", "pull", "pub/whole", "--out", str(tmp_path / "back"), home=home).returncode == 0
     assert sorted(path.name for path in (tmp_path / "back").iterdir()) == sorted(path.name for path in folder.iterdir())
     for file in folder.iterdir():
-        assert (tmp_path / "back" / file.name).read_bytes() == file.read_bytes()
+        if file.name != "README.md":
+            assert (tmp_path / "back" / file.name).read_bytes() == file.read_bytes()
+    card = (tmp_path / "back" / "README.md").read_text()
+    assert 'from_pretrained("pub/whole")' in card
+    assert f"HF_ENDPOINT={hub.address}" in card
 
 
 def test_a_dry_run_shows_files_and_card_and_makes_nothing(hub: RunningHub, folder: Path, home: Path):
-    done = goodviews(hub, "hub", "push", str(folder), "pub/dry", "--dry-run", home=home)
+    done = goodviews(hub, "hub", "push", str(folder), "pub/dry", "--dry-run", "--licence", "cc-by-4.0", home=home)
     assert done.returncode == 0, done.stderr
     assert "model.safetensors" in done.stdout
-    assert (folder / "README.md").read_text() in done.stdout
+    assert 'from_pretrained("pub/dry")' in done.stdout
+    assert "license: cc-by-4.0" in done.stdout
+    assert "license" not in (folder / "README.md").read_text()
     assert goodviews(hub, "hub", "pull", "pub/dry", "--out", "/nowhere/x", home=home).returncode == 1
 
 
