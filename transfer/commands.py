@@ -15,10 +15,7 @@ from .task import Setup, Task
 from .tasks import find_task
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..hub.photo_encoder import PhotoEncoder
-    from ..hub.reports.report import Report
 
 _USUAL = Setup()
 
@@ -54,6 +51,7 @@ def transfer(
     """
     from ..hub.files.overwrite import refuse_folder
     from ..hub.output.terminal import Terminal
+    from .printed_result import print_result
 
     resolved = find_task(task).with_changes(set)
     data = data or _usual_data(task, resolved)
@@ -67,7 +65,7 @@ def transfer(
     setup = replace(setup, progress=True)
     report = resolved.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
     console = Terminal()
-    console.print(_metrics_table(report))
+    print_result(console, report)
     if report.dataset.get("skipped_images"):
         console.print(
             f"{report.dataset['skipped_images']} images could not be read; {out / 'skipped.txt'} lists them.",
@@ -174,19 +172,3 @@ def _load(encoder: str, device: str | None) -> PhotoEncoder:
     except (RuntimeError, AssertionError):  # torch built without CUDA asserts
         raise UsageError(f"--device {name} is unsupported on this machine; give cpu, or leave it out.") from None
     return open_encoder(encoder, device=name)
-
-
-def _metrics_table(report: Report) -> Table:
-    """Every metric of a run with its interval."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    title = escape(f"{report.task}: {report.encoder.name} on {report.dataset['name']}")
-    table = Table("metric", "value", "95 % interval", title=title)
-    for name, value in report.metrics.items():
-        if not name.endswith(("_low", "_high")):
-            low, high = report.metrics.get(f"{name}_low"), report.metrics.get(f"{name}_high")
-            interval = f"{low:.1f} to {high:.1f}" if low is not None and high is not None else ""
-            table.add_row(f"{name} *" if name == report.primary else name, f"{value:.2f}", interval)
-    table.caption = f"* {report.description['metric']}, the one that comparisons sort by"
-    return table

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .controls import Control
 from .published import PublishedRow
 from .rows import Difference, Row, Value
 from .tables import Table
@@ -22,6 +23,34 @@ def cells(table: Table, row: Row) -> list[str]:
     others = [f"{row.values[name].mean:.1f}" for name in table.others]
     primary = with_interval(row.values[table.primary])
     return [row.encoder, primary, row.interval, *against, str(len(row.runs)), *others]
+
+
+def control_cells(table: Table, control: Control) -> list[str]:
+    """A row of what scores without seeing the images, in the columns of `headings`; it has metrics alone."""
+    shown = {table.metric: table.primary, **{name: name for name in table.others}}
+    numbers = {heading: control.values.get(metric) for heading, metric in shown.items()}
+    texts = {heading: "" if number is None else f"{number:.1f}" for heading, number in numbers.items()}
+    return [control.name, *(texts.get(heading, "") for heading in headings(table)[1:])]
+
+
+def about_controls(table: Table) -> str:
+    """How to read the rows of what scores without seeing the images; nothing where there are none."""
+    if not table.controls:
+        return ""
+    return (
+        "The last rows see no photo: boxes fitted on the training photos' labels, the same in every test photo, and "
+        "each detector's boxes put on other test photos. An encoder shows by what its detector scores beyond them."
+    )
+
+
+def about_intervals(table: Table) -> str:
+    """What the intervals of a table hold and what they do not, where its task says so."""
+    holds = table.description.get("interval_holds")
+    if not holds:
+        return ""
+    over_runs = any("seeds" in row.interval or "initialisations" in row.interval for row in table.rows)
+    more = " One over seeds or initialisations (t) holds the spread between runs, on these test photos."
+    return f"An interval over test photos holds {holds}.{more if over_runs else ''}"
 
 
 def published_headings(table: Table) -> list[str]:

@@ -13,7 +13,17 @@ from ..files.overwrite import Input
 from ..output.printing import markdown_text
 from ..output.templates import fill_template
 from ..reports.provenance import command, version
-from .cells import TEXT_COLUMNS, cells, describe_data, headings, published_cells, published_headings
+from .cells import (
+    TEXT_COLUMNS,
+    about_controls,
+    about_intervals,
+    cells,
+    control_cells,
+    describe_data,
+    headings,
+    published_cells,
+    published_headings,
+)
 from .plot import draw
 from .rows import Difference
 from .tables import Comparison, Table
@@ -55,6 +65,9 @@ def csv_rows(comparison: Comparison) -> Iterator[list[Any]]:
                 yield [*of_encoder, *numbers, None, "measured", None]
         for published in _published_rows(table):
             yield [*about, *published]
+        for control in table.controls:
+            for metric, reached in control.values.items():
+                yield [*about, control.name, None, None, metric, reached, *[None] * 10, "control", None]
 
 
 def _published_rows(table: Table) -> Iterator[list[str | float | None]]:
@@ -90,9 +103,11 @@ def _markdown_table(table: Table) -> str:
     names = headings(table)
     ruler = ["---" if name in TEXT_COLUMNS else "---:" for name in names]
     lines = [names, ruler, *(cells(table, row) for row in table.rows)]
+    lines += [control_cells(table, control) for control in table.controls]
     body = markdown_lines([[_cell(cell) for cell in line] for line in lines])
     title, data = markdown_text(table.title), markdown_text(describe_data(table))
-    return f"## {title}\n\n{data}\n\n{body}{_markdown_published(table)}"
+    below = "".join(f"\n{sentence}\n" for sentence in (about_controls(table), about_intervals(table)) if sentence)
+    return f"## {title}\n\n{data}\n\n{body}{below}{_markdown_published(table)}"
 
 
 def _markdown_published(table: Table) -> str:
@@ -121,6 +136,8 @@ def html(comparison: Comparison, plot_png: bytes) -> str:
         "plot": base64.b64encode(plot_png).decode(),
         "headings": headings,
         "cells": cells,
+        "control_cells": control_cells,
+        "sentences": lambda table: [text for text in (about_controls(table), about_intervals(table)) if text],
         "describe_data": describe_data,
         "text_columns": TEXT_COLUMNS,
         "published_headings": published_headings,

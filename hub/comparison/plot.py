@@ -1,6 +1,6 @@
 """plot.png of a comparison: a panel for each table, a dot for each encoder, a bar for its interval.
 
-Published rows are hollow diamonds below a line, by their own names.
+Below a line: hollow squares for what scores without seeing the photo, hollow diamonds for published rows.
 """
 
 from pathlib import Path
@@ -18,7 +18,9 @@ OURS, RANDOM, INK, FAINT = "#1f6f8b", "#9aa0a6", "#202124", "#dadce0"
 
 def draw(comparison: Comparison, path: Path) -> None:
     """Writes the picture; the best encoder of each panel is on top."""
-    heights = [1.5 + 0.42 * (len(table.rows) + len(_published(table))) for table in comparison.tables]
+    heights = [
+        1.5 + 0.42 * (len(table.rows) + len(_controls(table)) + len(_published(table))) for table in comparison.tables
+    ]
     figure = Figure(figsize=(8.2, sum(heights)), layout=ConstrainedLayoutEngine(h_pad=0.12))
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, table in zip(panels, comparison.tables):
@@ -32,13 +34,10 @@ def _draw_table(axes: Axes, table: Table) -> None:
     for row in table.rows:
         if row.encoder == table.baseline:
             axes.axvline(row.values[table.primary].mean, color=RANDOM, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
-    others = _published(table)
-    for place, (_, value) in enumerate(others, start=len(table.rows)):
-        axes.plot(value, place, "D", color=INK, markerfacecolor="none", markersize=6, zorder=3)
-        _write_value(axes, value, place)
-    if others:
-        axes.axhline(len(table.rows) - 0.5, color=FAINT, linewidth=1.6)
-    names = [row.encoder for row in table.rows] + [name for name, _ in others]
+    names = [row.encoder for row in table.rows]
+    for others, marker in ((_controls(table), "s"), (_published(table), "D")):
+        _draw_others(axes, others, marker, start=len(names))
+        names += [name for name, _ in others]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)  # the first row on top
     axes.margins(x=0.12)
@@ -50,6 +49,15 @@ def _draw_table(axes: Axes, table: Table) -> None:
     axes.spines[:].set_visible(False)
 
 
+def _draw_others(axes: Axes, others: list[tuple[str, float]], marker: str, *, start: int) -> None:
+    """Hollow marks below a line."""
+    for place, (_, value) in enumerate(others, start=start):
+        axes.plot(value, place, marker, color=INK, markerfacecolor="none", markersize=6, zorder=3)
+        _write_value(axes, value, place)
+    if others:
+        axes.axhline(start - 0.5, color=FAINT, linewidth=1.6)
+
+
 def _draw_row(axes: Axes, place: int, row: Row, primary: str) -> None:
     value = row.values[primary]
     colour = RANDOM if row.encoder.startswith("random:") else OURS
@@ -59,6 +67,11 @@ def _draw_row(axes: Axes, place: int, row: Row, primary: str) -> None:
         )
     axes.plot(value.mean, place, "o", color=colour, markersize=7.5, zorder=3)
     _write_value(axes, value.mean, place)
+
+
+def _controls(table: Table) -> list[tuple[str, float]]:
+    """Names and values of what scores without seeing the images."""
+    return [(one.name, one.values[table.primary]) for one in table.controls if table.primary in one.values]
 
 
 def _published(table: Table) -> list[tuple[str, float]]:
@@ -94,4 +107,6 @@ def _write_value(axes: Axes, value: float, place: int) -> None:
 def _what_bars_are(table: Table) -> str:
     kinds = sorted({row.interval for row in table.rows if row.values[table.primary].low is not None})
     bars = f"bars: {' or '.join(kinds)}" if kinds else "no intervals"
-    return f"{bars};\ndiamonds: published by others; ? unverified" if table.published else bars
+    squares = ";\nsquares: without seeing the photo" if _controls(table) else ""
+    diamonds = ";\ndiamonds: published by others; ? unverified" if table.published else ""
+    return bars + squares + diamonds

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import DataError, UsageError
 from ..reports.report import Protocol, find_reports, load_report
+from .controls import Control, control_rows
 from .paired import differences
 from .published import PublishedTable, find_published
 from .rows import Row, Run, base_name, encoder_key, row_of, seed_matters
@@ -33,6 +34,7 @@ class Table:
     rows: tuple[Row, ...]
     baseline: str | None = None  # the encoder that the differences are taken to, if it is in this table
     published: PublishedTable | None = None  # shown beside, in columns of its own
+    controls: tuple[Control, ...] = ()  # what scores without seeing the images, if the reports say
 
     @property
     def title(self) -> str:
@@ -130,6 +132,7 @@ def _table(runs: Sequence[Run], notes: list[str]) -> Table:
         primary=first.primary,
         higher_is_better=first.higher_is_better,
         rows=tuple(_distinguish(rows)),
+        controls=control_rows(_distinguish(rows)),
     )
 
 

@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table as TerminalTable
 
-from .cells import cells, headings, published_cells, published_headings
+from .cells import cells, control_cells, headings, published_cells, published_headings
 from .tables import Table
 
 
@@ -16,6 +16,10 @@ def comparison_table(table: Table) -> TerminalTable:
         drawing.add_column(escape(headings(table)[place]), overflow="fold")
     for row in table.rows:
         drawing.add_row(*(escape(cells(table, row)[place]) for place in places))
+    if table.controls:
+        drawing.add_section()
+    for control in table.controls:
+        drawing.add_row(*(escape(control_cells(table, control)[place]) for place in places), style="dim")
     return drawing
 
 

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 DATASETS_VARIABLE = "DETECTRON2_DATASETS"  # detectron2's own name for the folder of VOC2007, VOC2012 and coco
 
+INTERVAL_HOLDS = (
+    "the chance of these test photos and not the spread between runs: the same command with another --seed gives "
+    "another score, on small data by more than the interval says"
+)
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -91,7 +96,10 @@ class DetectionBenchmark(DetectionSettings, ABC):
             dataset=dataset,
             engine=engine.version(),
             run_settings={**changed, "processes": setup.processes},
-            description={"differs_from_published": protocol._differences(dataset, engine)},
+            description={
+                "differs_from_published": protocol._differences(dataset, engine),
+                **describe_controls(scores.details),
+            },
             details={**scores.details, "final_loss": rows[-1]["loss"]},
         )
 
@@ -141,6 +149,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         from ...hub.comparison.resamples import write_resamples
         from ...hub.output.progress import track
         from ..datasets.labelled_photos import read_photo
+        from .controls import control_scores
 
         waiting = track(data.test, "Finding objects", is_shown=is_bar_shown)
         detections = [detector.detect(read_photo(photo), photo.id) for photo in waiting]
@@ -149,7 +158,8 @@ class DetectionBenchmark(DetectionSettings, ABC):
         write_resamples(folder / "resamples.csv", len(data.test), metrics, np.stack(values, axis=1))
         write_text(folder / "predictions.json", json.dumps(self.predictions(detections, data)) + "\n")
         draw_results(name, scores, detections, data, folder)
-        return scores
+        controls = control_scores(detections, data, self)
+        return replace(scores, details={**scores.details, "controls": controls}) if controls else scores
 
     def _differences(self, dataset: dict[str, Any], engine: Engine) -> list[str]:
         """What differs from the published measurement, in words: data, settings, engine."""
@@ -177,6 +187,13 @@ def draw_results(
         prefix = "mask_" if one.metric.startswith("mask_") else ""
         draw_curves(one, folder / f"{prefix}curves.png", title=title(one.metric))
         draw_classes(one, folder / f"{prefix}classes.png", title=title(one.metric))
+
+
+def describe_controls(details: Mapping[str, Any]) -> dict[str, str]:
+    """For `Measurement.description`, where there are such scores."""
+    from .controls import DESCRIPTION
+
+    return {"controls": DESCRIPTION} if "controls" in details else {}
 
 
 def describe(data: DetectionData) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..datasets.coco_layout import LAYOUT
 from ..task import Task, name_after_function
-from .benchmark import DATASETS_VARIABLE, DetectionBenchmark, Scores
+from .benchmark import DATASETS_VARIABLE, INTERVAL_HOLDS, DetectionBenchmark, Scores
 from .settings import scale_schedule
 
 if TYPE_CHECKING:
@@ -239,5 +239,6 @@ def _task(settings: CocoDetection) -> Task:
             "split": "trained on the train labels, crowds left out; tested on the val labels",
             "scoring": "COCO: 101 points, IoU 0.50 to 0.95, 100 detections, crowds ignored",
             "interval": "95 % bootstrap over test photos",
+            "interval_holds": INTERVAL_HOLDS,
         },
     )

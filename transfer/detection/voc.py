@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..task import Task, name_after_function
-from .benchmark import DATASETS_VARIABLE, DetectionBenchmark, Scores
+from .benchmark import DATASETS_VARIABLE, INTERVAL_HOLDS, DetectionBenchmark, Scores
 from .settings import scale_schedule
 
 if TYPE_CHECKING:
@@ -138,5 +138,6 @@ def _task(settings: VocDetection) -> Task:
             "split": "trained on trainval, difficult objects too; tested on VOC2007 test",
             "scoring": "VOC 2007: eleven points, difficult ignored; classes with an object in test",
             "interval": "95 % bootstrap over test photos",
+            "interval_holds": INTERVAL_HOLDS,
         },
     )
