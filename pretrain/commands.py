@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ..hub.errors import UsageError
 from ..hub.machine import cores
 from ..hub.output.terminal import Terminal
 from ..hub.overrides import with_change
@@ -36,6 +37,8 @@ def pretrain(
 
     Example: goodviews pretrain infomin_200 --data photos --out runs/infomin
 
+    From an encoder, on your own photos: goodviews pretrain moco_v2_adapt --init E --data photos --out runs/mine
+
     Several processes: torchrun --nproc-per-node 8 -m goodviews.pretrain RECIPE --data DIR --out RUN
 
     Args:
@@ -52,12 +55,15 @@ def pretrain(
     from .recipe import in_proportion
     from .recipes.registry import choose
     from .training.loop import pretrain as train
+    from .training.start_encoder import read_start, with_backbone_of
 
     changes = [*set]
     changes += [f"epochs={epochs}"] if epochs is not None else []
     changes += [f"batch_size={batch_size}"] if batch_size is not None else []
-    published = choose(recipe)
-    resolved = published
+    _check_start(recipe, options, changes)
+    start = read_start(options)
+    published = choose(recipe, start_px=None if start is None else start.preprocessing.input_px)
+    resolved = published if start is None else with_backbone_of(start, published)
     for change in changes:
         resolved = with_change(resolved, change, whole="recipe")
     resolved = in_proportion(resolved, published) if scale_lr else resolved
@@ -67,7 +73,7 @@ def pretrain(
     console.print(_about_learning_rate(resolved, published))
     options = options if options.workers is not None else replace(options, workers=min(cores(), MOST_WORKERS))
     with _ProgressBar(console) as bar:
-        encoder = train(resolved, data, out, options, observe=bar.show)
+        encoder = train(resolved, data, out, options, observe=bar.show, start=start)
     if os.environ.get("RANK", "0") == "0":
         for folder in (encoder, encoder.with_name("encoder_chroma")):
             if folder.is_dir():
@@ -121,6 +127,20 @@ def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4,
     check_picture_name(out, overwrite, inputs=[image])
     write_picture(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite, inputs=[image])
     Terminal().print(f"Views: {out}", markup=False, soft_wrap=True)
+
+
+def _check_start(recipe: str, options: Options, changes: Sequence[str]) -> None:
+    """Refuses an adapting recipe without anything to adapt, and a change of the network that --init decides."""
+    from .recipes.registry import needs_start
+
+    if needs_start(recipe) and options.init is None and options.continue_from is None:
+        raise UsageError(
+            f"{recipe} goes on from an encoder that was trained already; give it with --init, "
+            "e.g. --init goodviews:mini, --init timm:resnet50.a1_in1k or --init RUN/encoder."
+        )
+    network = [change for change in changes if change.partition("=")[0].strip() in ("architecture", "width")]
+    if options.init is not None and network:
+        raise UsageError(f"--set {network[0]}: the network is that of --init {options.init}; leave it out.")
 
 
 def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:

@@ -1,7 +1,7 @@
 """How a run is carried out: one frozen value from the command line to the training loop. No import costs anything here.
 
-What is learned is the recipe's affair. Of the options `seed`, `precision`, `accumulate`, `compile`, `continue_from`,
-`keep`, `keep_px`, `values` and `exact_decode` can change it too; a run is resumed with the same ones.
+What is learned is the recipe's affair. Of the options `seed`, `precision`, `accumulate`, `compile`, `init`,
+`continue_from`, `keep`, `keep_px`, `values` and `exact_decode` can change it too; a run is resumed with the same ones.
 """
 
 from dataclasses import dataclass
@@ -36,8 +36,12 @@ class Options:
         accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
             step; batch norm, and what an objective compares within a batch, sees one part only.
         compile: Let torch.compile make the backbone faster; the first step then takes minutes.
+        init: Encoder to start from, instead of from random weights: any that `goodviews hub info` knows, e.g.
+            timm:resnet50.a1_in1k, moco-v2-800 or a folder. The backbone is the encoder's, heads and memories are new;
+            made for the *_adapt recipes. To take over heads and memories too, --continue-from.
         continue_from: Encoder folder with training/ in it to start from, instead of from random weights: a new run,
-            with a schedule of its own, for more epochs or other data. Give another --seed to see new views.
+            with a schedule of its own, for more epochs or other data. Give another --seed to see new views. For an
+            encoder without training/, --init.
         keep_training: At the end, put the whole state into RUN/encoder/training, so that others can continue from it.
         resume: Continue the run in RUN from its last checkpoint.
         overwrite: Replace the run in RUN.
@@ -56,6 +60,7 @@ class Options:
     tensorboard: bool = False
     accumulate: int = 1
     compile: bool = False
+    init: str | None = None
     continue_from: Path | None = None
     keep_training: bool = False
     resume: bool = False

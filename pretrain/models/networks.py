@@ -126,27 +126,36 @@ def build_network(
     seed: int,
     width: float = 1.0,
     zero_init_last: bool = False,
+    start: nn.Module | None = None,
 ) -> ContrastiveNetwork:
     """A randomly initialised network; equal seeds give equal weights. `patches` 0 leaves the jigsaw head out.
 
     With `zero_init_last` the last batch norm of every residual branch starts at zero, in ResNets and their like;
-    `width` multiplies their channels (see build_backbone).
+    `width` multiplies their channels (see build_backbone). `start` is the backbone of an encoder, of which a copy is
+    used instead of a new one.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone, features = _backbone(architecture, width, zero_init_last)
+        backbone, features = _backbone(architecture, width, zero_init_last, start=start)
         projection = build_head(features, dim, head)
         jigsaw = JigsawHead(features, dim, head, patches) if patches else None
     return ContrastiveNetwork(backbone, projection, jigsaw).to(memory_format=torch.channels_last)
 
 
 def build_prototype_network(
-    architecture: str, *, prototypes: int, dim: int, seed: int, width: float = 1.0, zero_init_last: bool = False
+    architecture: str,
+    *,
+    prototypes: int,
+    dim: int,
+    seed: int,
+    width: float = 1.0,
+    zero_init_last: bool = False,
+    start: nn.Module | None = None,
 ) -> PrototypeNetwork:
-    """SwAV's, randomly initialised; equal seeds give equal weights."""
+    """SwAV's, randomly initialised, or with a copy of the backbone `start`; equal seeds give equal weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone, features = _backbone(architecture, width, zero_init_last)
+        backbone, features = _backbone(architecture, width, zero_init_last, start=start)
         network = PrototypeNetwork(backbone, build_head(features, dim, "swav"), prototypes, dim)
     return network.to(memory_format=torch.channels_last)
 
@@ -163,7 +172,12 @@ def build_two_branch_network(
     return network.to(memory_format=torch.channels_last)
 
 
-def _backbone(architecture: str, width: float, zero_init_last: bool, in_chans: int = 3) -> tuple[nn.Module, int]:
-    backbone = build_backbone(architecture, width=width, in_chans=in_chans, zero_init_last=zero_init_last)
+def _backbone(
+    architecture: str, width: float, zero_init_last: bool, in_chans: int = 3, start: nn.Module | None = None
+) -> tuple[nn.Module, int]:
+    if start is None:
+        backbone = build_backbone(architecture, width=width, in_chans=in_chans, zero_init_last=zero_init_last)
+    else:
+        backbone = copy.deepcopy(start)
     backbone = speed_up_small_maps(backbone)
     return backbone, cast(int, backbone.num_features)

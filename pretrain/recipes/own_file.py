@@ -2,8 +2,9 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -14,8 +15,11 @@ from ..recipe import Recipe
 _OWN = "a recipe of one's own"  # marks a module that another file of the same name may replace
 
 
-def recipe_from_file(name: str) -> Recipe:
+def recipe_from_file(name: str, start_px: int | None = None) -> Recipe:
     """The recipe that FILE.py:FUNCTION returns, called FUNCTION unless it gives itself a name.
+
+    Args:
+        start_px: as for `made_for`.
 
     Raises:
         UsageError: no such file or function; it fails; it returns something else.
@@ -28,10 +32,20 @@ def recipe_from_file(name: str) -> Recipe:
     if not callable(getattr(module, function, None)):
         raise UsageError(f"{path} has no function {function}; a recipe is a function that returns a Recipe.")
     with _mistakes_explained(path):
-        recipe = getattr(module, function)()
+        recipe = made_for(getattr(module, function), start_px)
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{name} returned {type(recipe).__name__}; a recipe is a function that returns a Recipe.")
     return recipe.with_name(function)
+
+
+def made_for(make: Callable[..., Recipe], start_px: int | None) -> Recipe:
+    """What `make` returns; one that takes `px` is given the side of the input of the encoder to start from, if any."""
+    return make() if start_px is None or not takes_px(make) else make(px=start_px)
+
+
+def takes_px(make: Callable[..., Recipe]) -> bool:
+    """Whether a recipe's function is made for any size of the input: for going on from an encoder."""
+    return "px" in signature(make).parameters
 
 
 def _run(path: Path) -> ModuleType:

@@ -6,11 +6,26 @@ from difflib import get_close_matches
 from ...hub.errors import UsageError
 from ...hub.overrides import with_change
 from ..recipe import Recipe
-from . import byol, clsa, clsa_on_others, clsa_small, cmc, infomin, instdis_pirl, moco, pcl, simclr, supervised, swav
-from .own_file import recipe_from_file
+from . import (
+    adapt,
+    byol,
+    clsa,
+    clsa_on_others,
+    clsa_small,
+    cmc,
+    infomin,
+    instdis_pirl,
+    moco,
+    pcl,
+    simclr,
+    supervised,
+    swav,
+)
+from .own_file import made_for, recipe_from_file, takes_px
 
 # A recipe is named once, by its function; the second table adds the short names.
-_TABLE: tuple[Callable[[], Recipe], ...] = (
+_TABLE: tuple[Callable[..., Recipe], ...] = (
+    adapt.moco_v2_adapt,
     byol.byol_40,
     byol.byol_100,
     byol.byol_300,
@@ -81,23 +96,31 @@ _TABLE: tuple[Callable[[], Recipe], ...] = (
     swav.swav_imagenette_cpu,
     swav.swav_smoke,
 )
-SHORT_NAMES: dict[str, Callable[[], Recipe]] = {"infomin": infomin.infomin_200, "moco_v2": moco.moco_v2_200}
-RECIPES: dict[str, Callable[[], Recipe]] = {make.__name__: make for make in _TABLE} | SHORT_NAMES
+SHORT_NAMES: dict[str, Callable[..., Recipe]] = {"infomin": infomin.infomin_200, "moco_v2": moco.moco_v2_200}
+RECIPES: dict[str, Callable[..., Recipe]] = {make.__name__: make for make in _TABLE} | SHORT_NAMES
 
 
-def choose(name: str, changes: Sequence[str] = ()) -> Recipe:
+def choose(name: str, changes: Sequence[str] = (), *, start_px: int | None = None) -> Recipe:
     """The recipe called `name`, or made by FILE.py:FUNCTION, with changes such as "optimizer.lr=0.06".
+
+    Args:
+        start_px: the input's side of the encoder that the run starts from; for recipes whose function takes `px`.
 
     Raises:
         UsageError: no such recipe, file or function; a field that does not exist; a value of the wrong type.
     """
-    recipe = recipe_from_file(name) if ".py:" in name else _from_table(name)
+    recipe = recipe_from_file(name, start_px) if ".py:" in name else _from_table(name, start_px)
     for change in changes:
         recipe = with_change(recipe, change, whole="recipe")
     return recipe
 
 
-def _from_table(name: str) -> Recipe:
+def needs_start(name: str) -> bool:
+    """Whether a recipe of the table is made for going on from an encoder."""
+    return name in RECIPES and takes_px(RECIPES[name])
+
+
+def _from_table(name: str, start_px: int | None) -> Recipe:
     if name not in RECIPES:
         near = ", ".join(get_close_matches(name, RECIPES, n=4, cutoff=0.4))
         raise UsageError(
@@ -105,4 +128,4 @@ def _from_table(name: str) -> Recipe:
             "FILE.py:FUNCTION gives one of your own."
         )
     make = RECIPES[name]
-    return make().with_name(make.__name__)
+    return made_for(make, start_px).with_name(make.__name__)

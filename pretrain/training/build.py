@@ -14,6 +14,7 @@ from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...hub.encoder import Encoder
 from ...hub.sources.source import Source
 from ..data.decoded_cache import decode_photos
 from ..data.decoded_photos import DecodedPhotos
@@ -49,15 +50,17 @@ class Parts:
     device: torch.device
 
 
-def build(recipe: Recipe, options: Options, source: Source, accelerator: Accelerator) -> Parts:
-    """The parts of a run at its first step; with --keep, decodes the photos.
+def build(
+    recipe: Recipe, options: Options, source: Source, accelerator: Accelerator, *, start: Encoder | None = None
+) -> Parts:
+    """The parts of a run at its first step; with --keep, decodes the photos. `start` is the encoder of --init.
 
     Raises:
         UsageError: timm does not know the architecture, or cannot make it of this width; the decoded photos do not fit.
         DataError: no photo can be read.
     """
     device, processes = accelerator.device, _processes(accelerator)
-    network = build_trained_network(recipe, options.seed, device, world=processes.world)
+    network = build_trained_network(recipe, options.seed, device, world=processes.world, start=start)
     loader = _loader(recipe, options, source, _decoded_photos(options, source, accelerator), processes, device)
     raw = recipe.optimizer.build(network)
     context = Context(network, len(source), recipe.dim, options.seed, device, processes, accelerator.autocast)
@@ -76,22 +79,26 @@ def build_accelerator(device: str, precision: str) -> Accelerator:
     return Accelerator(cpu=device == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
 
 
-def build_trained_network(recipe: Recipe, seed: int, device: torch.device, *, world: int = 1) -> TrainedNetwork:
-    """The network that is to be trained, with weights from the seed.
+def build_trained_network(
+    recipe: Recipe, seed: int, device: torch.device, *, world: int = 1, start: Encoder | None = None
+) -> TrainedNetwork:
+    """The network that is to be trained, with weights from the seed; those of its backbone from `start`, if given.
 
     Raises:
         UsageError: timm does not know the architecture, or cannot make it of this width.
     """
     common: dict[str, Any] = {"dim": recipe.dim, "seed": seed}
     common |= {"width": recipe.width, "zero_init_last": recipe.zero_init_last}
+    backbone = None if start is None else start.backbone
     network: TrainedNetwork
     if isinstance(recipe.prototypes, Prototypes):
-        network = build_prototype_network(recipe.architecture, prototypes=recipe.prototypes.count, **common)
+        count = recipe.prototypes.count
+        network = build_prototype_network(recipe.architecture, prototypes=count, start=backbone, **common)
     elif recipe.branches == 2:
         network = build_two_branch_network(recipe.architecture, head=recipe.head, **common)
     else:
         patches = recipe.objective.patches
-        network = build_network(recipe.architecture, head=recipe.head, patches=patches, **common)
+        network = build_network(recipe.architecture, head=recipe.head, patches=patches, start=backbone, **common)
     network = network.to(device)
     if recipe.batch_norm == "shared" and world > 1:
         share_batch_norm(network, device)

@@ -39,7 +39,7 @@ def parent_of(folder: Path) -> str:
     if not (folder / FOLDER / checkpoint.FILE).is_file():
         raise ArtifactError(
             f"{folder} holds an encoder but not the state it was trained with: {FOLDER}/ is missing. "
-            "A run keeps it when it is started with --keep-training."
+            "A run keeps it when it is started with --keep-training; --init starts from the encoder alone."
         )
     return f"{ours.get('name', 'unnamed')} (weights {ours['weights_sha256']})"
 

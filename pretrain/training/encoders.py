@@ -27,7 +27,7 @@ def encoders_of(run: Run) -> dict[str, Encoder]:
         parent=run.identity.parent,
         metrics={name: round(value, 6) for name, value in run.monitor.last.items()} | knn,
     )
-    preprocessing = replace(run.recipe.preprocessing, values=run.images.train.values)
+    preprocessing = replace(run.preprocessing, values=run.images.train.values)
     found = backbones(run.state.network, run.recipe).items()
     return {name: Encoder(backbone, preprocessing, origin) for name, backbone in found}
 

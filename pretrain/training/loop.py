@@ -16,6 +16,7 @@ import torch
 from accelerate.utils import gather_object
 
 from ...hub import artifact
+from ...hub.encoder import Encoder
 from ...hub.errors import GoodviewsError
 from ..data.loader import Batch
 from ..models.memory import Known, Part, Update
@@ -48,6 +49,7 @@ def pretrain(
     options: Options = USUAL,
     *,
     observe: Callable[[Progress], None] = lambda progress: None,
+    start: Encoder | None = None,
 ) -> Path:
     """Train an encoder on a folder of images and write it to OUT/encoder.
 
@@ -59,6 +61,7 @@ def pretrain(
             by recipes that learn them.
         out: the RUN folder (see run_folder).
         observe: called with the newest figures.
+        start: what `options.init` names, for whoever has read it already.
 
     Returns:
         OUT/encoder.
@@ -67,7 +70,7 @@ def pretrain(
         UsageError, OutputExists, DataError: the run cannot be done; nothing was written.
         GoodviewsError: the loss is NaN or infinite, the disk is full, or the run was asked to stop.
     """
-    run = prepare(recipe, data, out, options, observe)
+    run = prepare(recipe, data, out, options, observe, start=start)
     if options.knn_every != 0 and run.accelerator.is_main_process:
         knn = online_knn(run.images, encoders_of(run)["encoder"])
         run.gauge = None if knn is None else (knn, options.knn_every or max(1, recipe.epochs // 10))

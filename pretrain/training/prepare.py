@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...hub.deep_pixels import parse_values
+from ...hub.encoder import Encoder
 from ...hub.output.tensorboard import Board
 from ...hub.sources.open import open_data
 from ...hub.sources.source import Source
@@ -22,10 +23,19 @@ from .monitor import Monitor, Progress
 from .precision import resolve_device, resolve_precision
 from .run import Run
 from .run_folder import Identity
+from .start_encoder import parent_of_start, preprocessing_of, read_start, with_backbone_of
 
 
-def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, observe: Callable[[Progress], None]) -> Run:
-    """The run, at its first step or where its checkpoint left it.
+def prepare(
+    recipe: Recipe,
+    data: Path | str,
+    out: Path,
+    options: Options,
+    observe: Callable[[Progress], None],
+    *,
+    start: Encoder | None = None,
+) -> Run:
+    """The run, at its first step or where its checkpoint left it. `start` is what --init names, if it is read already.
 
     Raises:
         UsageError, OutputExists, DataError, ArtifactError: the run is refused; nothing was written.
@@ -33,14 +43,16 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
     device = resolve_device(options.device)
     precision = resolve_precision(options.precision, device)
     accelerator = build_accelerator(device, precision)
+    start = start or read_start(options)
+    recipe = recipe if start is None else with_backbone_of(start, recipe)
     images = open_data(data, values=None if options.values is None else parse_values(options.values))
     check(recipe, options, images.train, accelerator)
-    identity = _identity(recipe, options, images.train, precision)
-    inputs = (data, options.continue_from)
+    identity = _identity(recipe, options, images.train, precision, start)
+    inputs = (data, options.continue_from, options.init)
     run_folder.check(out, identity, resume=options.resume, overwrite=options.overwrite, inputs=inputs)
     if accelerator.is_main_process:
         advise(recipe, options, images.train)
-    parts = build(recipe, options, images.train, accelerator)
+    parts = build(recipe, options, images.train, accelerator, start=start)
     if options.continue_from is not None:  # also when resumed: the run may have been killed before its first checkpoint
         start_from(options.continue_from, parts.state)
     accelerator.wait_for_everyone()
@@ -55,6 +67,7 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
         out=out,
         options=options,
         identity=identity,
+        preprocessing=preprocessing_of(recipe, start),
         images=images,
         accelerator=accelerator,
         processes=parts.processes,
@@ -67,7 +80,8 @@ def prepare(recipe: Recipe, data: Path | str, out: Path, options: Options, obser
     )
 
 
-def _identity(recipe: Recipe, options: Options, source: Source, precision: str) -> Identity:
+def _identity(recipe: Recipe, options: Options, source: Source, precision: str, start: Encoder | None) -> Identity:
+    parent = None if start is None else parent_of_start(start)
     return Identity(
         recipe=describe(recipe),
         data=source.describe() | describe_decoding(options),
@@ -75,7 +89,7 @@ def _identity(recipe: Recipe, options: Options, source: Source, precision: str) 
         precision=precision,
         accumulate=options.accumulate,
         compile=options.compile,
-        parent=None if options.continue_from is None else parent_of(options.continue_from),
+        parent=parent if options.continue_from is None else parent_of(options.continue_from),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from ...hub.preprocessing import Preprocessing
 from ...hub.sources.source import Data
 from ..data.loader import ViewLoader
 from ..models.across_processes import Processes
@@ -24,6 +25,7 @@ class Run:
     """What was asked for, and the parts that work on it.
 
     identity: what must be the same for the run to be resumed.
+    preprocessing: of the encoder that is published.
     networks, optimizer: as objectives see the networks, and as accelerate drives the optimiser.
     state: all that changes.
     gauge: the online kNN and after how many epochs it is asked.
@@ -33,6 +35,7 @@ class Run:
     out: Path
     options: Options
     identity: Identity
+    preprocessing: Preprocessing
     images: Data
     accelerator: Accelerator
     processes: Processes

@@ -74,7 +74,7 @@ def test_rate_is_scaled_in_proportion_with_scale_lr_and_the_output_shows_it(imag
 
 def test_options_reach_the_run_as_one_value_and_a_user_s_file_runs_once(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(loop, "pretrain", lambda *given, observe: seen.append(given) or tmp_path)
+    monkeypatch.setattr(loop, "pretrain", lambda *given, observe, start: seen.append(given) or tmp_path)
     (tmp_path / "mine.py").write_text(OWN_FILE)
     words = ["pretrain", f"{tmp_path / 'mine.py'}:mine", "--data", "photos", "--out", str(tmp_path / "run")]
     words += ["--epochs", "3", "--seed", "7", "--keep", "disk", "--keep-px", "160", "--continue-from", "parent"]
