@@ -1,6 +1,7 @@
 """Adapting: an encoder that was trained already goes on learning, on a few hundred or thousand photos of one kind.
 
-Published: for a ResNet-50 that goes on from MoCo v2's 800 epochs, no number for so few photos. Measured here: not yet.
+Published: for a ResNet-50 that goes on from MoCo v2's 800 epochs, no number for so few photos.
+Measured here: not yet.
 Cost: minutes; 20 passes over the photos, each encoded twice.
 
     goodviews pretrain moco_v2_adapt --data photos --out runs/mine --init goodviews:mini
