@@ -33,6 +33,10 @@ COMMANDS = {
         "goodviews.transfer.detection.detect_command:detect",
         "Find objects in photos with a detector that was trained.",
     ),
+    "classify": (
+        "goodviews.transfer.classification.classify_command:classify",
+        "Say what photos show, with a classifier that was trained.",
+    ),
     "compare": ("goodviews.transfer.commands:compare", "Put the reports of several encoders into tables and a plot."),
     "export": ("goodviews.export.onnx.commands:export", "Write an encoder as ONNX, compared with PyTorch."),
     "index build": ("goodviews.export.index.commands:index_build", "Embed a folder of images into a new index."),

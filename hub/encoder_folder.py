@@ -56,7 +56,7 @@ def write_encoder(encoder: Encoder, folder: Path) -> None:
     config = _config(encoder, weights_sha256=hashlib.sha256(weights).hexdigest())
     write_bytes(folder / WEIGHTS, weights)
     write_json(folder / "config.json", config)
-    write_json(folder / "preprocessor_config.json", _preprocessor_config(encoder.preprocessing))
+    write_json(folder / "preprocessor_config.json", preprocessor_config(encoder.preprocessing))
     write_text(folder / "README.md", card(config))
 
 
@@ -93,10 +93,9 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     return config
 
 
-def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
-    """timm's Hub form, our own block under "goodviews"; a model_type would make transformers look for another class."""
-    p, backbone = encoder.preprocessing, encoder.backbone
-    own = backbone.pretrained_cfg
+def pretrained_config(encoder: Encoder) -> dict[str, Any]:
+    """timm's pretrained_cfg of the backbone: its input, and where a classifier would be."""
+    p, own = encoder.preprocessing, encoder.backbone.pretrained_cfg
     pretrained_cfg = {
         "tag": "goodviews",
         "custom_load": False,
@@ -114,6 +113,11 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
     }
     if encoder.origin.licence:
         pretrained_cfg["license"] = encoder.origin.licence
+    return pretrained_cfg
+
+
+def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
+    """timm's Hub form, our own block under "goodviews"; a model_type would make transformers look for another class."""
     arguments = {"model_args": encoder.model_args} if encoder.model_args else {}
     values = {} if p.values is None else {"values": list(p.values)}
     return {
@@ -122,7 +126,7 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
         "num_features": encoder.num_features,
         "global_pool": "avg",
         **arguments,
-        "pretrained_cfg": pretrained_cfg,
+        "pretrained_cfg": pretrained_config(encoder),
         "goodviews": {
             "format": FORMAT,
             **_origin(encoder.origin),
@@ -147,7 +151,7 @@ def _stride(encoder: Encoder) -> int:
     return int(stages[-1]["reduction"])
 
 
-def _preprocessor_config(p: Preprocessing) -> dict[str, Any]:
+def preprocessor_config(p: Preprocessing) -> dict[str, Any]:
     """transformers takes its timm processor from config.json; readers without one (transformers.js) find plain keys."""
     return {
         "image_processor_type": "TimmWrapperImageProcessor",

@@ -17,6 +17,7 @@ Batch norm trains too, on the images of one process; SwAV synchronises it over 8
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from ...hub.sources.files import Files
     from ..training_state import Row, Stateful
     from .training_images import TrainingImages
+
+log = logging.getLogger(__name__)
 
 _SWAV = Steps((12, 16), 0.2)
 
@@ -88,7 +91,7 @@ class FineTune:
     flip: float = 0.5
 
     def __call__(self, encoder: Encoder, data: Path, folder: Path, setup: Setup) -> Measurement:
-        """Fine-tunes a copy of `encoder` and scores its last epoch; leaves metrics.jsonl and labelled.txt too.
+        """Fine-tunes a copy of `encoder`, scores its last epoch; leaves the classifier, metrics.jsonl and labelled.txt.
 
         With `setup.cache` a run that was stopped continues from its last saved epoch.
 
@@ -101,6 +104,7 @@ class FineTune:
         from ...hub.images import SkippedImages
         from ...hub.sources.folders import train_and_test
         from ..training_state import write_rows
+        from .classifier_files import FOLDER, write_classifier
         from .features import TestData, add_relative, describe, part_features
         from .labelled_part import draw_part, read_part
 
@@ -116,6 +120,10 @@ class FineTune:
         result = _fine_tune(encoder, part.images, settings, setup, dataset, board)
         write_rows(folder / "metrics.jsonl", result.rows)
         write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in part.images.paths))
+        task = f"{settings.epochs} epochs of {len(part.images)} photos of {data.name}"
+        start = encoder.report_id()
+        if not write_classifier(folder / FOLDER, result.encoder, result.layer, train.classes, start=start, task=task):
+            log.info("%s has no linear classifier in timm; no folder %s is left", encoder.architecture, FOLDER)
         add_relative(skipped, result.unreadable, data)
         features = part_features(result.encoder, test, data, replace(setup, cache=None), skipped)
         test_data = TestData(features, train.classes, describe(data, part.images, test, skipped), skipped)
