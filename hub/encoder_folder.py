@@ -119,7 +119,8 @@ def pretrained_config(encoder: Encoder) -> dict[str, Any]:
 def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
     """timm's Hub form, our own block under "goodviews"; a model_type would make transformers look for another class."""
     arguments = {"model_args": encoder.model_args} if encoder.model_args else {}
-    values = {} if p.values is None else {"values": list(p.values)}
+    range_ = encoder.preprocessing.values
+    values = {} if range_ is None else {"values": list(range_)}
     return {
         "architecture": encoder.architecture,
         "num_classes": 0,

@@ -8,6 +8,7 @@ backbone alone, as an encoder.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def write_classifier(
             "format": FORMAT,
             "task": task,
             "encoder": start.report_json(),
+            "values": encoder.preprocessing.values,
             "weights_sha256": hashlib.sha256(content).hexdigest(),
         },
     }
@@ -109,6 +111,9 @@ def load_classifier(folder: Path | str) -> Classifier:
     with verified(folder / WEIGHTS, None if recorded is None else recorded.weights_sha256):
         encoder = load_timm_folder(folder, name=folder.resolve().name)
         weights = read_weights(folder / WEIGHTS)
+    if recorded is not None and recorded.values is not None:
+        low, high = recorded.values
+        encoder.preprocessing = replace(encoder.preprocessing, values=(low, high))
     weight, bias = _layer(weights, config, folder)
     return Classifier(encoder, tuple(config.label_names), weight.float().numpy(), bias.float().numpy())
 

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...hub.schemas.record import Features, Record, Sha256, Word
+from ...hub.schemas.record import Features, Record, Sha256, ValueRange, Word
 
 
 class OwnPart(Record):
     """What this project adds."""
 
     weights_sha256: Sha256
+    values: ValueRange | None = None
 
 
 class PretrainedPart(Record):
