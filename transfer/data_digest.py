@@ -11,7 +11,7 @@ def digest_of(root: Path, files: Sequence[Path]) -> str:
     Files that hold labels count by their content: a corrected box seldom changes their length.
     """
     lines = sorted(f"{file.relative_to(root).as_posix()} {file.stat().st_size}{_labels(file)}" for file in files)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _labels(file: Path) -> str:

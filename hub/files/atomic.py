@@ -4,6 +4,7 @@ import ctypes
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,13 +66,17 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """`write_bytes` for UTF-8 text."""
-    return write_bytes(path, text.encode())
+    """`write_bytes` for UTF-8 text; names of files that are not UTF-8 keep their bytes."""
+    return write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """`write_bytes` for JSON, indented, keys in the order given; NaN is refused, since JSON has none."""
-    return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """`write_bytes` for JSON, indented, keys in the order given; NaN is refused, since JSON has none.
+
+    What is not UTF-8 in names of files stands as an escape, so that the file itself is UTF-8 and gives them back.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_text(path, re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _replace_folder(partial: Path, out: Path) -> None:

@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 from .atomic import write_text
+from .json_files import LARGEST_BYTES
 
 
 def write_csv(path: Path, header: Iterable[object], rows: Iterable[Iterable[object]]) -> Path:
@@ -16,9 +17,15 @@ def write_csv(path: Path, header: Iterable[object], rows: Iterable[Iterable[obje
 
 
 def read_csv(path: Path) -> list[dict[str, str]] | None:
-    """The rows by column name; None if there is no file, or a row is longer or shorter than the line of names."""
-    if not path.is_file():
+    """The rows by column name; None if there is no file, it is no table, or a row is longer or shorter than the first.
+
+    Names of files that are not UTF-8 come back as they are in paths.
+    """
+    if not path.is_file() or path.stat().st_size > LARGEST_BYTES:
         return None
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            rows = list(csv.DictReader(file))
+    except csv.Error:
+        return None
     return None if any(None in row or None in row.values() for row in rows) else rows

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..machine import cores, processor_name
+from ..output.printing import shown
 
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "onnxruntime", "faiss-cpu", "detectron2")
 
@@ -53,7 +54,7 @@ def command() -> str:
     """The command line of this process. Of absolute paths only the last part: reports are published."""
     script = Path(sys.argv[0])
     name = ["python", "-m", f"goodviews.{script.parent.name}"] if script.name == "__main__.py" else [script.name]
-    return shlex.join([*name, *(_shorten(word) for word in sys.argv[1:])])
+    return shown(shlex.join([*name, *(_shorten(word) for word in sys.argv[1:])]), keep="\n\t")
 
 
 def _shorten(word: str) -> str:

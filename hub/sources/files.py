@@ -1,6 +1,7 @@
 """Images that lie as files, wherever their names come from: a folder or a list."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..deep_pixels import Values
+from ..output.printing import shown
 from .packed_names import Names
 
 
@@ -59,6 +61,11 @@ class Files:
         return file_stamps(self.path(position) for position in range(len(self)))
 
 
+def published_name(place: Path) -> str:
+    """The last part of where data lie, as it may be printed and published."""
+    return shown(place.resolve().name)
+
+
 def describe_range(values: Values | None) -> dict[str, list[float]]:
     """What a source's description says of a declared range; nothing where there is none."""
     return {} if values is None else {"values": list(values)}
@@ -70,9 +77,9 @@ def file_stamps(paths: Iterable[Path]) -> str:
     for path in paths:
         try:
             stat = path.stat()
-            digest.update(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        except OSError:
-            digest.update(f"{path} none\n".encode())
+            digest.update(os.fsencode(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}\n"))
+        except (OSError, RuntimeError):  # the latter for a link to itself
+            digest.update(os.fsencode(f"{path} none\n"))
     return digest.hexdigest()
 
 

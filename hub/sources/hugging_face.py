@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..deep_pixels import Values
 from ..errors import DataError, MissingExtra
-from .files import describe_range
+from .files import describe_range, published_name
 from .folders import TEST_NAMES
 from .source import Data
 
@@ -86,7 +86,7 @@ def _load(words: str) -> tuple[str, dict[str, Any], str | None]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"hf:{place} cannot be opened: {reason}") from error
     splits = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {str(loaded.split or "train"): loaded}
-    return folder.resolve().name if folder.is_dir() else place, splits, split
+    return published_name(folder) if folder.is_dir() else place, splits, split
 
 
 def _source(name: str, split: str, table: Any) -> HuggingFace:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Arrays = dict[str, NDArray[Any]]
 Stamps = Mapping[str, int]  # what a listing was made of -> when that was last changed, in nanoseconds
 
-FORMAT = 1
+FORMAT = 2
 SETTLED_S = 2.0
 
 

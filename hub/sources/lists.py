@@ -4,7 +4,9 @@ import csv
 from pathlib import Path
 
 from ..errors import DataError
+from ..files.text_files import is_text, read_text
 from ..images import has_image_suffix
+from ..output.printing import shown
 from .files import Files, number_labels
 from .packed_names import Names
 
@@ -29,21 +31,23 @@ def open_list(path: Path) -> Files:
     if unlabelled is not None and labelled is not None:
         raise DataError(f"{path} has a label in line {labelled}, but none in line {unlabelled}; label all or none.")
     number, first, _ = lines[0]
+    if not is_text(first) and not (path.parent / first).is_file():
+        raise DataError(f"{path} is not a list of paths in UTF-8; save it as such.")
     if not (path.parent / first).is_file():
         raise DataError(f"{path}, line {number}: {path.parent / first} is no file; paths start at the list's folder.")
     names = Names.of(name for _, name, _ in lines)
     if labelled is None:
-        return Files(path.name, path.parent, names, None, ())
+        return Files(shown(path.name), path.parent, names, None, ())
     labels = [str(label) for _, _, label in lines]
     by_number = all(label.isdecimal() for label in labels)
     return Files(
-        path.name, path.parent, names, *number_labels(labels, sorted(set(labels), key=int if by_number else str))
+        shown(path.name), path.parent, names, *number_labels(labels, sorted(set(labels), key=int if by_number else str))
     )
 
 
 def _csv_lines(path: Path) -> list[tuple[int, str, str | None]]:
     lines: list[tuple[int, str, str | None]] = []
-    reader = csv.reader(_text(path).splitlines())
+    reader = csv.reader(read_text(path).splitlines())
     for row in reader:
         if not row or (not lines and row[0].strip().lower() in HEADERS):
             continue
@@ -57,7 +61,7 @@ def _csv_lines(path: Path) -> list[tuple[int, str, str | None]]:
 
 def _text_lines(path: Path) -> list[tuple[int, str, str | None]]:
     lines: list[tuple[int, str, str | None]] = []
-    for number, text in enumerate(_text(path).splitlines(), start=1):
+    for number, text in enumerate(read_text(path).splitlines(), start=1):
         line = text.strip()
         if not line:
             continue
@@ -70,10 +74,3 @@ def _text_lines(path: Path) -> list[tuple[int, str, str | None]]:
 
 def _last_split(line: str) -> tuple[str, str, str | None]:
     return line.rpartition("\t") if "\t" in line else line.rpartition(" ")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not a list of paths in UTF-8; save it as such.") from None

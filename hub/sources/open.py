@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..deep_pixels import Values
-from .folders import TEST_NAMES, open_folder, part_of, training_root
+from .files import published_name
+from .folders import TEST_NAMES, holds_image, open_folder, part_of, refuse_splits_as_classes, training_root
 from .hugging_face import open_dataset
 from .lists import LIST_SUFFIXES, open_list
 from .shards import find_shards, open_shards
@@ -40,9 +41,9 @@ def _open(data: Path | str) -> Data:
         return Data(open_list(path))
     root = training_root(path)
     shards = find_shards(root)
-    train = open_shards(shards, name=root.resolve().name) if shards else open_folder(root)
+    train = open_shards(shards, name=published_name(root)) if shards else refuse_splits_as_classes(open_folder(root))
     test_root = part_of(path, TEST_NAMES) if root != path else None
-    if test_root is None or shards:
+    if test_root is None or shards or not holds_image(test_root):
         return Data(train)
     test = open_folder(test_root)
     return Data(train, test if test.classes == train.classes and test.classes else None)

@@ -9,6 +9,7 @@ speed; more --workers hide it.
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ..images import has_image_suffix
 from . import listing_cache
 from .files import describe_range, file_stamps
 from .packed_names import Names
+from .walk import is_passed_over
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class Shards:
 
     def describe(self) -> dict[str, Any]:
         """Name, counts, classes, and a digest over shards' names, members' names and sizes; no private path."""
-        digest = hashlib.sha256("\n".join(shard.name for shard in self.shards).encode())
+        digest = hashlib.sha256(os.fsencode("\n".join(shard.name for shard in self.shards)))
         digest.update(self.names.block.tobytes())
         digest.update(self.members.tobytes())
         about = {"name": self.name, "images": len(self), "classes": list(self.classes), "shards": len(self.shards)}
@@ -134,6 +136,9 @@ def _list_members(shard: Path) -> listing_cache.Arrays:
                     continue
                 if _key(member.name) != key:
                     key, label = _key(member.name), -1
+                folders = Path(member.name).parts[:-1]
+                if any(map(is_passed_over, (part for part in folders if part not in (".", "..")))):
+                    continue
                 if has_image_suffix(Path(member.name).name):
                     names.append(member.name)
                     places.append((member.offset_data, member.size))

@@ -19,7 +19,7 @@ from ...hub.errors import DataError
 from ...hub.files.atomic import write_bytes
 from ...hub.images import SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
-from ...hub.sources.files import Files
+from ...hub.sources.files import Files, published_name
 from ...hub.sources.folders import train_and_test
 from ..data_digest import digest_of
 from ..task import Setup
@@ -87,7 +87,7 @@ def describe(data: Path, train: Files, test: Files, skipped: SkippedImages) -> d
         log.warning("%s", skipped.summary())
     roots = [Path(path).parts[0] for path, _ in skipped]
     return {
-        "name": data.resolve().name,
+        "name": published_name(data),
         "digest": digest_of(data, [*train.paths, *test.paths]),
         "classes": len(train.classes),
         "train_images": len(train) - roots.count(train.root.name),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
+from ...hub.sources.files import published_name
 from ..data_check import DataCheck
 from .coco_labels import CocoLabels, read_labels
 from .coco_layout import find_coco
@@ -86,7 +87,7 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
     problems += _problems_between(train, test)
     root = train.split.root
     data = DetectionData(
-        name=root.resolve().name,
+        name=published_name(root),
         root=root,
         layout="coco",
         classes=tuple(train.names.values()),

@@ -1,6 +1,7 @@
 """Reads one file of labels in COCO's format, with the photos that it lists. Torch-free."""
 
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from ...hub.errors import DataError
 from .coco_layout import Split
 from .coco_objects import integer, is_listed, read_object, short_polygons
 from .labelled_photos import LabelledObject, LabelledPhoto, size_problem
+
+LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:
     """Reads the three lists: images, annotations, categories."""
     try:
         content = json.loads(labels.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{labels} is not readable as JSON ({error}).") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{labels} is not readable as JSON ({str(error) or 'nested too deep'}).") from None
+    except OSError as error:
+        raise DataError(f"{labels} cannot be read ({error.strerror}).") from None
     for name in ("images", "annotations", "categories"):
         entries = content.get(name) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -62,21 +67,36 @@ def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _names(categories: list[dict[str, Any]], labels: Path) -> dict[int, str]:
-    names = {integer(entry, "id", f"A category of {labels}"): str(entry.get("name", "")) for entry in categories}
+    names = {integer(entry, "id", f"A category of {labels}"): _category(entry, labels) for entry in categories}
     if len(set(names.values())) < len(categories) or "" in names.values():
         raise DataError(f"{labels} has categories that share an id or a name, or have none; give each its own.")
     return dict(sorted(names.items()))
+
+
+def _category(entry: dict[str, Any], labels: Path) -> str:
+    name = entry.get("name", "")
+    if not isinstance(name, str | int) or len(str(name)) > LONGEST_NAME:
+        raise DataError(f"{labels} has a category whose name is {name!r:.60}; it must be a text.")
+    return str(name)
 
 
 def _photo_folder(split: Split, images: list[dict[str, Any]]) -> Path:
     """The folder that holds the photos, judging by the first few of them."""
     names = [str(entry.get("file_name", "")) for entry in images[:10]]
     folders = split.photo_folders()
-    counts = [sum((folder / name).is_file() for name in names if name) for folder in folders]
+    counts = [sum(_is_file(folder / name) for name in names if name) for folder in folders]
     if not max(counts):
         places = ", ".join(map(str, folders[:4]))
-        raise DataError(f"{split.labels} names {names[0] or 'photos without file_name'}, which is in none of {places}.")
+        first = names[0][:60] or "photos without file_name"
+        raise DataError(f"{split.labels} names {first}, which is in none of {places}.")
     return folders[counts.index(max(counts))]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with characters that no name has
+        return False
 
 
 def _by_image(
@@ -88,19 +108,31 @@ def _by_image(
         if is_listed(image, images):
             things[image].append(entry)
         else:
-            problems.append(f"{_where(entry, split)} is of image {image}, which is not listed.")
+            is_id = isinstance(image, int) and not isinstance(image, bool)
+            reason = "which is not listed" if is_id else "which must be a whole number"
+            problems.append(f"{_where(entry, split)} is of image {image!r:.60}, {reason}.")
     return things
 
 
 def _read_photo(image: int, entry: dict[str, Any], folder: Path, split: Split) -> LabelledPhoto:
     where = f"Image {image} of {split.labels}"
     name = entry.get("file_name")
-    if not isinstance(name, str) or not name or Path(name).is_absolute():
-        raise DataError(f"{where} has the file_name {name!r}; it must be a path below {folder}.")
+    if not isinstance(name, str) or not name or not _lies_below(folder / name, split.root):
+        raise DataError(f"{where} has the file_name {name!r:.60}; it must be a path below {folder}.")
     width, height = integer(entry, "width", where), integer(entry, "height", where)
     if problem := size_problem(folder / name, (width, height), named_by=split.labels.name, sized_by=split.labels.name):
         raise DataError(problem)
     return LabelledPhoto(str(image), folder / name, width, height, ())
+
+
+def _lies_below(path: Path, root: Path) -> bool:
+    """Whether a path is one, and does not leave the data."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    is_name = "\0" not in str(path) and len(path.name) <= LONGEST_NAME
+    return is_name and Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
 
 
 def _read_objects(
@@ -117,4 +149,4 @@ def _read_objects(
 
 
 def _where(entry: dict[str, Any], split: Split) -> str:
-    return f"Annotation {entry.get('id')} of {split.labels}"
+    return f"Annotation {entry.get('id')!s:.40} of {split.labels}"

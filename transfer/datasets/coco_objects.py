@@ -1,12 +1,12 @@
 """Reads one entry of "annotations" in a COCO file: box, mask, category, each checked against its photo. Torch-free."""
 
-import math
 from collections.abc import Container, Sequence
 from typing import Any, TypeGuard
 
 from ...hub.errors import DataError
 from .labelled_photos import Box, LabelledObject, LabelledPhoto, Mask, Rle
 
+LARGEST_NUMBER = 1e15  # more than any area
 TOLERANCE_PX = 2.0  # how far boxes and masks may leave their photo: published labels are rounded
 
 
@@ -23,13 +23,13 @@ def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, st
         DataError: it has no known category, or a box or mask that does not lie within the photo.
         MissingExtra: its mask is in run lengths and faster-coco-eval is not installed.
     """
-    if not is_listed(entry.get("category_id"), names):
+    category = entry.get("category_id")
+    if not is_listed(category, names):
+        reason = "not listed" if isinstance(category, int) and not isinstance(category, bool) else "no whole number"
         known = ", ".join(f"{number} {name}" for number, name in list(names.items())[:20])
-        raise DataError(
-            f"{where} is of category {entry.get('category_id')!r}, which is not listed (there are: {known})."
-        )
-    name = names[entry["category_id"]]
-    x, y, width, height = _numbers(entry.get("bbox"), f"{where} has the bbox {entry.get('bbox')!r}", count=4)
+        raise DataError(f"{where} is of category {category!r:.60}, which is {reason} (there are: {known}).")
+    name = names[category]
+    x, y, width, height = _numbers(entry.get("bbox"), f"{where} has the bbox {entry.get('bbox')!r:.80}", count=4)
     box = (x, y, x + width, y + height)
     if width < 0 or height < 0 or not _fits(box, photo):
         raise DataError(
@@ -41,7 +41,7 @@ def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, st
         name,
         box,
         is_crowd=entry.get("iscrowd") == 1,
-        area=None if area is None else _numbers([area], f"{where} has the area {area!r}", count=1)[0],
+        area=None if area is None else _number(area, f"{where} has the area {area!r:.60}"),
         mask=_read_mask(entry.get("segmentation"), photo, where),
     )
 
@@ -54,14 +54,14 @@ def short_polygons(entry: dict[str, Any]) -> int:
 
 def is_listed(value: Any, ids: Container[int]) -> TypeGuard[int]:
     """Whether a value, which may be anything that JSON has, is one of `ids`."""
-    return isinstance(value, int | float) and value in ids
+    return isinstance(value, int | float) and not isinstance(value, bool) and value in ids
 
 
 def integer(entry: dict[str, Any], key: str, where: str) -> int:
     """The whole number under a key; DataError where it is none."""
     value = entry.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise DataError(f"{where} has {value!r} as its {key}, which must be a whole number.")
+        raise DataError(f"{where} has {value!r:.60} as its {key}, which must be a whole number.")
     return value
 
 
@@ -95,7 +95,7 @@ def _read_runs(segmentation: dict[str, Any], photo: LabelledPhoto, where: str) -
     counts = segmentation.get("counts")
     if segmentation.get("size") != list(size):
         raise DataError(
-            f"{where} has a mask of height and width {segmentation.get('size')}; its photo has {list(size)}."
+            f"{where} has a mask of height and width {segmentation.get('size')!r:.60}; its photo has {list(size)}."
         )
     runs = run_lengths(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(isinstance(run, int) and run >= 0 for run in runs):
@@ -111,9 +111,19 @@ def _fits(box: Box, photo: LabelledPhoto) -> bool:
     return is_after and xmax <= photo.width + TOLERANCE_PX and ymax <= photo.height + TOLERANCE_PX
 
 
+def _number(value: Any, what: str) -> float:
+    if not _is_number(value):
+        raise DataError(f"{what}; it must be a number.")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
+
+
 def _numbers(values: Any, what: str, *, count: int | None = None) -> tuple[float, ...]:
     is_list = isinstance(values, Sequence) and not isinstance(values, str)
-    if not is_list or not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    if not is_list or not all(map(_is_number, values)):
         raise DataError(f"{what}; it must be a list of numbers.")
     if count is not None and len(values) != count:
         raise DataError(f"{what}; it must have {count} numbers.")

@@ -3,18 +3,24 @@
     DIR/VOC2007/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/{trainval,test}.txt}
     DIR/VOC2012/{Annotations/*.xml, JPEGImages/*.jpg, ImageSets/Main/trainval.txt}      (optional)
 
-VOC2007 may also be in DIR/VOCdevkit. Training takes trainval of both years ("07+12"), testing the test split of 2007.
-Class names are those of the data, so any photos labelled in this layout will do. Torch-free.
+VOC2007 may also be in DIR/VOCdevkit, and photos may be .png, .JPG or whatever else is read here. Training takes
+trainval of both years ("07+12"), testing the test split of 2007. Class names are those of the data, so any photos
+labelled in this layout will do. Torch-free.
 """
 
 import math
+import os
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
+from ...hub.files.text_files import is_text, read_text
+from ...hub.images import has_image_suffix
+from ...hub.output.printing import shown
 from ..data_check import DataCheck
 from .labelled_photos import (
     DetectionData,
@@ -24,7 +30,9 @@ from .labelled_photos import (
     decoding_problems,
     size_problem,
 )
+from .xml_files import read_xml
 
+LONGEST_NAME, LARGEST_NUMBER = 255, 1e9  # more than any name, and than any edge of a photo
 _MARKS = ("-1", "0", "1")  # a list of one class has one beside each name
 
 
@@ -118,7 +126,7 @@ def read_split_with_problems(
 def name_of(root: Path) -> str:
     """The name of the data: the folder's own, e.g. "raccoon" for raccoon/VOCdevkit."""
     root = root.resolve()
-    return root.parent.name if root.name == "VOCdevkit" else root.name
+    return shown(root.parent.name if root.name == "VOCdevkit" else root.name)
 
 
 def files_of(photos: Iterable[LabelledPhoto]) -> list[Path]:
@@ -166,39 +174,81 @@ def _read_split(year: Path, split: str, problems: list[str]) -> list[LabelledPho
     """Reads the photos that a split file names; what cannot be used goes into `problems`."""
     listing = year / "ImageSets" / "Main" / f"{split}.txt"
     try:
-        lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except FileNotFoundError:
+        text = read_text(listing)
+    except OSError:
         problems.append(f"{listing} is missing; it must list the {split} photos, one name a line.")
         return []
-    except UnicodeDecodeError:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not is_text(text) and not all(_is_name(line, year) for line in lines if not is_text(line)):
         problems.append(f"{listing} is not a text file; it must list the {split} photos, one name a line.")
         return []
     if not lines:
         problems.append(f"{listing} is empty; it must list the {split} photos, one name a line.")
-    for words in lines:
-        if len(words) > 2 or (len(words) == 2 and words[1] not in _MARKS):
-            problems.append(f"{listing} has a line of {len(words)} names ({words[0]} …); it must have one name a line.")
+    ids = []
+    for line in lines:
+        words = line.split()
+        if len(words) == 1 or _is_name(line, year):
+            ids.append(line)
+        elif len(words) == 2 and words[1] in _MARKS:
+            ids.append(words[0])
+        else:
+            first = shown(f"{words[0]:.60}")
+            problems.append(f"{listing} has a line of {len(words)} names ({first} …); it must have one name a line.")
             return []
-    ids = [words[0] for words in lines]
     problems += [f"{listing} lists {name} twice; take one out." for name, times in Counter(ids).items() if times > 1]
-    photos = []
+    photos, files = [], _Photos(year / "JPEGImages")
     for photo_id in ids:
         try:
-            photos.append(_read_annotation(year, photo_id))
+            photos.append(_read_annotation(files, photo_id))
         except DataError as error:
             problems.append(str(error))
     return photos
 
 
-def _read_annotation(year: Path, photo_id: str) -> LabelledPhoto:
-    path = year / "JPEGImages" / f"{photo_id}.jpg"
+def _is_name(line: str, year: Path) -> bool:
+    """Whether a whole line, blanks and all, names a photo."""
+    try:
+        return (year / "Annotations" / f"{line}.xml").is_file()
+    except (OSError, ValueError):  # too long, or with characters that no name has
+        return False
+
+
+class _Photos:
+    """The photos of a year by their names without suffix: .jpg as published, else whatever lies there."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def find(self, photo_id: str) -> Path:
+        """The file, or where it should be.
+
+        Raises:
+            DataError: several could be it.
+        """
+        usual = self.folder / f"{photo_id}.jpg"
+        names = [] if usual.is_file() else self._others.get(photo_id, [])
+        if len(names) > 1:
+            raise DataError(f"{self.folder} holds both {names[0]} and {names[1]}; leave the one that is labelled.")
+        return self.folder / names[0] if names else usual
+
+    @cached_property
+    def _others(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in sorted(os.listdir(self.folder)) if self.folder.is_dir() else []:  # noqa: PTH208, names are wanted
+            if has_image_suffix(name):
+                found.setdefault(os.path.splitext(name)[0], []).append(name)  # noqa: PTH122
+        return found
+
+
+def _read_annotation(photos: _Photos, photo_id: str) -> LabelledPhoto:
+    if "\0" in photo_id or "/" in photo_id or len(photo_id) > LONGEST_NAME:
+        raise DataError(f"A split file beside {photos.folder} names {shown(photo_id[:60])!r}, which is no file's name.")
+    path = photos.find(photo_id)
     annotation = _annotation_of(path)
     try:
-        tree = ElementTree.parse(annotation).getroot()
+        tree = read_xml(annotation)
     except FileNotFoundError:
         raise DataError(f"{annotation} is missing, though a split file names {photo_id}.") from None
-    except ElementTree.ParseError as error:
-        raise DataError(f"{annotation} is not readable as XML ({error}).") from None
     width, height = (_number(tree, f"size/{side}", annotation) for side in ("width", "height"))
     size = (int(width), int(height))
     if problem := size_problem(path, size, named_by="a split file", sized_by=annotation.name):
@@ -209,8 +259,8 @@ def _read_annotation(year: Path, photo_id: str) -> LabelledPhoto:
 
 def _read_object(item: ElementTree.Element, width: float, height: float, annotation: Path) -> LabelledObject:
     name = (item.findtext("name") or "").strip()
-    if not name:
-        raise DataError(f"{annotation} has an object without a name.")
+    if not name or len(name) > LONGEST_NAME:
+        raise DataError(f"{annotation} has an object {'without a name' if not name else 'with an endless name'}.")
     xmin, ymin, xmax, ymax = (_number(item, f"bndbox/{edge}", annotation) for edge in ("xmin", "ymin", "xmax", "ymax"))
     if not (1 <= xmin <= xmax <= width and 1 <= ymin <= ymax <= height):
         raise DataError(
@@ -227,8 +277,8 @@ def _number(element: ElementTree.Element, path: str, annotation: Path) -> float:
         value = float(text or "")
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        content = "nothing" if text is None else repr(text)
+    if not abs(value) <= LARGEST_NUMBER:
+        content = "nothing" if text is None else f"{text!r:.60}"
         raise DataError(f"{annotation} has {content} where {path.replace('/', ' > ')} must be a number.")
     return value
 

@@ -26,8 +26,8 @@ def settle(root: Path) -> None:
 
 def test_large_folder_is_listed_once_and_a_file_that_is_added_or_removed_is_noticed(tmp_path, monkeypatch):
     root, listed = many(tmp_path / "many"), []
-    listing = folders._walk
-    monkeypatch.setattr(folders, "_walk", lambda folder: listed.append(folder) or listing(folder))
+    listing = folders.walk
+    monkeypatch.setattr(folders, "walk", lambda folder: listed.append(folder) or listing(folder))
     first, second = open_folder(root), open_folder(root)
     assert len(listed) == 1
     assert list(first.names) == list(second.names) == sorted(first.names)

@@ -105,6 +105,63 @@ def test_what_does_not_fit_together_is_refused_in_a_sentence(devkit: Path, spoil
         read_voc(devkit)
 
 
+@pytest.mark.parametrize("bom", [b"\xef\xbb\xbf", b""])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gbk", "gb2312", "latin-1"])
+def test_lists_and_annotations_are_read_in_the_encoding_they_say(devkit: Path, encoding: str, bom: bytes):
+    listing = devkit / "VOC2007" / "ImageSets" / "Main" / "test.txt"
+    listing.write_bytes(bom + listing.read_bytes())
+    name = "chêne" if encoding == "latin-1" else "red" if encoding == "utf-16" else "浣熊"
+    for path in (devkit / "VOC2007" / "Annotations").iterdir():
+        text = path.read_text("utf-8").replace("<name>red", f"<name>{name}")
+        path.write_bytes(f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding))
+    data = read_voc(devkit)
+    assert data.classes == tuple(sorted(["blue", name]))
+    assert len(data.test) == 3
+
+
+def test_an_encoding_that_nobody_knows_is_read_as_utf8_or_refused_by_name(devkit: Path):
+    text = xml(devkit).read_text("utf-8").replace("<name>red", "<name>blue")
+    head = '<?xml version="1.0" encoding="ansi"?>'
+    xml(devkit).write_text(head + text, "utf-8")
+    assert [thing.name for thing in read_voc(devkit).test[1].objects] == ["blue", "blue"]
+    xml(devkit).write_bytes((head + text.replace("blue", "chêne")).encode("latin-1"))
+    with pytest.raises(DataError, match=r"test1\.xml says that its encoding is 'ansi', which it is not"):
+        read_voc(devkit)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".JPG", ".jpeg"])
+def test_photos_may_have_other_suffixes(devkit: Path, suffix: str):
+    photo = devkit / "VOC2007" / "JPEGImages" / "test1.jpg"
+    Image.open(photo).save(photo.with_suffix(suffix))
+    photo.unlink()
+    assert read_voc(devkit, decode=True).test[1].path.name == f"test1{suffix}"
+
+
+def test_two_photos_of_one_name_are_asked_about(devkit: Path):
+    photo = devkit / "VOC2007" / "JPEGImages" / "test1.jpg"
+    shutil.copy(photo, photo.with_suffix(".png"))
+    photo.rename(photo.with_suffix(".JPG"))
+    with pytest.raises(DataError, match=r"holds both test1\.JPG and test1\.png"):
+        read_voc(devkit)
+
+
+@pytest.mark.parametrize("name", ["img 1", "my photo 12"])
+def test_a_line_with_blanks_is_a_name_if_there_is_such_a_file(devkit: Path, name: str):
+    year = devkit / "VOC2007"
+    (year / "JPEGImages" / "test1.jpg").rename(year / "JPEGImages" / f"{name}.jpg")
+    xml(devkit).rename(xml(devkit, name))
+    (year / "ImageSets" / "Main" / "test.txt").write_text(f"test0  1\n{name}\ntest2 -1\n")
+    assert [photo.id for photo in read_voc(devkit).test] == ["test0", name, "test2"]
+
+
+def test_a_photo_too_large_to_decode_safely_is_a_sentence_of_the_check(devkit: Path, monkeypatch: pytest.MonkeyPatch):
+    photo = devkit / "VOC2007" / "JPEGImages" / "test1.jpg"
+    Image.new("L", (2000, 1000)).save(photo)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900_000)  # more than twice that is Pillow's error, not its warning
+    [problem] = check_voc(devkit).problems
+    assert "test1.jpg has more than 0 million pixels" in problem
+
+
 def test_the_check_lists_every_problem_of_a_folder_also_damaged_photos(devkit: Path):
     assert check_voc(devkit) == DataCheck(
         "6 training photos with 12 objects and 3 test photos with 6 objects of 2 classes", ()
