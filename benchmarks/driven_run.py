@@ -65,7 +65,7 @@ def repeated(images: Path, path: Path, *, at_least: int) -> Path:
     """A list that names the photos of a folder as often as it takes to have so many."""
     photos = find_images(images)
     names = itertools.islice(itertools.cycle(photos), max(at_least, len(photos)))
-    path.write_text("".join(f"{photo.resolve()}\n" for photo in names))
+    path.write_text("".join(f"{photo.resolve()}\n" for photo in names), "utf-8")
     return path
 
 

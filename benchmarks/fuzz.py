@@ -2,8 +2,9 @@
 
     python benchmarks/fuzz.py [--files 500] [--seed 0] [--out fuzz.json]
 
-An encoder folder, an index, a report and the recipe of a run are written; then one file at a time is changed (bytes
-flipped, cut, repeated or moved; values of JSON replaced by odd ones) and read. Counted are files that were read, files
+An encoder folder, one in timm's form, an index, a report, predictions, photos of every kind and labels in the layouts
+of VOC and COCO are written; then one file at a time is changed (bytes flipped, cut, repeated or moved; values of JSON
+replaced by odd ones) and read. Counted are files that were read, files
 that were refused, and failures: any other exception, a sentence of several lines, and whatever starts a process, opens
 a connection or unpickles a name meanwhile. Exits with status 1 if there is a failure.
 """
@@ -22,7 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import timm
 import torch
+from PIL import Image
+from timm.models import save_for_hf
 
 from goodviews.export.index.files import About, Item
 from goodviews.export.index.image_index import empty
@@ -31,10 +35,16 @@ from goodviews.hub.artifact import load, save
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin
 from goodviews.hub.errors import GoodviewsError
+from goodviews.hub.files.csv_tables import read_csv, write_csv
 from goodviews.hub.identity import EncoderId
+from goodviews.hub.images import as_photo
 from goodviews.hub.preprocessing import Preprocessing
+from goodviews.hub.pretrained import from_pretrained
 from goodviews.hub.reports.provenance import hardware
 from goodviews.hub.reports.report import Evidence, Protocol, Report, load_report, save_report
+from goodviews.pretrain.data.decode import read_crops
+from goodviews.pretrain.views.view import RandomResizedCrop
+from goodviews.transfer.datasets import coco, voc
 
 CODE = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect", "pickle.find_class"}
 ODD = (None, True, "", "x" * 10_000, [], {}, -1, 0, 1e400, float("nan"), 10**30, 10**7, "../../etc/passwd", "\x1b[2J")
@@ -67,7 +77,7 @@ def main() -> None:
     print(f"{dict(outcome.counts)}, {len(outcome.failures)} failures, peak of memory + {outcome.grown_mb:.0f} MB")
     if given.out is not None:
         figures = {"counts": outcome.counts, "failures": outcome.failures, "grown_mb": outcome.grown_mb}
-        given.out.write_text(json.dumps(figures | {"hardware": hardware(), "seed": given.seed}, indent=1))
+        given.out.write_text(json.dumps(figures | {"hardware": hardware(), "seed": given.seed}, indent=1), "utf-8")
     sys.exit(bool(outcome.failures))
 
 
@@ -127,10 +137,85 @@ def write_all(folder: Path) -> list[tuple[str, Callable[[Path], object]]]:
     def read_report(place: Path) -> None:
         load_report(place / "report.json")
 
+    def read_predictions(place: Path) -> None:
+        read_csv(place / "predictions.csv")
+
+    write_csv(
+        folder / "predictions.csv", ("path", "label", "predicted"), [(f"{i}.jpg", "cat", "dog") for i in range(5)]
+    )
     names = {"config.json": read_encoder, "model.safetensors": read_encoder}
     targets: list[tuple[str, Callable[[Path], object]]] = [(f"encoder/{name}", read) for name, read in names.items()]
     targets += [(f"index/{name}", read_index) for name in ("index.json", "items.json", "index.faiss")]
-    return [*targets, ("report.json", read_report)]
+    targets += [("report.json", read_report), ("predictions.csv", read_predictions)]
+    return [*targets, *write_timms(folder), *write_photos(folder), *write_labels(folder)]
+
+
+Target = tuple[str, Callable[[Path], object]]
+
+
+def write_timms(folder: Path) -> list[Target]:
+    """A folder in timm's form: its config.json."""
+    model = timm.create_model("test_resnet", num_classes=3)
+    save_for_hf(model, folder / "timms", safe_serialization=True)
+    return [("timms/config.json", lambda place: from_pretrained(place / "timms"))]
+
+
+def write_photos(folder: Path) -> list[Target]:
+    """Small pictures in every format and depth."""
+    draw = np.random.default_rng(0)
+    photo = Image.fromarray(draw.integers(0, 255, (24, 32, 3), np.uint8))
+    deep = Image.fromarray(draw.integers(0, 65535, (24, 32)).astype(np.uint16))
+    pictures = {f"photo.{kind}": photo for kind in ("jpg", "png", "webp", "gif", "bmp", "tif", "ppm", "jp2")}
+    pictures |= {"deep.png": deep, "deep.tif": deep, "clear.png": photo.convert("RGBA"), "few.png": photo.convert("P")}
+    pictures["real.tif"] = Image.fromarray(draw.random((24, 32), np.float32))
+    (folder / "photos").mkdir()
+    targets: list[Target] = []
+    crop = RandomResizedCrop(8, (0.5, 1.0))
+    for name, picture in pictures.items():
+        picture.save(folder / "photos" / name)
+
+        def read(place: Path, name: str = name) -> None:
+            read_crops(place / "photos" / name, [crop], [np.full(crop.width, 0.5)])
+            as_photo(place / "photos" / name, values=(0, 65535))
+
+        targets.append((f"photos/{name}", read))
+    return targets
+
+
+def write_labels(folder: Path) -> list[Target]:
+    """One photo in the layout of VOC, and one in that of COCO, for each part."""
+    year, photo = folder / "voc" / "VOC2007", Image.new("RGB", (32, 24))
+    box = "<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>20</xmax><ymax>21</ymax></bndbox>"
+    size = "<size><width>32</width><height>24</height></size>"
+    for name, split in (("a", "trainval"), ("b", "test")):
+        for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
+            (year / part).mkdir(parents=True, exist_ok=True)
+        photo.save(year / "JPEGImages" / f"{name}.jpg")
+        text = f"<annotation>{size}<object><name>cat</name>{box}</object></annotation>"
+        head = '<?xml version="1.0" encoding="utf-8"?>'
+        (year / "Annotations" / f"{name}.xml").write_text(head + text, "utf-8")
+        (year / "ImageSets" / "Main" / f"{split}.txt").write_text(name + "\n", "utf-8")
+    thing = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 3, 18, 18], "area": 324, "iscrowd": 0}
+    thing |= {"segmentation": [[2, 3, 20, 3, 20, 21]]}
+    for part in ("train", "val"):
+        (folder / "coco" / part).mkdir(parents=True)
+        photo.save(folder / "coco" / part / f"{part}.jpg")
+        images = [{"id": 1, "file_name": f"{part}.jpg", "width": 32, "height": 24}]
+        labels = {"images": images, "annotations": [thing], "categories": [{"id": 1, "name": "cat"}]}
+        (folder / "coco" / part / f"{part}.json").write_text(json.dumps(labels), "utf-8")
+
+    def read_voc(place: Path) -> None:
+        voc.read_voc(place / "voc", decode=True)
+
+    def read_coco(place: Path) -> None:
+        coco.read_coco(place / "coco", needs_masks=True, decode=True)
+
+    marked = [f"voc/VOC2007/{part}" for part in ("Annotations/a.xml", "ImageSets/Main/test.txt", "JPEGImages/a.jpg")]
+    return [
+        *((name, read_voc) for name in marked),
+        ("coco/train/train.json", read_coco),
+        ("coco/val/val.json", read_coco),
+    ]
 
 
 def damage(file: Path, drawn: random.Random) -> None:

@@ -63,7 +63,7 @@ def main() -> None:
         figures[name] = measure(recipe, given)
         print(name, "  ".join(f"{what} {value:.2f}" for what, value in figures[name].items()), sep="  ")
         if given.out:
-            given.out.write_text(json.dumps(figures, indent=2) + "\n")
+            given.out.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
 def measure(recipe: Recipe, given: argparse.Namespace) -> dict[str, float]:
@@ -127,7 +127,7 @@ def _lightly_batches(recipe: Recipe, given: argparse.Namespace, device: str):
     """Batches of lightly's two views on the device, as many as it takes."""
     with TemporaryDirectory() as folder:
         needed = (given.steps + given.warm_up + 1) * recipe.batch_size
-        photos = repeated(given.images, Path(folder) / "photos.txt", at_least=needed).read_text().splitlines()
+        photos = repeated(given.images, Path(folder) / "photos.txt", at_least=needed).read_text("utf-8").splitlines()
     loader = DataLoader(
         _LightlyPhotos(photos, recipe.input_px),
         recipe.batch_size,

@@ -29,7 +29,7 @@ def main() -> None:
     print(f"--help {best['help']:.2f} s, an empty Python {best['python']:.2f} s of processor time; {hardware()}")
     if given.out is not None:
         figures = {"seconds": seconds, "best": best, "hardware": hardware(), "commit": commit()}
-        given.out.write_text(json.dumps(figures, indent=1))
+        given.out.write_text(json.dumps(figures, indent=1), "utf-8")
 
 
 def processor_seconds(words: list[str]) -> float:

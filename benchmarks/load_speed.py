@@ -38,7 +38,7 @@ def main() -> None:
         f" s), times: {figures['trust']:.2f} without the check, {figures['check']:.2f} with it; {hardware()}"
     )
     if given.out is not None:
-        given.out.write_text(json.dumps(figures | {"hardware": hardware(), "commit": commit()}, indent=1))
+        given.out.write_text(json.dumps(figures | {"hardware": hardware(), "commit": commit()}, indent=1), "utf-8")
 
 
 def measure(architecture: str, rounds: int) -> dict[str, float]:

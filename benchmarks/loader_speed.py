@@ -64,7 +64,7 @@ def main() -> None:
         for name, rate in measured["images_per_cpu_second"].items():
             print(f"  {name:13s}{rate:8.1f} images/s{measured['ratio_to_published'][name]:8.2f} x published")
     if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+        arguments.out.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
         print(f"figures: {arguments.out}")
 
 

@@ -62,7 +62,7 @@ def main() -> None:
     }
     print(f"a step {figures['step_s']:.3f} s, of it overhead of the loop {figures['overhead']:.1%} (median)")
     if given.out:
-        given.out.write_text(json.dumps(figures, indent=2) + "\n")
+        given.out.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
         print(f"figures: {given.out}")
 
 

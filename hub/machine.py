@@ -30,7 +30,7 @@ def free_memory_bytes() -> int:
 @cache
 def processor_name() -> str:
     """The processor's model, e.g. "Intel(R) Xeon(R) Platinum 8488C"."""
-    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.is_file() else []
+    lines = _CPUINFO.read_text("utf-8").splitlines() if _CPUINFO.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
@@ -38,7 +38,7 @@ def processor_name() -> str:
 @cache
 def processor_flags() -> frozenset[str]:
     """The instruction sets of an x86 processor on Linux, e.g. "avx2"; empty where they are unknown."""
-    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.is_file() else []
+    lines = _CPUINFO.read_text("utf-8").splitlines() if _CPUINFO.is_file() else []
     flags = [line.split(":", 1)[1].split() for line in lines if line.startswith("flags")]
     return frozenset(flags[0]) if flags else frozenset()
 
@@ -70,7 +70,7 @@ def _memory_limits() -> Iterator[int]:
 
 def _groups(controller: str) -> Iterator[Path]:
     """The folders of this process's control groups, the innermost first."""
-    for line in _OWN_GROUPS.read_text().splitlines() if _OWN_GROUPS.is_file() else []:
+    for line in _OWN_GROUPS.read_text("utf-8").splitlines() if _OWN_GROUPS.is_file() else []:
         _, controllers, inside = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
@@ -82,7 +82,7 @@ def _groups(controller: str) -> Iterator[Path]:
 def _words(file: Path, after: str | None = None) -> list[str]:
     """The words of a small file, or of its line that begins with `after`; none where there is no such file or line."""
     try:
-        text = file.read_text()
+        text = file.read_text("utf-8")
     except OSError:
         return []
     if after is None:

@@ -80,7 +80,7 @@ def pretrain(
                 write_card(folder)  # with the curves of the whole training
     console.print(f"Encoder: {encoder}\nMetrics: {out / 'metrics.jsonl'}\nRecipe:  {out / 'recipe.json'}", markup=False)
     if (out / "skipped.txt").exists():
-        count = len((out / "skipped.txt").read_text().splitlines())
+        count = len((out / "skipped.txt").read_text("utf-8", "surrogateescape").splitlines())
         console.print(f"Images that could not be read: {count}, see {out / 'skipped.txt'}", markup=False)
 
 

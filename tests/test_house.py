@@ -310,6 +310,29 @@ except SystemExit:
     assert loaded_by(code) & {"torch", "numpy", "PIL", "timm", "pydantic"} == set()
 
 
+def by_locale(tree: ast.AST) -> list[int]:
+    """The lines that read or write text in the encoding of the locale; the linter sees built-in `open`."""
+    found = []
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        if not isinstance(call.func, ast.Attribute) or any(word.arg == "encoding" for word in call.keywords):
+            continue
+        mode = call.args[0] if call.args else ast.Constant("r")  # of open; a path or position is no constant
+        is_text_mode = isinstance(mode, ast.Constant) and "b" not in str(mode.value)
+        missing = {"read_text": not call.args, "write_text": len(call.args) == 1, "open": is_text_mode}
+        found += [call.lineno] if missing.get(call.func.attr) else []
+    return found
+
+
+def test_text_files_are_utf8_whatever_the_locale():
+    assert {
+        module.name: lines for module in modules() if (lines := by_locale(ast.parse(module.path.read_bytes())))
+    } == {}
+    for line in ("p.read_text()", "p.write_text('a')", "p.open('w')", "p.open()", "f(p.open('a', newline=''))"):
+        assert by_locale(ast.parse(line)) == [1], line
+    for line in ("p.read_text('utf-8')", "p.open('rb')", "p.open('w', encoding='utf-8')", "write_text(p, 'a')"):
+        assert by_locale(ast.parse(line)) == [], line
+
+
 def test_only_the_terminal_that_escapes_names_prints():
     for module in modules():
         if module.name != "hub.output.terminal":

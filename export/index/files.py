@@ -7,6 +7,7 @@ from pathlib import Path
 from ...hub.errors import ArtifactError
 from ...hub.files.atomic import write_json
 from ...hub.files.json_files import Place, read_json
+from ...hub.files.path_names import as_stored
 from ...hub.identity import EncoderId
 
 FORMAT = 1
@@ -55,14 +56,16 @@ class Item:
 def write_about(folder: Path, about: About) -> None:
     """index.json; the search is exact, which a reader of the file may want to know."""
     exact = {"index": "IDMap2,Flat", "metric": "inner product of unit vectors", "recall": 1.0}
-    values = asdict(about) | {"encoder": about.encoder.to_json(), "root": str(about.root)}
-    values["further_roots"] = [str(root) for root in about.further_roots]
+    values = asdict(about) | {"encoder": about.encoder.to_json(), "root": as_stored(about.root)}
+    values["further_roots"] = [as_stored(root) for root in about.further_roots]
+    values["source"] = None if about.source is None else as_stored(about.source)
     write_json(folder / "index.json", {"kind": KIND, "format": FORMAT, **values, **exact})
 
 
 def write_items(folder: Path, items: Sequence[Item], next_id: int) -> None:
     """items.json, replaced whole."""
-    write_json(folder / "items.json", {"next_id": next_id, "items": [asdict(item) for item in items]})
+    listed = [asdict(item) | {"path": as_stored(item.path)} for item in items]
+    write_json(folder / "items.json", {"next_id": next_id, "items": listed})
 
 
 def items_stamp(folder: Path) -> tuple[int, ...]:

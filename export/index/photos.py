@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -156,9 +157,16 @@ def _embed(
 
 
 def _name(path: Path, index: ImageIndex) -> str:
-    """Path in the index: relative to its root where it lies inside. A link to a file keeps its own name."""
-    path = path.parent.resolve() / path.name
-    return (path.relative_to(index.about.root) if path.is_relative_to(index.about.root) else path).as_posix()
+    """Path in the index: relative to its root where it lies inside, if only by a link. Links keep their own names."""
+    folder = _below(path.parent.absolute(), index.about.root) or path.parent.resolve()
+    return (folder / path.name).as_posix()
+
+
+@lru_cache(maxsize=1024)
+def _below(folder: Path, root: Path) -> Path | None:
+    """The folder from `root` on; None where no folder above it is the root."""
+    above = next((one for one in (folder, *folder.parents) if one.resolve() == root), None)
+    return None if above is None else folder.relative_to(above)
 
 
 def _metadata(path: Path) -> dict[str, int]:

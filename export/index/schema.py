@@ -2,11 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, PlainValidator
 
-from ...hub.schemas.record import Count, Record, Text
+from ...hub.files.path_names import as_native
+from ...hub.schemas.record import Count, Record
 
-PathText = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
+LONGEST_PATH = 4096
+
+
+def _check_path(value: Any) -> str:
+    """A path as `path_names` stores it; a plain string would have to be UTF-8."""
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_PATH:
+        raise ValueError(f"a path of 1 to {LONGEST_PATH} characters")
+    return as_native(value)
+
+
+PathText = Annotated[str, PlainValidator(_check_path)]
 
 
 class IndexFile(Record):
@@ -15,7 +26,7 @@ class IndexFile(Record):
     kind: Literal["goodviews image index"]
     format: Literal[1]
     encoder: dict[str, Any]
-    source: Text | None
+    source: PathText | None
     backend: Literal["torch", "onnx"]
     root: PathText
     further_roots: list[PathText] = Field(default_factory=list)

@@ -1,6 +1,5 @@
 """`goodviews hub list`."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
+from ..output.printing import json_text
 from ..output.terminal import Terminal
 from .entries import UNVERIFIED, Entry, Fact, find_entries, get_entry
 
@@ -28,7 +28,7 @@ def list_(
     """
     entries = [get_entry(name)] if name else find_entries(search)
     if as_json:
-        print(json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
+        print(json_text([asdict(entry) for entry in entries]))
         return
     console = Terminal(highlight=False)
     if name:

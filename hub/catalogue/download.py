@@ -118,7 +118,7 @@ def _mark(headers: Mapping[str, str]) -> str | None:
 
 def _mark_of(partial: Path) -> str | None:
     try:
-        mark: str | None = json.loads(_note(partial).read_text())[_STARTED]
+        mark: str | None = json.loads(_note(partial).read_text("utf-8"))[_STARTED]
         return mark
     except (OSError, ValueError, KeyError):
         return None

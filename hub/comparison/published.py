@@ -72,7 +72,7 @@ def find_published(protocol: Protocol, dataset: dict[str, Any]) -> PublishedTabl
 @cache
 def read_published() -> tuple[PublishedTable, ...]:
     """All of published.toml."""
-    content = tomllib.loads(files("goodviews.hub.comparison").joinpath("published.toml").read_text())
+    content = tomllib.loads(files("goodviews.hub.comparison").joinpath("published.toml").read_text("utf-8"))
     return tuple(_table(entry) for entry in content["table"])
 
 

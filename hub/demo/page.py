@@ -5,7 +5,6 @@ Every number on it is read from a run's JSON; this module only selects, formats 
 
 import base64
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from PIL import Image, ImageOps
 from ..errors import DataError
 from ..files.atomic import write_text
 from ..files.csv_tables import read_csv
+from ..files.json_files import Place, parse_json
 from ..images import read_image
 from ..output.templates import fill_template
 from ..reports.report import Report, load_report
@@ -26,6 +26,7 @@ from ..sources.folders import train_and_test
 from .charts import LineChart, line_chart, running_mean
 
 SMOOTHED_OVER = 25  # steps
+_AGAIN = "run `goodviews demo --overwrite`"
 CURVES = {"contrast": "whole photo", "jigsaw": "shuffled patches"}  # losses in metrics.jsonl: what is matched
 
 
@@ -115,7 +116,8 @@ def page(out: Path, searches: Sequence[str]) -> dict[str, Any]:
 
 
 def _learning(run: Path) -> Learning:
-    lines = [json.loads(line) for line in _read(run / "metrics.jsonl").splitlines()]
+    place = Place(run / "metrics.jsonl", _AGAIN, error=DataError)
+    lines = [parse_json(line, place) for line in _read(place.path).splitlines()]
     steps = [line for line in lines if "contrast" in line]
     if not steps:
         raise DataError(
@@ -223,13 +225,10 @@ def _embed(image: Image.Image, alt: str) -> Picture:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text("utf-8", "replace")
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: the demo did not finish. Run `goodviews demo --overwrite`.") from None
+        raise DataError(f"{path} is missing: the demo did not finish; {_AGAIN}.") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(_read(path)))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is damaged ({error}). Run `goodviews demo --overwrite`.") from None
+    return parse_json(_read(path), Place(path, _AGAIN, error=DataError))

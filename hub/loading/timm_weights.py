@@ -1,6 +1,5 @@
 """timm:NAME, and folders in timm's form that others wrote: a network's name, its arguments and its weights."""
 
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from ..backbone import empty_backbone
 from ..encoder import Encoder, Origin
 from ..errors import ArtifactError, UsageError
+from ..files.json_files import Place, read_json
 from ..preprocessing import Preprocessing
 from ..weights import load_strictly, read_weights
 from .fetched import fetched
@@ -73,14 +73,15 @@ def load_timm_folder(folder: Path, *, name: str) -> Encoder:
 
 
 def _config(path: Path) -> dict[str, Any]:
+    from ..schemas.record import check
+    from ..schemas.timm_config import TimmConfig
+
+    place = Place(path, "the folder is damaged or not an encoder")
     try:
-        config = json.loads(path.read_text("utf-8"))
+        config = read_json(place)
     except FileNotFoundError:
         raise ArtifactError(f"{path.parent} holds no encoder: config.json is missing.") from None
-    except (ValueError, RecursionError):
-        raise ArtifactError(f"{path} is not JSON; the folder is damaged or not an encoder.") from None
-    if not isinstance(config, dict):
-        raise ArtifactError(f"{path} is not a JSON object; the folder is damaged or not an encoder.")
+    check(TimmConfig, config, place)
     return config
 
 

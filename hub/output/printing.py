@@ -1,5 +1,6 @@
 """Names of files and whatever else others chose, as they may be printed: nothing in them commands the terminal."""
 
+import json
 import re
 import unicodedata
 
@@ -15,6 +16,12 @@ def shown(text: object, *, keep: str = "") -> str:
         keep: controls that stay, e.g. a newline.
     """
     return "".join(letter if _is_plain(letter) or letter in keep else _escaped(letter) for letter in str(text))
+
+
+def json_text(value: object) -> str:
+    """JSON to be printed: names as they are, and what would command a terminal as an escape, which JSON has too."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(letter if _is_plain(letter) or letter == "\n" else f"\\u{ord(letter):04x}" for letter in text)
 
 
 def markdown_text(text: object) -> str:

@@ -201,11 +201,12 @@ def _requested_paths(body: bytes, content_type: str) -> list[str]:
             paths = json.loads(body)["paths"]
         else:
             paths = parse_qs(body.decode())["paths"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Refusal(400, "The body names no paths.") from None
-    if isinstance(paths, str):
-        return [paths]
-    return [str(path) for path in paths]
+    paths = [paths] if isinstance(paths, str) else paths
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise Refusal(400, "The body names no paths.")
+    return paths
 
 
 def _media_type(path: str) -> str:

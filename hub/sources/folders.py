@@ -164,7 +164,7 @@ def _image_names(root: Path) -> Names:
     _warn(str(root), *notes)
     names = Names.of(sorted(listing.names, key=lambda name: name.split("/")))
     if len(names) >= REMEMBERED_FROM:
-        arrays = {
+        arrays: listing_cache.Arrays = {
             "block": names.block,
             "ends": names.ends,
             "notes": np.frombuffer(json.dumps(notes).encode(), np.uint8),

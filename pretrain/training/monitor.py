@@ -96,7 +96,7 @@ class Monitor:
     def lines(self) -> list[dict[str, Any]]:
         """What metrics.jsonl holds so far, by the first process."""
         path = None if self.folder is None else self.folder / FILE
-        return [json.loads(line) for line in path.read_text().splitlines()] if path and path.is_file() else []
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path and path.is_file() else []
 
     def restart_clock(self) -> None:
         """Leave what was no training, and the images since the last line, out of the speed."""
@@ -162,7 +162,7 @@ class Monitor:
     def _write(self, line: Mapping[str, Any]) -> None:
         if self.folder is None:
             return
-        with (self.folder / FILE).open("a") as stream:
+        with (self.folder / FILE).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
         if self.board is not None:
             self.board.write(line)
@@ -176,7 +176,7 @@ def truncate(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text("utf-8").splitlines():
         try:
             if json.loads(line)["step"] <= step:
                 lines.append(line + "\n")

@@ -83,7 +83,7 @@ def claim(out: Path, identity: Identity) -> None:
 def add_skipped(out: Path, found: Iterable[tuple[str, str]]) -> None:
     """Add images that could not be read, as (place, reason), to RUN/skipped.txt, each once, also when resumed."""
     path = out / "skipped.txt"
-    listed = path.read_text().splitlines() if path.is_file() else []
+    listed = path.read_text("utf-8", "surrogateescape").splitlines() if path.is_file() else []
     known = {line.partition("\t")[0] for line in listed}
     new = {place: reason for place, reason in found if place not in known}
     if new:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_text
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,7 @@ def detect(
         overwrite: Replace OUT if it exists.
     """
     from ...hub.images import read_image
+    from ...hub.output.printing import json_text
     from ...hub.output.terminal import Terminal
     from .draw_objects import draw_detections
     from .load_detector import load_detector
@@ -50,7 +50,7 @@ def detect(
         pictures = (draw_detections(image, one, detector.classes) for image, one in zip(images, detections))
         _write(dict(zip(photos, pictures)), out, overwrite, inputs)
     if json:
-        print(json_text.dumps([_to_json(one) for one in detections], indent=2, ensure_ascii=False))
+        print(json_text([_to_json(one) for one in detections]))
         return
     console = Terminal()
     _print_tables(console, detections, min_score)

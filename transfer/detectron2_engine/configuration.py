@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...hub.errors import UsageError
+from ...hub.files.json_files import Place
 from ...hub.preprocessing import Preprocessing
 from ..detection.settings import FPN_LEVELS, DetectionSettings, check_network
 from .tensor_names import ResNetShape
@@ -19,6 +20,13 @@ C4_HEADS = "Res5ROIHeadsExtraNorm"  # not in detectron2: `network` adds it
 BOX_HEADS = {"2fc": (0, 2), "4conv1fc": (4, 1)}  # convolutions, linear layers
 
 Configuration = dict[str, Any]  # key with dots -> value
+_NORMS = ("", "SyncBN", "naiveSyncBN")
+_SIZES = {  # of a ResNet: its key, and more than any has
+    "depth": ("MODEL.RESNETS.DEPTH", 152),
+    "groups": ("MODEL.RESNETS.NUM_GROUPS", 64),
+    "width_per_group": ("MODEL.RESNETS.WIDTH_PER_GROUP", 256),
+    "res2_channels": ("MODEL.RESNETS.RES2_OUT_CHANNELS", 2048),
+}
 
 
 def configuration(
@@ -58,6 +66,36 @@ def configuration(
         **_photos(settings, has_bitmasks),
         **_schedule(settings),
     }
+
+
+def check_configuration(
+    found: Configuration, settings: DetectionSettings, preprocessing: Preprocessing, *, classes: int, place: Place
+) -> None:
+    """Refuse what `configuration` does not write: only the network's size is the file's own to say.
+
+    Raises:
+        ArtifactError: of the place, with the first key that is wrong.
+    """
+    sizes = {}
+    for name, (key, most) in _SIZES.items():
+        value = found.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise place.refuse(f"configuration.{key}", value, f"a whole number from 1 to {most}")
+        sizes[name] = value
+    network = ResNetShape(is_bottleneck=sizes["depth"] >= 50, **sizes)
+    has_bitmasks = found.get("INPUT.MASK_FORMAT") == "bitmask"
+    usual = configuration(settings, preprocessing, network, classes=classes, has_bitmasks=has_bitmasks)
+    for key, value in found.items():
+        if key == "MODEL.DEVICE" or (key.endswith(".NORM") and value in _NORMS):
+            continue
+        if key not in usual:
+            raise place.refuse(f"configuration.{key}", value, "absent")
+        if _with_lists(value) != _with_lists(usual[key]):
+            raise place.refuse(f"configuration.{key}", value, f"{usual[key]!r:.60}, as its settings say")
+
+
+def _with_lists(value: Any) -> Any:
+    return [_with_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _check(settings: DetectionSettings, processes: int) -> None:

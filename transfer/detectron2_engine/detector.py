@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from torch import nn
 
+from ...hub.files.json_files import Place
 from ...hub.images import read_image
 from ...hub.preprocessing import Preprocessing
 from ..detection.detector import Detections
-from ..detection.detector_files import About, read_about, read_detector, write_detector
+from ..detection.detector_files import ABOUT, About, read_about, read_detector, write_detector
 from ..detection.photo_batches import resize
 from ..detection.settings import DetectionSettings
-from .configuration import Configuration
+from .configuration import Configuration, check_configuration
 from .network import build_network
 
 
@@ -76,6 +77,10 @@ def load(folder: Path) -> Detectron2Detector:
     """
     about = read_about(folder)
     assert about.configuration is not None, "detectron2's detectors are saved with it"
+    place = Place(folder / ABOUT, "train the detector again with this goodviews")
+    check_configuration(
+        about.configuration, about.settings, about.preprocessing, classes=len(about.classes), place=place
+    )
     network = build_network({**about.configuration, "MODEL.DEVICE": "cpu"})
     read_detector(folder, network)
     return Detectron2Detector(

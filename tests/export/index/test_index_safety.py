@@ -1,13 +1,17 @@
 """What an index folder that others wrote may say, and what is done about it."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import faiss
 import numpy as np
 import pytest
+from PIL import Image
 
 from goodviews.export.index.files import read_about, read_items
 from goodviews.export.index.image_index import load
@@ -108,3 +112,38 @@ def test_the_source_that_an_index_names_makes_no_download_happen(
         names = {"INDEX": old / "index", "PHOTO": old / "photos" / "0.png", "PHOTOS": old / "photos"}
         with pytest.raises(ArtifactError, match="name it yourself: --encoder"):
             run([str(names.get(word, word)) for word in words])
+
+
+def build(tmp_path: Path, *names: str) -> Path:
+    for name in names:
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "photos" / name)
+    words = ["--encoder", "random:resnet18-w0.25-32px", "--images", str(tmp_path / "photos")]
+    run(["index", "build", *words, "--out", str(tmp_path / "index")])
+    return tmp_path / "index"
+
+
+def test_an_index_is_read_whatever_the_locale(tmp_path: Path):
+    index = build(tmp_path, "straße/ä.png", "b.png")
+    script = (
+        "import sys; from goodviews.export.index.image_index import load; index = load(sys.argv[1]);"
+        "print(*(index.locate(item).is_file() for item in index.items), index.about.root.is_dir())"
+    )
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHONUTF8"))}
+    odd = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for more in ({"PYTHONUTF8": "1"}, odd):
+        words = [sys.executable, "-c", script, index]
+        found = subprocess.run(words, env=plain | more, capture_output=True, check=True).stdout
+        assert found.split() == [b"True"] * 3
+
+
+def test_an_index_holds_photos_whose_names_are_not_utf8_and_those_of_linked_folders(tmp_path: Path):
+    odd = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "pool").mkdir()
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "pool" / odd)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "pool")
+    index = load(build(tmp_path, "a.png"))
+    assert sorted(item.path for item in index.items) == ["a.png", f"linked/{odd}"]
+    assert all(index.locate(item).is_file() for item in index.items)
+    assert (tmp_path / "index" / "items.json").read_text("utf-8")

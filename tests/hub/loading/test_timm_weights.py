@@ -59,8 +59,12 @@ def test_pickled_weights_are_read_without_running_them(theirs: Path, tmp_path: P
         ({"model_args": {"channels": [[1]]}}, "plain numbers"),
         ({"model_args": [1]}, "must be an object"),
         ({"architecture": "resnetten"}, "which this timm does not know"),
-        ({"architecture": 5}, "which this timm does not know"),
-        ({"global_pool": "none such"}, "timm can build no network"),
+        ({"architecture": 5}, "has 5 for architecture, which must be a valid string"),
+        ({"global_pool": "none such"}, "has 'none such' for global_pool"),
+        ({"pretrained_cfg": {"mean": [0.5]}}, "pretrained_cfg.mean"),
+        ({"pretrained_cfg": {"input_size": [3, 10**7, 10**7]}}, "pretrained_cfg.input_size"),
+        ({"pretrained_cfg": {"interpolation": "nearest"}}, "pretrained_cfg.interpolation"),
+        ({"pretrained_cfg": {"crop_pct": 0}}, "pretrained_cfg.crop_pct"),
     ],
 )
 def test_a_config_that_asks_for_what_it_may_not_is_refused(theirs: Path, change: dict, sentence: str):

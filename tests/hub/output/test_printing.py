@@ -1,10 +1,11 @@
 import io
+import json
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
-from goodviews.hub.output.printing import code_text, markdown_text, shown
+from goodviews.hub.output.printing import code_text, json_text, markdown_text, shown
 from goodviews.hub.output.terminal import Terminal
 
 HOSTILE = "a\x1b]0;title\x07b\x1b[2J\x9b31m\r\n\u202egpj.exe\udc80.jpg"
@@ -62,3 +63,11 @@ def test_plain_names_stay_plain():
     for name in ("resnet18_cifar", "voc07+12-c4-24k", "72.4 [69.5, 75.1]", "random:resnet18-w0.25-32px"):
         assert markdown_text(name) == name
     assert "`" not in code_text("a`b")
+
+
+def test_json_on_a_terminal_commands_nothing_and_stays_json():
+    value = {"naïve": "a\x9b2J\x1b[2J\u202eb\udcff", "é": [1.5, None]}
+    text = json_text(value)
+    assert json.loads(text) == value
+    assert "naïve" in text
+    assert all(letter == "\n" or letter.isprintable() for letter in text)

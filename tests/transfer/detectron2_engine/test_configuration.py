@@ -3,15 +3,18 @@ pycontrast/detection/configs of HobbitLong/PyContrast, each with its bases merge
 detectron2's default.
 """
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from goodviews.hub.errors import UsageError
+from goodviews.hub.errors import ArtifactError, UsageError
+from goodviews.hub.files.json_files import Place
 from goodviews.hub.preprocessing import Preprocessing
 from goodviews.transfer.detection.settings import DetectionSettings
-from goodviews.transfer.detectron2_engine.configuration import configuration
+from goodviews.transfer.detectron2_engine.configuration import check_configuration, configuration
 from goodviews.transfer.detectron2_engine.tensor_names import ResNetShape
 from goodviews.transfer.tasks import TASKS
 
@@ -179,3 +182,35 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
         nested = hasattr(value, "items")
         found.update(flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
     return found
+
+
+RESNET_50 = ResNetShape(50, is_bottleneck=True, res2_channels=256)
+
+
+@pytest.mark.parametrize("task", ["coco-c4-1x", "coco-fpn-1x"])
+def test_the_configuration_of_a_file_is_what_its_settings_make(task: str):
+    settings = TASKS[task]().measure
+    made = configuration(settings, Preprocessing(), RESNET_50, classes=3, device="cpu", processes=1)
+    read = json.loads(json.dumps(made))
+    check_configuration(read, settings, Preprocessing(), classes=3, place=Place(Path("detector.json"), "train again"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("MODEL.BACKBONE.NAME", "another", "absent"),
+        ("MODEL.RESNETS.DEPTH", 10**6, "from 1 to 152"),
+        ("MODEL.RESNETS.DEPTH", "50", "from 1 to 152"),
+        ("MODEL.ROI_HEADS.NUM_CLASSES", 10**7, "as its settings say"),
+        ("INPUT.MIN_SIZE_TEST", [1], "as its settings say"),
+        ("MODEL.RPN.PRE_NMS_TOPK_TEST", float("nan"), "as its settings say"),
+        ("MODEL.RESNETS.NORM", "Evil", "as its settings say"),
+        ("DATASETS.TRAIN", "x", "absent"),
+    ],
+)
+def test_a_configuration_that_no_settings_make_is_refused(key: str, value: object, reason: str):
+    settings = TASKS["coco-c4-1x"]().measure
+    made = configuration(settings, Preprocessing(), RESNET_50, classes=3) | {key: value}
+    place = Place(Path("detector.json"), "train it again")
+    with pytest.raises(ArtifactError, match=f"detector.json has .* for configuration.{key}.*{reason}"):
+        check_configuration(made, settings, Preprocessing(), classes=3, place=place)
