@@ -1,6 +1,6 @@
 """The encoder: a backbone, the preprocessing it was trained for, and where it comes from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from .deep_pixels import Values
 from .errors import DataError, UsageError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
 from .identity import EncoderId
-from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
+from .images import ImageLike, SkippedImages, as_photo, check_request, name_of, problem_with
 from .output.progress import track
 from .preprocessing import Preprocessing, middle
 from .vectors import refuse_odd_vectors
@@ -178,7 +178,7 @@ class Encoder(nn.Module):
     @torch.inference_mode()
     def encode(
         self,
-        images: Sequence[ImageLike],
+        images: Iterable[ImageLike],
         *,
         batch_size: int = 64,
         progress: bool = False,
@@ -189,7 +189,8 @@ class Encoder(nn.Module):
         """Photos to vectors, on the device the encoder is on.
 
         Args:
-            images: paths, Pillow images or (H, W, 3) uint8 RGB arrays, in any mixture.
+            images: paths, the bytes of image files, Pillow images or (H, W, 3) uint8 RGB arrays, in any mixture; what
+                can be gone through once only, such as a generator, is made a list first.
             batch_size: images a forward pass.
             progress: show a bar.
             workers: processes that decode; 0 decodes in this one.
@@ -205,7 +206,7 @@ class Encoder(nn.Module):
             DataError: an image cannot be read and `skipped` is None.
             UsageError: `images` is no list, `batch_size` is below 1, or `workers` below 0.
         """
-        check_request(images, batch_size, workers)
+        images = check_request(images, batch_size, workers)
         was_training = self.training
         self.eval()
         rows = [np.empty((0, self.num_features), np.float32)]
@@ -294,7 +295,7 @@ class _Photos(Dataset[Prepared]):
         try:
             pixels: Tensor = self.transform(middle(as_photo(image, values=self.values, name=name)))
         except DataError as error:
-            return position, name, str(error)
+            return position, name, problem_with(image, position, error)
         return pixels
 
 

@@ -34,4 +34,21 @@ class MissingExtra(GoodviewsError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, *, extra: str, needed_for: str):
-        super().__init__(f'{needed_for} needs {package}, which is not installed: pip install "goodviews[{extra}]".')
+        super().__init__(f"{needed_for} needs {package}, which is not installed: {install_command(extra, package)}")
+
+
+def install_command(extra: str, package: str) -> str:
+    """The pip command for what an extra of goodviews asks for, by the requirements' own names.
+
+    goodviews itself is on no package index, and somebody else could take its name there.
+    """
+    from importlib import metadata
+
+    try:
+        required = metadata.requires("goodviews") or []
+    except metadata.PackageNotFoundError:
+        required = []
+    wanted = [text.partition(";")[0].strip() for text in required if f'extra == "{extra}"' in text]
+    names = [name for name in wanted if not name.startswith("goodviews")] or [package]
+    quoted = " ".join(f'"{name}"' for name in names)
+    return f"pip install {quoted}"

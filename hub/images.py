@@ -6,8 +6,9 @@ Torch-free, since the deployed encoder reads images by the same rules.
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,8 @@ from .files.atomic import write_text
 from .output.printing import shown
 
 _EXIF_ERRORS = (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError)
-ImageLike = str | Path | Image.Image | np.ndarray
+ImageLike = str | Path | bytes | Image.Image | np.ndarray
+_TAKEN = "give paths, Pillow images, (H, W, 3) uint8 arrays or the bytes of image files"
 
 IMAGE_SUFFIXES = frozenset(
     "." + suffix
@@ -132,10 +134,10 @@ def to_rgb(
 
 
 def as_photo(image: ImageLike, *, values: Values | None = None, name: str = "The image") -> Image.Image:
-    """A path, Pillow image or (H, W, 3) uint8 RGB array as an upright RGB image.
+    """A path, the bytes of an image file, a Pillow image or an (H, W, 3) uint8 RGB array as an upright RGB image.
 
     Raises:
-        DataError: it cannot be read, or is none of these.
+        DataError: it cannot be read, or it is no image.
     """
     if isinstance(image, Image.Image):
         return to_rgb(image, values=values, name=name)
@@ -143,30 +145,54 @@ def as_photo(image: ImageLike, *, values: Values | None = None, name: str = "The
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
         return Image.fromarray(image)
-    if isinstance(image, str | Path):
-        return read_image(image, values=values)
-    raise DataError(
-        f"{name} is of the type {type(image).__name__}; give a path, a Pillow image or a (H, W, 3) uint8 RGB array."
-    )
+    if isinstance(image, bytes | bytearray | memoryview):
+        with opened(BytesIO(image), name=f"a file of {len(image)} bytes") as file:
+            file.load()
+            return to_rgb(file, values=values, name=name)
+    if not isinstance(image, str | Path):
+        raise DataError(f"{name} is {_called(image)}; {_TAKEN}.")
+    if str(image).startswith(("http://", "https://", "s3://", "gs://", "ftp://", "data:")):
+        raise DataError(f"{image!s:.80} is an address, and nothing is downloaded; save the photo and give its path.")
+    return read_image(image, values=values)
 
 
-def check_request(images: Sequence[ImageLike], batch_size: int, workers: int) -> None:
-    """Refuse what no encoder can encode.
+def check_request(images: Iterable[ImageLike], batch_size: int, workers: int) -> Sequence[ImageLike]:
+    """The images as a sequence; refuses what no encoder can encode.
 
     Raises:
-        UsageError: one image instead of a list, or a number out of range.
+        UsageError: one image instead of a list, no images at all, or a number out of range.
     """
-    if isinstance(images, str | Path | Image.Image):
-        raise UsageError("encode takes a list of images; put the single one into a list.")
     if batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}; it must be 1 or more.")
     if workers < 0:
         raise UsageError(f"workers is {workers}; it must be 0 or more.")
+    is_array_of_one = isinstance(images, np.ndarray) and images.ndim in (0, 2, 3)
+    if isinstance(images, str | Path | bytes | bytearray | Image.Image) or is_array_of_one:
+        raise UsageError("encode takes a list of images; put the single one into a list.")
+    if _is_tensor(images):
+        raise UsageError(f"encode takes no tensors; {_TAKEN}, or give a batch that is normalised already to embed.")
+    if isinstance(images, Mapping) or not hasattr(images, "__iter__"):
+        raise UsageError(f"encode takes a list of images, and this is {_called(images)}; {_TAKEN}.")
+    return images if isinstance(images, Sequence | np.ndarray) else list(images)
+
+
+def problem_with(image: ImageLike, position: int, error: DataError) -> str:
+    """What is wrong with an image of a list; one that has no path is called by its position."""
+    name = name_of(image, position)
+    return str(error) if name in str(error) or isinstance(image, str | Path) else f"{name}: {error}"
 
 
 def name_of(image: ImageLike, position: int) -> str:
     """What to call an image of a list: its path, or its position."""
     return str(image) if isinstance(image, str | Path) else f"image {position}"
+
+
+def _called(thing: object) -> str:
+    return "None" if thing is None else f"of the type {type(thing).__name__}"
+
+
+def _is_tensor(thing: object) -> bool:
+    return type(thing).__module__.partition(".")[0] == "torch"
 
 
 def has_image_suffix(name: str) -> bool:

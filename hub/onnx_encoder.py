@@ -20,7 +20,7 @@ from .deep_pixels import Values
 from .errors import ArtifactError, DataError, UsageError
 from .files.json_files import Fields, Place, parse_json
 from .identity import EncoderId, sha256
-from .images import ImageLike, SkippedImages, as_photo, check_request, name_of
+from .images import ImageLike, SkippedImages, as_photo, check_request, name_of, problem_with
 from .onnx_runtimes import Runtime, open_session
 from .output.progress import track
 from .preprocessing import Preprocessing, middle, prepare_pixels
@@ -120,7 +120,7 @@ class OnnxEncoder:
 
     def encode(
         self,
-        images: Sequence[ImageLike],
+        images: Iterable[ImageLike],
         *,
         batch_size: int = 64,
         progress: bool = False,
@@ -131,7 +131,8 @@ class OnnxEncoder:
         """Photos to unit vectors; an image's vector does not depend on what shares its batch.
 
         Args:
-            images: paths, Pillow images or (H, W, 3) uint8 RGB arrays, in any mixture.
+            images: paths, the bytes of image files, Pillow images or (H, W, 3) uint8 RGB arrays, in any mixture; what
+                can be gone through once only, such as a generator, is made a list first.
             batch_size: images a run of the network; fewer where neighbours differ in size and the file takes images.
             progress: show how far it is: a bar where rich is installed, else lines on standard error.
             workers: processes that decode; 0 decodes in this one.
@@ -147,7 +148,7 @@ class OnnxEncoder:
             DataError: an image cannot be read and `skipped` is None.
             UsageError: `images` is no list, `batch_size` is below 1, `workers` below 0, or `normalise` off.
         """
-        check_request(images, batch_size, workers)
+        images = check_request(images, batch_size, workers)
         if not normalise:
             raise UsageError(f"{self.name} gives unit vectors only; leave normalise on, or open the encoder folder.")
         prepare = partial(_input, preprocessing=self.preprocessing, is_whole=self.takes_images)
@@ -241,7 +242,9 @@ def _readable(
     for position, item in enumerate(prepared):
         if not isinstance(item, DataError):
             yield item
-        elif skipped is None:
-            raise item
-        else:
-            skipped.add(name_of(images[position], position), str(item), position)
+            continue
+        image = images[position]
+        problem = problem_with(image, position, item)
+        if skipped is None:
+            raise DataError(problem)
+        skipped.add(name_of(image, position), problem, position)

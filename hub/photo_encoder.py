@@ -6,7 +6,7 @@
 Whoever needs more than vectors (the network, its feature maps) opens an `Encoder` with `from_pretrained`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,7 +76,7 @@ class PhotoEncoder(Protocol):
 
     def encode(
         self,
-        images: Sequence[ImageLike],
+        images: Iterable[ImageLike],
         *,
         batch_size: int = ...,
         progress: bool = ...,

@@ -15,6 +15,7 @@ from ..printing import print_line, print_skipped
 if TYPE_CHECKING:
     from ...hub.deep_pixels import Values
     from ...hub.photo_encoder import PhotoEncoder
+    from .files import Item
     from .image_index import ImageIndex
 
 
@@ -128,14 +129,15 @@ def search(
 ) -> None:
     """Find the photos most like one photo.
 
-    Prints their ids, cosine similarities (1 for the same direction) and paths, the most similar first.
+    Prints their ids, cosine similarities (1 for the same direction) and paths, the most similar first. Photos whose
+    files are no longer there are marked.
 
     Example: goodviews search index cat.jpg -k 5 --out neighbours.png
 
     Args:
         index: Index folder.
         image: The photo to look up; it need not be in the index.
-        k: Number of neighbours.
+        k: Number of neighbours; of an index with fewer photos, all of them.
         out: Picture to draw of the photo and its neighbours, .png or .jpg; by default none.
         encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
         overwrite: Replace the picture if it exists.
@@ -156,7 +158,8 @@ def search(
     matches = look_up(opened, _encoder_of(opened, encoder, verify=False), photo, k)
     table = Table("id", "similarity", "image")
     for match in matches:
-        table.add_row(str(match.item.id), f"{match.similarity:.4f}", escape(match.item.path))
+        gone = "" if _is_there(opened, match.item) else " (file is gone)"
+        table.add_row(str(match.item.id), f"{match.similarity:.4f}", escape(match.item.path) + gone)
     console.print(table)
     if out is not None:
         found = [(opened.locate(match.item), match.similarity) for match in matches]
@@ -180,6 +183,10 @@ def _values_of(index: "ImageIndex") -> "Values | None":
     """The range of values that photos of more than 8 bits were declared to have when the index was built."""
     preprocessing = index.about.encoder.preprocessing
     return preprocessing.values if preprocessing is not None else None
+
+
+def _is_there(index: "ImageIndex", item: "Item") -> bool:
+    return (index.about.root / item.path).is_file()
 
 
 def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = True) -> "PhotoEncoder":

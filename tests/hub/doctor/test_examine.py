@@ -30,6 +30,7 @@ REQUIRES = {
     ],
     "torchvision": ["numpy", "torch==2.15.0"],
 }
+REALLY_REQUIRED = metadata.requires("goodviews")
 CORE = Answer({name: {} for name in ("numpy", "pillow", "torchvision", "timm", "accelerate")})
 CORE.facts["torch"] = {"cuda": "12.6", "gpus": [], "bf16": False}
 
@@ -59,6 +60,15 @@ def test_a_whole_machine_lacks_only_what_is_optional(machine):
     ready = what_tasks_lack(examine())
     assert ready["pretraining, classification, VOC detection"] == []
     assert ready["image index and search"] == ["faiss-cpu"]
+
+
+def test_every_package_is_needed_for_something_that_a_reader_knows(machine):
+    machine[1]["goodviews"] = REALLY_REQUIRED
+    purposes = {found.subject: found.needed_for for found in examine()}
+    assert not [purpose for purpose in purposes.values() if "extra" in purpose]
+    assert purposes["starlette"] == "goodviews hub serve"
+    assert purposes["datasets"] == "--data hf:NAME"
+    assert purposes["onnx"] == "ONNX export"
 
 
 def test_missing_and_old_packages_are_named_with_the_command(machine):
