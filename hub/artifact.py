@@ -36,7 +36,7 @@ def load(folder: Path | str, *, verify: bool = True) -> Encoder:
         )
     with verified(folder / WEIGHTS, config["goodviews"]["weights_sha256"] if verify else None):
         backbone = empty_backbone(
-            config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool", "avg")
+            config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool")
         )
         load_strictly(backbone, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
     ours = config["goodviews"]

@@ -24,7 +24,9 @@ LARGEST_ARGUMENT = 2**16  # more channels than any network has
 LONGEST_STAGE = 500  # blocks; ResNet-152 has 36
 MOST_PARAMETERS = 2 * 10**9
 # What networks raise for arguments that they were not written for.
-_UNBUILDABLE = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, AssertionError, ArithmeticError)
+UNBUILDABLE = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, AssertionError, ArithmeticError)
+# How timm pools the last maps into features, as far as a folder may say it.
+POOLS = frozenset({"avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "avgmaxc", ""})
 _RESNETS = ["resnet", cifar_stem.MODULE, wide_stem.MODULE]  # the files of timm, and ours, with such networks
 _STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
 
@@ -50,17 +52,48 @@ def build_backbone(
         near = ", ".join(timm.list_models(f"*{architecture[:6]}*")[:5]) or "resnet18, resnet50"
         raise UsageError(f"timm has no model called {architecture}; perhaps one of {near}.")
     changed: dict[str, Any] = {} if in_chans == 3 else {"in_chans": in_chans}
-    is_resnet = is_model_in_modules(architecture, _RESNETS)
     if width != 1:
-        if not is_resnet:
+        if not is_resnet(architecture):
             raise UsageError(f"{architecture} has one width only; ResNets such as resnet50 can be widened.")
         changed["channels"] = [int(width * channels) for channels in _STAGE_CHANNELS]
-    still: dict[str, Any] = {"zero_init_last": zero_init_last} if is_resnet else {}
+    still: dict[str, Any] = {"zero_init_last": zero_init_last} if is_resnet(architecture) else {}
     return _with_arguments(timm.create_model(architecture, num_classes=0, **changed, **still), changed)
 
 
-def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str = "avg") -> nn.Module:
+def is_resnet(architecture: str) -> bool:
+    """Whether a network is a ResNet of timm's file of that name, or of ours: those that the recipes are made for."""
+    return is_model_in_modules(architecture, _RESNETS)
+
+
+def features_of(backbone: Any) -> int:
+    """How many features an image has in the end; timm's `num_features` may count those before a last layer."""
+    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)
+
+
+def pool_of(backbone: Any) -> str | None:
+    """How the network pools its last maps, by timm's word; None where it has none."""
+    for owner in (backbone, getattr(backbone, "head", None)):
+        pool = getattr(owner, "global_pool", None)
+        name = pool if isinstance(pool, str) else getattr(pool, "pool_type", None)
+        if name and name in POOLS:
+            return str(name)
+    return None
+
+
+def takes_rgb(backbone: Any) -> bool:
+    """Whether the input has three channels, as far as the arguments and the first convolution tell."""
+    names = backbone.pretrained_cfg.get("first_conv") or ()
+    first = names if isinstance(names, str) else next(iter(names), "")
+    weight = dict(backbone.named_parameters()).get(f"{first}.weight")
+    channels = 3 if weight is None or weight.ndim != 4 else weight.shape[1]  # 48 of 3 where 4 x 4 pixels are one
+    return getattr(backbone, "model_args", {}).get("in_chans", 3) == 3 and channels % 3 == 0
+
+
+def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str | None = None) -> nn.Module:
     """The network that an encoder's `architecture` and `model_args` name, with weights that mean nothing yet.
+
+    Args:
+        global_pool: how it pools; None for the network's own way.
 
     Raises:
         ArtifactError: an argument is not allowed in a folder, or is no plain value of a sensible size.
@@ -68,7 +101,7 @@ def rebuild_backbone(architecture: str, model_args: dict[str, Any], *, global_po
     return _rebuild(architecture, model_args, global_pool, may_be_empty=False)
 
 
-def empty_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str = "avg") -> nn.Module:
+def empty_backbone(architecture: str, model_args: dict[str, Any], *, global_pool: str | None = None) -> nn.Module:
     """As `rebuild_backbone`, for weights that `load_strictly` brings at once.
 
     A ResNet is on the meta device until then: drawing weights at random takes longer than reading them.
@@ -76,16 +109,23 @@ def empty_backbone(architecture: str, model_args: dict[str, Any], *, global_pool
     return _rebuild(architecture, model_args, global_pool, may_be_empty=True)
 
 
-def _rebuild(architecture: str, model_args: dict[str, Any], global_pool: str, *, may_be_empty: bool) -> nn.Module:
+def _rebuild(
+    architecture: str, model_args: dict[str, Any], global_pool: str | None, *, may_be_empty: bool
+) -> nn.Module:
     _check_arguments(model_args)
-    options = {"num_classes": 0, "global_pool": global_pool, **model_args}
-    may_be_empty = may_be_empty and is_model_in_modules(architecture, _RESNETS)
+    options = {"num_classes": 0, **model_args}
+    is_plain = is_resnet(architecture)
+    if is_plain:
+        options = {"global_pool": global_pool or "avg", **options}
+    may_be_empty = may_be_empty and is_plain
     try:
         if model_args or may_be_empty:
             backbone = _on_meta(architecture, options)
         if not (may_be_empty and _is_whole(backbone)):
             backbone = timm.create_model(architecture, **options)
-    except _UNBUILDABLE as error:
+        if not is_plain and global_pool not in (None, pool_of(backbone)):
+            backbone = timm.create_model(architecture, global_pool=global_pool, **options)
+    except UNBUILDABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArtifactError(
             "config.json has an architecture, a global_pool and model_args of which timm can build no network "

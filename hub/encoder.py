@@ -12,6 +12,7 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from .backbone import features_of, takes_rgb
 from .deep_pixels import Values
 from .errors import DataError, UsageError
 from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
@@ -62,7 +63,7 @@ class Encoder(nn.Module):
         source: what `open_encoder` opens it by again; None for one that was made in memory.
 
     Raises:
-        UsageError: the backbone is not a timm model or still has a classifier.
+        UsageError: the backbone is not a timm model, still has a classifier, or takes no RGB.
     """
 
     backend = "torch"
@@ -79,6 +80,8 @@ class Encoder(nn.Module):
             raise UsageError(
                 f"The backbone still classifies {backbone.num_classes} classes; make it with num_classes=0."
             )
+        if not takes_rgb(backbone):
+            raise UsageError("The backbone's input has other channels than R, G and B; an encoder takes photos in RGB.")
         self.backbone = backbone
         self.preprocessing = preprocessing
         self.origin = origin
@@ -103,7 +106,7 @@ class Encoder(nn.Module):
 
     @property
     def num_features(self) -> int:
-        return int(self.backbone.num_features)
+        return features_of(self.backbone)
 
     @property
     def device(self) -> torch.device:

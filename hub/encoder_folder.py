@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .backbone import pool_of
 from .errors import ArtifactError
 from .files.atomic import new_folder, write_bytes, write_json, write_text
 from .files.json_files import Place, read_json
@@ -100,7 +101,7 @@ def pretrained_config(encoder: Encoder) -> dict[str, Any]:
         "tag": "goodviews",
         "custom_load": False,
         "input_size": [3, p.input_px, p.input_px],
-        "fixed_input_size": False,
+        "fixed_input_size": bool(own.get("fixed_input_size", False)),
         "interpolation": p.interpolation,
         "crop_pct": p.crop_pct,
         "crop_mode": "center",
@@ -118,14 +119,15 @@ def pretrained_config(encoder: Encoder) -> dict[str, Any]:
 
 def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
     """timm's Hub form, our own block under "goodviews"; a model_type would make transformers look for another class."""
-    arguments = {"model_args": encoder.model_args} if encoder.model_args else {}
+    pool, model_args = pool_of(encoder.backbone), encoder.model_args | _size_of_positions(encoder)
+    arguments = {"model_args": model_args} if model_args else {}
     range_ = encoder.preprocessing.values
     values = {} if range_ is None else {"values": list(range_)}
     return {
         "architecture": encoder.architecture,
         "num_classes": 0,
         "num_features": encoder.num_features,
-        "global_pool": "avg",
+        **({} if pool is None else {"global_pool": pool}),
         **arguments,
         "pretrained_cfg": pretrained_config(encoder),
         "goodviews": {
@@ -136,6 +138,13 @@ def _config(encoder: Encoder, *, weights_sha256: str) -> dict[str, Any]:
             "fingerprint": fingerprint(encoder),
         },
     }
+
+
+def _size_of_positions(encoder: Encoder) -> dict[str, Any]:
+    """timm builds position embeddings for the size that it reads here; a network that takes others says its own."""
+    own: dict[str, Any] = encoder.backbone.pretrained_cfg
+    px = own.get("input_size", (3, 0))[-1]
+    return {"img_size": px} if own.get("fixed_input_size") and px != encoder.preprocessing.input_px else {}
 
 
 def _origin(origin: Origin) -> dict[str, Any]:

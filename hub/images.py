@@ -188,7 +188,7 @@ def name_of(image: ImageLike, position: int) -> str:
 
 
 def _called(thing: object) -> str:
-    return "None" if thing is None else f"of the type {type(thing).__name__}"
+    return f"of the type {type(thing).__name__}"
 
 
 def _is_tensor(thing: object) -> bool:

@@ -54,7 +54,7 @@ def load_timm_folder(folder: Path, *, name: str) -> Encoder:
     if isinstance(arguments, dict):  # `empty_backbone` says what is wrong otherwise
         arguments = {key: value for key, value in arguments.items() if key not in ("num_classes", "global_pool")}
     try:
-        pool = str(config.get("global_pool") or "avg")
+        pool = None if config.get("global_pool") is None else str(config["global_pool"])
         backbone: Any = empty_backbone(architecture, arguments, global_pool=pool)
         values: dict[str, Any] = resolve_data_config({}, pretrained_cfg=cfg)  # type: ignore[no-untyped-call, unused-ignore]
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, AssertionError) as error:

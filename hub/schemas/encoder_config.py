@@ -44,7 +44,7 @@ class EncoderConfig(Record):
     architecture: Word
     pretrained_cfg: PretrainedCfg
     goodviews: Own
-    global_pool: Pool = "avg"
+    global_pool: Pool | None = None
     num_features: Features | None = None
     num_classes: Literal[0] = 0
     model_args: dict[str, Any] = Field(default_factory=dict)

@@ -2,13 +2,12 @@
 
 import copy
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...hub.backbone import build_backbone
+from ...hub.backbone import build_backbone, features_of
 from ...hub.ydbdr import TO_YDBDR
 from .heads import HeadKind, JigsawHead, PredictingHead, build_head
 from .small_convolutions import speed_up_small_maps
@@ -180,4 +179,4 @@ def _backbone(
     else:
         backbone = copy.deepcopy(start)
     backbone = speed_up_small_maps(backbone)
-    return backbone, cast(int, backbone.num_features)
+    return backbone, features_of(backbone)

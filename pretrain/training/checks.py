@@ -4,6 +4,9 @@ Whether a device is there and does the arithmetic is checked in `precision`, whe
 `run_folder`.
 """
 
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from typing import Any
 
 from accelerate import Accelerator
@@ -18,6 +21,18 @@ from ..options import Options
 from ..recipe import Recipe
 from ..views.operations import CutJigsaw
 from ..views.view import RandomResizedCrop, View
+from .rehearsal import rehearse
+
+# What must hold for a number, by the end of its name in any part of a recipe; the first that fits counts.
+_BOUNDS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "momentum": (lambda value: 0 <= value < 1, "in [0, 1)"),
+    "temperature": (lambda value: 0 < value < math.inf, "above 0"),
+    "jigsaw_weight": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "weight": (lambda value: 0 <= value < math.inf, "0 or more"),
+    "weight_decay": (lambda value: 0 <= value < math.inf, "0 or more"),
+    "optimizer.lr": (lambda value: 0 < value < math.inf, "above 0"),
+    "width": (lambda value: 1 / 64 <= value < math.inf, "1/64 or more, one channel of 64"),
+}
 
 
 def check(recipe: Recipe, options: Options, source: Source, accelerator: Accelerator) -> None:
@@ -30,6 +45,7 @@ def check(recipe: Recipe, options: Options, source: Source, accelerator: Acceler
     world = accelerator.num_processes
     _check_counts(options)
     check_recipe(recipe, images=len(source), world=world, classes=len(source.classes))
+    rehearse(recipe)
     _check_accumulation(recipe, options.accumulate, world)
     _check_keeping(options, accelerator.device.type)
     if options.tensorboard:
@@ -71,14 +87,20 @@ def _check_numbers(recipe: Recipe) -> None:
         found = _field(recipe, name)
         if found is not None and found < least:
             raise UsageError(f"{recipe.name}: {name} is {found}; it must be {least} or more.")
-    for name in ("slow.momentum", "memory.momentum"):
-        found = _field(recipe, name)
-        if found is not None and not 0 <= found < 1:
-            raise UsageError(f"{recipe.name}: {name} is {found}; it must be in [0, 1).")
-    if recipe.optimizer.lr <= 0:
-        raise UsageError(f"{recipe.name}: optimizer.lr is {recipe.optimizer.lr}; it must be above 0.")
-    if recipe.width < 1 / 64:
-        raise UsageError(f"{recipe.name}: width is {recipe.width}; it must be 1/64 or more, one channel of 64.")
+    for name, number in _numbers(recipe):
+        holds, words = next((rule for end, rule in _BOUNDS.items() if name.endswith(end)), (lambda _: True, ""))
+        if not holds(number):
+            raise UsageError(f"{recipe.name}: {name} is {number}; it must be {words}.")
+
+
+def _numbers(recipe: Recipe) -> Iterator[tuple[str, float]]:
+    """Every number of the recipe and its parts by its path, but for those in views."""
+    parts = ("objective", "optimizer", "schedule", "slow", "memory", "prototypes")
+    for part in ("", *parts):
+        value = getattr(recipe, part) if part else recipe
+        for name, number in vars(value).items() if is_dataclass(value) else ():
+            if isinstance(number, int | float):
+                yield f"{part}.{name}".lstrip("."), number
 
 
 def _check_view(recipe: str, view: View) -> None:
@@ -110,6 +132,7 @@ def _check_parts(recipe: Recipe, classes: int) -> None:
     for part in recipe.objective.needs:
         if not any(isinstance(plan, part) for plan in (recipe.slow, recipe.memory, recipe.prototypes)):
             raise UsageError(f"{recipe.name}: {kind} needs a {part.__name__}, which the recipe lacks.")
+    _check_patches(recipe)
     rows, branches = getattr(recipe.objective, "parts", 1), getattr(recipe.objective, "branches", 1)
     for name, wanted in (("memory.parts", rows), ("memory.banks", rows), ("branches", branches)):
         if _field(recipe, name) not in (None, wanted):
@@ -119,6 +142,19 @@ def _check_parts(recipe: Recipe, classes: int) -> None:
     if recipe.head == "classifier" and recipe.dim != classes:
         found = f"has {classes} classes; give --set dim={classes}" if classes else "has no labels"
         raise UsageError(f"{recipe.name} learns {recipe.dim} classes, but the data {found}.")
+
+
+def _check_patches(recipe: Recipe) -> None:
+    """An objective with a jigsaw head needs one view cut into as many patches, one without none."""
+    kind, wanted = type(recipe.objective).__name__, recipe.objective.patches
+    used = [view for view in recipe.views if view.name in recipe.objective.view_names]
+    cuts = {view.name: cut for view in used for cut in view.program if isinstance(cut, CutJigsaw)}
+    if wanted and not cuts:
+        raise UsageError(f"{recipe.name}: {kind} takes {wanted} patches of an image, and no view is cut (CutJigsaw).")
+    for view, cut in cuts.items():
+        if cut.grid**2 != wanted:
+            takes = f"takes {wanted}; give the cut another grid" if wanted else "takes whole images; leave the cut out"
+            raise UsageError(f"{recipe.name}: view {view} is cut into {cut.grid**2} patches, and {kind} {takes}.")
 
 
 def _check_ema(recipe: Recipe) -> None:

@@ -104,7 +104,6 @@ def test_add_remove_and_info_count(index: Path, gallery: list[Path], photos: Pat
     ("words", "error"),
     [
         (["search", "INDEX", "PHOTO", "-k", "0"], UsageError),
-        (["search", "INDEX", "PHOTO", "-k", "0"], UsageError),
         (["search", "INDEX", "PHOTO", "--out", "picture.txt"], UsageError),
         (["search", "INDEX", "PHOTO", "--out", "PHOTO"], OutputExists),
         (["search", "INDEX", "absent.jpg"], DataError),

@@ -113,7 +113,7 @@ def test_ranges_are_two_numbers_the_lower_first():
             parse_values(text)
 
 
-@pytest.mark.parametrize("image", [b"\xff\xd8" * 9999, None, 3, [1]])
+@pytest.mark.parametrize("image", [None, 3, [b"\xff\xd8" * 9999]])
 def test_what_is_no_image_is_named_by_its_type_not_by_its_content(image):
     with pytest.raises(DataError, match=f"of the type {type(image).__name__}") as refusal:
         as_photo(image)

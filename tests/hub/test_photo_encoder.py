@@ -118,7 +118,7 @@ def test_bytes_of_files_generators_and_single_use_iterables_encode_as_lists_of_p
     ("images", "sentence"),
     [
         ([b"\xff\xd8" + bytes(100_000)], "image 0: a file of 100002 bytes"),
-        ([None], "image 0.* is None; give paths"),
+        ([None], "image 0.* is of the type NoneType; give paths"),
         ([torch.zeros(3, 8, 8)], "image 0.* is of the type Tensor"),
         ([3.5], "image 0.* is of the type float"),
         (["https://example.com/a.jpg"], "https://example.com/a.jpg is an address, and nothing is downloaded"),
@@ -138,7 +138,7 @@ def test_what_is_no_image_is_refused_in_a_short_sentence_by_both_encoders(either
 @pytest.mark.parametrize(
     ("images", "sentence"),
     [
-        (None, "this is None"),
+        (None, "this is of the type NoneType"),
         (7, "this is of the type int"),
         ({"a": "a.jpg"}, "this is of the type dict"),
         (torch.zeros(1, 3, 8, 8), "encode takes no tensors"),

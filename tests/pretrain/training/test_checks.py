@@ -47,12 +47,29 @@ def test_every_recipe_can_be_trained_with_enough_images(name):
         ("cmc_200", "branches=1", r"branches is 1; CrossBank works with 2"),
         ("cmc_200", "memory.banks=1", r"memory.banks is 1; CrossBank works with 2"),
         ("moco_v2_200", "width=0.001", r"width is 0.001; it must be 1/64 or more"),
+        ("moco_v2_200", "objective.temperature=0", r"objective.temperature is 0.0; it must be above 0"),
+        ("clsa_200", "objective.match_temperature=-1", r"objective.match_temperature is -1.0; it must be above 0"),
+        ("clsa_200", "objective.match_weight=-0.5", r"objective.match_weight is -0.5; it must be 0 or more"),
+        ("infomin_200", "objective.jigsaw_weight=1.5", r"objective.jigsaw_weight is 1.5; it must be from 0 to 1"),
+        ("infomin_200", "optimizer.weight_decay=-1", r"optimizer.weight_decay is -1.0; it must be 0 or more"),
+        ("moco_v2_200", "optimizer.lr=NaN", r"optimizer.lr is nan; it must be above 0"),
+        ("infomin_200", "views.2.program.1.grid=2", r"view jigsaw is cut into 4 patches, and InfoMin takes 9"),
     ],
 )
 def test_recipe_that_would_fail_later_is_refused_at_once(name, change, sentence):
     recipe = choose(name, [change])
     with pytest.raises(UsageError, match=sentence):
         check_recipe(recipe, images=1_281_167, world=1)
+
+
+def test_patches_that_the_objective_does_not_take_are_refused():
+    cut, whole = choose("infomin_200"), choose("moco_v2_200")
+    cut_query = replace(whole, views=(replace(cut.views[2], name="query"), *whole.views[1:]))
+    with pytest.raises(UsageError, match=r"QueueContrast takes whole images; leave the cut out"):
+        check_recipe(cut_query, images=10**6, world=1)
+    uncut = replace(cut.views[2], program=cut.views[2].program[:1])
+    with pytest.raises(UsageError, match=r"InfoMin takes 9 patches of an image, and no view is cut"):
+        check_recipe(replace(cut, views=(*cut.views[:2], uncut)), images=10**6, world=1)
 
 
 def test_clusters_without_an_ema_copy_and_prototypes_with_one_are_refused():
