@@ -24,10 +24,10 @@ COMMANDS = {
         "goodviews.hub.demo.chain:demo",
         "Run the whole chain on bundled photos: minutes on two cores; ends in report.html.",
     ),
-    "recipes": ("goodviews.pretrain.commands:recipes", "List the pretraining recipes."),
+    "recipes": ("goodviews.pretrain.recipes.listing:recipes", "List the pretraining recipes, or show one."),
     "pretrain": ("goodviews.pretrain.commands:pretrain", "Pretrain an encoder on photos."),
     "views": ("goodviews.pretrain.commands:views", "Draw what the network sees of a photo."),
-    "tasks": ("goodviews.transfer.commands:tasks", "List the transfer tasks and their protocols."),
+    "tasks": ("goodviews.transfer.task_list:tasks", "List the transfer tasks and their protocols, or show one."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
     "detect": (
         "goodviews.transfer.detection.detect_command:detect",
@@ -125,6 +125,6 @@ def _fail(sentence: str, *, status: int) -> None:
     if not is_first_process():
         time.sleep(FIRST_SPEAKS_S)
         who = f"error in process {os.environ['RANK']}: "
-    console = Terminal(stderr=True, highlight=False)
+    console = Terminal(stderr=True, highlight=False, quiet=False)
     console.print(Text.assemble((who, "bold red"), sentence), soft_wrap=True)
     sys.exit(status)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -173,7 +173,8 @@ def check_request(images: Iterable[ImageLike], batch_size: int, workers: int) ->
         raise UsageError(f"encode takes no tensors; {_TAKEN}, or give a batch that is normalised already to embed.")
     if isinstance(images, Mapping) or not hasattr(images, "__iter__"):
         raise UsageError(f"encode takes a list of images, and this is {_called(images)}; {_TAKEN}.")
-    return images if isinstance(images, Sequence | np.ndarray) else list(images)
+    sequence: Any = images if isinstance(images, Sequence | np.ndarray) else list(images)
+    return cast(Sequence[ImageLike], sequence)
 
 
 def problem_with(image: ImageLike, position: int, error: DataError) -> str:

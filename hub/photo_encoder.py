@@ -111,3 +111,24 @@ def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu", veri
     encoder = OnnxEncoder(path)
     encoder.declare_values(values)
     return encoder
+
+
+def open_on(name: str | Path, device: str, *, verify: bool = True) -> PhotoEncoder:
+    """Open an encoder as the commands do, on the device that --device names.
+
+    Args:
+        device: "auto" for the GPU if there is one, or what torch calls a device.
+
+    Raises:
+        UsageError: the device is unsupported here; else as `open_encoder`.
+    """
+    if is_exported(split_values(name)[0]):
+        return open_encoder(name, device="cpu" if device == "auto" else device, verify=verify)
+    import torch
+
+    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError):  # torch built without CUDA asserts
+        raise UsageError(f"--device {device} is unsupported on this machine; give cpu, or leave it out.") from None
+    return open_encoder(name, device=wanted, verify=verify)

@@ -1,7 +1,5 @@
-"""The commands of pretraining: `goodviews pretrain`, `recipes` and `views`. Nothing else in this component prints."""
+"""The commands `goodviews pretrain` and `views`; `recipes` is in recipes/listing.py. Nothing else here prints."""
 
-import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,7 @@ from cyclopts import Parameter
 
 from ..hub.errors import UsageError
 from ..hub.machine import cores
-from ..hub.output.terminal import Terminal
+from ..hub.output.terminal import Terminal, is_first_process, progress_bar
 from ..hub.overrides import with_change
 from .options import USUAL, Options
 
@@ -54,6 +52,7 @@ def pretrain(
     from ..hub.card_files import write_card
     from .recipe import in_proportion
     from .recipes.registry import choose
+    from .recipes.summary import recipe_table
     from .training.loop import pretrain as train
     from .training.start_encoder import read_start, with_backbone_of
 
@@ -67,14 +66,16 @@ def pretrain(
     for change in changes:
         resolved = with_change(resolved, change, whole="recipe")
     resolved = in_proportion(resolved, published) if scale_lr else resolved
-    console = Terminal(quiet=os.environ.get("RANK", "0") != "0")  # only the first process speaks
-    for field, value in vars(resolved).items():
-        console.print(f"{field:>13}  {value}", highlight=False, markup=False, soft_wrap=True)
-    console.print(_about_learning_rate(resolved, published))
+    console = Terminal(highlight=False)
     options = options if options.workers is not None else replace(options, workers=min(cores(), MOST_WORKERS))
-    with _ProgressBar(console) as bar:
-        encoder = train(resolved, data, out, options, observe=bar.show, start=start)
-    if os.environ.get("RANK", "0") == "0":
+
+    def announce() -> None:
+        console.print(recipe_table(resolved))
+        console.print(_about_learning_rate(resolved, published), markup=False)
+
+    with _StepBar() as bar:
+        encoder = train(resolved, data, out, options, observe=bar.show, start=start, announce=announce)
+    if is_first_process():
         for folder in (encoder, encoder.with_name("encoder_chroma")):
             if folder.is_dir():
                 write_card(folder)  # with the curves of the whole training
@@ -82,29 +83,6 @@ def pretrain(
     if (out / "skipped.txt").exists():
         count = len((out / "skipped.txt").read_text("utf-8", "surrogateescape").splitlines())
         console.print(f"Images that could not be read: {count}, see {out / 'skipped.txt'}", markup=False)
-
-
-def recipes() -> None:
-    """List the pretraining recipes: network, views, epochs, batch and learning rate of each.
-
-    Example: goodviews recipes
-    """
-    from rich.table import Table
-
-    from .recipes.registry import RECIPES
-
-    table = Table("recipe", "what it is", show_lines=True)
-    table.columns[0].no_wrap = True
-    for name in sorted(RECIPES):
-        make = RECIPES[name]
-        recipe = make()
-        about = (make.__doc__ or "").splitlines()[0]
-        sides = Counter(view.crop.px for view in recipe.views)
-        views = " + ".join(f"{count}x{px}" for px, count in sides.items())
-        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
-        budget = f"{epochs}, batch {recipe.batch_size}, lr {recipe.optimizer.lr:g}"
-        table.add_row(name, f"{about}\n{recipe.architecture}, views {views} px, {budget}")
-    Terminal().print(table)
 
 
 def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4, overwrite: bool = False) -> None:
@@ -156,24 +134,23 @@ def _about_learning_rate(resolved: "Recipe", published: "Recipe") -> str:
     return sentence
 
 
-class _ProgressBar:
-    """Steps done, images a second, the share of time spent waiting for images, and the time left."""
+class _StepBar:
+    """Steps done, images a second and the time left; it appears with the first figures, so never before an error."""
 
-    def __init__(self, console: Terminal):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    def __init__(self) -> None:
+        from rich.progress import TextColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, disable=console.quiet or not console.is_terminal)
-        self.task = self.bar.add_task("starting", total=None)
+        self.bar = progress_bar(TextColumn("{task.description}"))
 
-    def __enter__(self) -> "_ProgressBar":
-        self.bar.start()
+    def __enter__(self) -> "_StepBar":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
     def show(self, now: "Progress") -> None:
-        text = f"loss {now.loss:.3f}  {now.images_per_s:.0f} img/s  wait {100 * now.data_wait:.0f} %"
-        text += "" if now.knn_top1 is None else f"  knn {now.knn_top1:.1f} %"
-        self.bar.update(self.task, description=text, completed=now.step, total=now.steps)
+        text = f"{now.images_per_s:.0f} img/s" + ("" if now.knn_top1 is None else f"  knn {now.knn_top1:.1f} %")
+        if not self.bar.tasks:
+            self.bar.add_task(text, total=now.steps)
+            self.bar.start()
+        self.bar.update(self.bar.tasks[0].id, description=text, completed=now.step)

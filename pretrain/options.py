@@ -18,9 +18,9 @@ class Options:
     """The options of a run; `goodviews pretrain` has one of the same name for each.
 
     Args:
-        workers: Processes that load images, 0 for none beside the run's own; by default one for each core, at most 16,
-            and 0 of a call from Python.
-        device: What trains; auto is the GPU if there is one.
+        workers: Processes that load images, 0 for none beside the command's own; by default one for each core, at most
+            16, and 0 of a call from Python.
+        device: What computes: auto is the GPU if there is one; else cpu or cuda.
         precision: Arithmetic of the networks; auto is bf16 where the hardware multiplies it, else fp32.
         seed: Random seed of the initial weights, the order of the images and everything drawn.
         save_every: Steps between checkpoints, 1 or more; by default about ten minutes.

@@ -1,4 +1,4 @@
-"""The commands `transfer`, `tasks` and `compare`; everything they do is in the library."""
+"""The commands `transfer` and `compare`; everything they do is in the library. `tasks` is in task_list.py."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from ..hub.errors import DataError, UsageError
 from .task import Setup, Task
 from .tasks import find_task
-
-if TYPE_CHECKING:
-    from ..hub.photo_encoder import PhotoEncoder
 
 _USUAL = Setup()
 
@@ -27,7 +24,7 @@ def transfer(
     data: Path | None = None,
     out: Path | None = None,
     check: bool = False,
-    device: str | None = None,
+    device: str = "auto",
     setup: Annotated[Setup, Parameter(name="*")] = _USUAL,
     set: Sequence[str] = (),
     overwrite: bool = False,
@@ -44,13 +41,14 @@ def transfer(
             looks where DETECTRON2_DATASETS points if none is given.
         out: The folder to make.
         check: Train nothing; list what the data hold and everything that is wrong with them. Needs no --encoder, --out.
-        device: Where the encoder runs: cpu, cuda, cuda:1, ...; by default the GPU if there is one.
+        device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
         set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1. They become part of the task's
             name, and the report shares no column with reports of the task itself.
         overwrite: Replace OUT if it exists.
     """
     from ..hub.files.overwrite import refuse_folder
     from ..hub.output.terminal import Terminal
+    from ..hub.photo_encoder import open_on
     from .printed_result import print_result
 
     resolved = find_task(task).with_changes(set)
@@ -63,7 +61,7 @@ def transfer(
         raise UsageError(f"{missing} must be given: the encoder to measure, and the folder to make.")
     refuse_folder(out, overwrite, kind="result", inputs=(data, encoder, setup.cache))
     setup = replace(setup, progress=True)
-    report = resolved.run(_load(encoder, device), data, out, setup=setup, overwrite=overwrite)
+    report = resolved.run(open_on(encoder, device), data, out, setup=setup, overwrite=overwrite)
     console = Terminal()
     print_result(console, report)
     if report.dataset.get("skipped_images"):
@@ -94,18 +92,6 @@ def _check_data(task: Task, data: Path) -> None:
         count = "One thing is" if len(report.problems) == 1 else f"{len(report.problems)} things are"
         raise DataError(f"{count} wrong with {data}; nothing was trained.")
     console.print("Nothing is wrong with them.")
-
-
-def tasks() -> None:
-    """List the tasks, by the data that they read: what each is, what is fine-tuned and what is measured.
-
-    Example: goodviews tasks
-    """
-    from ..hub.output.terminal import Terminal
-    from .task_list import task_tables
-
-    for table in task_tables():
-        Terminal().print(table)
 
 
 def compare(
@@ -155,20 +141,3 @@ def compare(
     for file in copies:
         console.print(f"Attached: {file}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"Results: {out}; open {out / 'comparison.html'}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _load(encoder: str, device: str | None) -> PhotoEncoder:
-    import torch
-
-    from ..hub.deep_pixels import split_values
-    from ..hub.onnx_encoder import is_exported
-    from ..hub.photo_encoder import open_encoder
-
-    if is_exported(split_values(encoder)[0]):
-        return open_encoder(encoder, device=device or "cpu")
-    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):  # torch built without CUDA asserts
-        raise UsageError(f"--device {name} is unsupported on this machine; give cpu, or leave it out.") from None
-    return open_encoder(encoder, device=name)

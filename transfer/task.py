@@ -52,7 +52,7 @@ class Setup:
     Args:
         seed: Of everything random in the task.
         batch_size: Images in a batch; by default the task's own.
-        workers: Processes that decode images; 0 decodes in the main process.
+        workers: Processes that load images, 0 for none beside the command's own.
         cache: Folder for frozen features, which knn and linear then compute once, and for the state of a long
             fine-tuning: a run that was stopped continues from there, and one that ended is only scored again.
         save_every_s: Seconds between two saves of that state, at least; 0 saves as often as metrics.jsonl gets a row.

@@ -1,38 +1,134 @@
-"""What `goodviews tasks` prints: every task, those that read the same data in one table."""
+"""`goodviews tasks`: which tasks there are, which one suits, and all of one."""
 
 import inspect
+import json as json_text
 from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from ..hub.errors import UsageError
+from ..hub.output.terminal import Terminal
 from .task import Task
 from .tasks import SHORT_BUDGETS, TASKS, whole_task
 
-
-def task_tables() -> list[Table]:
-    """A table for each layout of data; tasks on a short budget stand beside the whole task."""
-    tables: dict[str, Table] = {}
-    for name, make in TASKS.items():
-        if whole_task(name) != name:
-            continue
-        task = make()
-        if task.layout not in tables:
-            tables[task.layout] = _table_of_tasks(task.layout)
-        protocol = f" (protocol {task.name})" if task.name != name else ""
-        facts = escape(f"Fine-tunes {task.fine_tuned}; {task.metric}{protocol}")
-        short = "\n".join(name + end for end in SHORT_BUDGETS if name + end in TASKS)
-        names = f"{name}\n[dim]{short}[/]" if short else name
-        tables[task.layout].add_row(names, f"{escape(_summary(make))}\n[dim]{facts}[/]")
-    return list(tables.values())
+FOR_DATA = (  # which data -> task, and why
+    ("photos in a folder a class", "knn", "seconds; trains nothing, so it says most about the features"),
+    ("the same, one number for a paper", "linear", "a linear layer on frozen features"),
+    ("the same, few labels", "finetune-10pct", "the whole network on a tenth of the labels"),
+    ("photos to search among", "retrieval", "how many neighbours are of the same class"),
+    ("boxes in VOC's layout", "voc-detection", "a whole detector; hours, -tenth and -smoke are shorter"),
+    ("boxes or masks in COCO's layout", "coco-fpn-1x", "a whole detector; days on one GPU"),
+)
 
 
-def _table_of_tasks(layout: str) -> Table:
-    table = Table("task", "what it is", title=escape(f"Reads {layout}"), title_justify="left", show_lines=True)
+def tasks(filter: str = "", *, all: bool = False, json: bool = False) -> None:
+    """List the tasks, those whose name holds a word, or all of one.
+
+    Example: goodviews tasks voc
+
+    Args:
+        filter: A whole name shows that task with its settings; a part of one lists what has it.
+        all: List tasks on a short budget too.
+        json: Print JSON.
+    """
+    if filter in TASKS:
+        _show(filter, as_json=json)
+        return
+    found = [name for name in TASKS if filter.lower() in name]
+    if not found:
+        near = get_close_matches(filter, TASKS, n=4, cutoff=0.4)
+        there = f"there is {', '.join(near)}; " if near else ""
+        raise UsageError(f"No task has {filter} in its name; {there}`goodviews tasks` lists all.")
+    listed = found if all else [name for name in found if whole_task(name) == name] or found
+    if json:
+        print(json_text.dumps([_summary(name) for name in listed], indent=2))
+        return
+    console = Terminal(highlight=False)
+    for layout in dict.fromkeys(TASKS[name]().layout for name in listed):
+        console.print(_table(layout, [name for name in listed if TASKS[name]().layout == layout]))
+        console.print()
+    if not filter:
+        console.print(_table_for_data())
+        console.print()
+    if len(listed) < len(found):
+        hidden = (
+            f"{len(found) - len(listed)} tasks on a short budget ({', '.join(SHORT_BUDGETS)}) are not listed: --all."
+        )
+        console.print(f"{hidden} A task whole: goodviews tasks NAME.")
+
+
+def _table(layout: str, names: list[str]) -> Table:
+    table = Table("task", "fine-tunes", "measures", title=Text(f"Reads {layout}"), title_justify="left", box=None)
+    table.pad_edge, table.title_style = False, "bold"
     table.columns[0].no_wrap = True
+    for name in names:
+        task = TASKS[name]()
+        protocol = f" (protocol {task.name})" if task.name != name else ""
+        table.add_row(name, Text(task.fine_tuned), Text(f"{task.metric}{protocol}"))
     return table
 
 
-def _summary(make: Callable[[], Task]) -> str:
+def _table_for_data() -> Table:
+    title = "Which one for my data?"
+    table = Table("data", "task", "what it is", title=title, title_justify="left", box=None, pad_edge=False)
+    table.title_style, table.columns[1].no_wrap = "bold", True
+    for row in FOR_DATA:
+        table.add_row(*row)
+    return table
+
+
+def _show(name: str, *, as_json: bool) -> None:
+    """One task whole: what it is, then the settings that fix its number."""
+    if as_json:
+        print(json_text.dumps(_summary(name) | {"settings": TASKS[name]().protocol.settings}, indent=2, default=str))
+        return
+    task = TASKS[name]()
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    facts = {
+        "task": name,
+        "protocol": task.name,
+        "data": task.layout,
+        "fine-tunes": task.fine_tuned,
+        "measures": task.metric,
+    }
+    for label, text in facts.items():
+        table.add_row(label, Text(text))
+    for label, value in _flat(task.protocol.settings):
+        table.add_row(f"  {label}", Text(value))
+    console = Terminal(highlight=False)
+    console.print(_summary(name)["about"], markup=False)
+    console.print(table)
+    console.print("Settings are changed with --set NAME=VALUE, which makes another protocol.")
+
+
+def _flat(settings: dict[str, Any], within: str = "") -> list[tuple[str, str]]:
+    """Settings by the names that --set takes."""
+    rows = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{within}{name}.")
+        else:
+            rows.append((f"{within}{name}", str(list(value) if isinstance(value, tuple) else value)))
+    return rows
+
+
+def _summary(name: str) -> dict[str, str]:
+    task = TASKS[name]()
+    return {
+        "name": name,
+        "protocol": task.name,
+        "about": _paragraph(TASKS[name]),
+        "data": task.layout,
+        "fine_tunes": task.fine_tuned,
+        "measures": task.metric,
+    }
+
+
+def _paragraph(make: Callable[[], Task]) -> str:
     """The first paragraph of a task's docstring."""
     return " ".join((inspect.getdoc(make) or "").split("\n\n")[0].split())

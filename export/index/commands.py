@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from .image_index import ImageIndex
 
 
-def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, overwrite: bool = False) -> None:
+def index_build(
+    *,
+    encoder: str,
+    images: Path,
+    out: Path,
+    batch_size: int = 64,
+    workers: int = 0,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> None:
     """Make an image index from a folder of photos.
 
     Photos that cannot be read are left out and listed in OUT/skipped.txt.
@@ -31,10 +40,12 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
         images: Folder of photos, searched recursively.
         out: Folder to make.
         batch_size: Photos in a forward pass.
+        workers: Processes that load images, 0 for none beside the command's own.
+        device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
         overwrite: Replace OUT if it exists.
     """
     from ...hub.files.overwrite import refuse_folder
-    from ...hub.photo_encoder import open_encoder
+    from ...hub.photo_encoder import open_on
     from ...hub.sources.folders import find_images
     from .photos import build
 
@@ -42,7 +53,13 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
     refuse_folder(out, overwrite, kind="index", inputs=(encoder, images))
     find_images(images)  # an empty folder is known before the encoder is loaded
     index, skipped = build(
-        open_encoder(encoder), images, out, batch_size=batch_size, progress=console.is_terminal, overwrite=overwrite
+        open_on(encoder, device),
+        images,
+        out,
+        batch_size=batch_size,
+        workers=workers,
+        progress=True,
+        overwrite=overwrite,
     )
     print_skipped(console, skipped)
     about = index.about
@@ -52,7 +69,15 @@ def index_build(*, encoder: str, images: Path, out: Path, batch_size: int = 64, 
     )
 
 
-def index_add(index: Path, *, images: Path, encoder: str | None = None, batch_size: int = 64) -> None:
+def index_add(
+    index: Path,
+    *,
+    images: Path,
+    encoder: str | None = None,
+    batch_size: int = 64,
+    workers: int = 0,
+    device: str = "auto",
+) -> None:
     """Add photos to an index.
 
     Photos that are there already stay as they are, unless their file changed: then they get a new vector under their
@@ -65,12 +90,15 @@ def index_add(index: Path, *, images: Path, encoder: str | None = None, batch_si
         images: Folder of photos, searched recursively, or one photo.
         encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
         batch_size: Photos in a forward pass.
+        workers: Processes that load images, 0 for none beside the command's own.
+        device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
     """
     from .photos import add
 
     console = Terminal()
     with _opened_alone(index) as opened:
-        added = add(opened, _encoder_of(opened, encoder), images, batch_size=batch_size, progress=console.is_terminal)
+        found = _encoder_of(opened, encoder, device=device)
+        added = add(opened, found, images, batch_size=batch_size, workers=workers, progress=True)
     print_skipped(console, added.skipped)
     print_line(
         console,
@@ -189,13 +217,15 @@ def _is_there(index: "ImageIndex", item: "Item") -> bool:
     return (index.about.root / item.path).is_file()
 
 
-def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = True) -> "PhotoEncoder":
+def _encoder_of(
+    index: "ImageIndex", override: str | None, *, device: str = "cpu", verify: bool = True
+) -> "PhotoEncoder":
     """The encoder that the user names, or the one that lies where the index says; a file's word downloads nothing."""
     from ...hub.errors import ArtifactError
-    from ...hub.photo_encoder import open_encoder
+    from ...hub.photo_encoder import open_on
 
     if override is not None:
-        return _as_built(index, open_encoder(override, verify=verify))
+        return _as_built(index, open_on(override, device, verify=verify))
     source = index.about.source
     if source is None:
         raise ArtifactError(f"The encoder of {index.folder} was made in memory; give the folder it is in: --encoder.")
@@ -204,7 +234,7 @@ def _encoder_of(index: "ImageIndex", override: str | None, *, verify: bool = Tru
             f"The encoder of {index.folder} was {source}, which is no folder or file here; name it yourself: --encoder."
         )
     try:
-        return _as_built(index, open_encoder(source, verify=verify))
+        return _as_built(index, open_on(source, device, verify=verify))
     except ArtifactError as error:
         raise ArtifactError(
             f"The encoder of {index.folder} cannot be opened: {error} Or give the folder it is in now: --encoder."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...hub.errors import DataError
 from ...hub.files.locks import refuse_busy, sole_writer
-from ...hub.files.overwrite import refuse_folder
+from ...hub.files.overwrite import Input, refuse_folder
 from ...hub.identity import EncoderId
 from ...hub.images import ImageLike, SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
@@ -35,6 +35,7 @@ def build(
     out: Path,
     *,
     batch_size: int = 64,
+    workers: int = 0,
     progress: bool = False,
     overwrite: bool = False,
 ) -> tuple[ImageIndex, SkippedImages]:
@@ -51,31 +52,29 @@ def build(
     refuse_folder(out, overwrite, kind="index", inputs=(images, encoder.source))
     paths = find_images(images)
     with sole_writer(out):
-        return _build(encoder, images, paths, out, batch_size=batch_size, progress=progress, overwrite=overwrite)
+        index = empty(About(encoder.id, encoder.source, encoder.backend, images.resolve()))
+        skipped = _embed(index, encoder, index.about.encoder, paths, batch_size, workers, progress)
+        _save(index, skipped, out, overwrite=overwrite, inputs=(images, encoder.source))
+        return index, skipped
 
 
-def _build(
-    encoder: PhotoEncoder,
-    images: Path,
-    paths: Sequence[Path],
-    out: Path,
-    *,
-    batch_size: int,
-    progress: bool,
-    overwrite: bool,
-) -> tuple[ImageIndex, SkippedImages]:
-    index = empty(About(encoder.id, encoder.source, encoder.backend, images.resolve()))
-    skipped = _embed(index, encoder, index.about.encoder, paths, batch_size, progress)
+def _save(index: ImageIndex, skipped: SkippedImages, out: Path, *, overwrite: bool, inputs: Sequence[Input]) -> None:
     if not len(index):
-        raise DataError(f"None of the {len(paths)} images in {images} can be read; the first: {skipped.items[0][1]}")
-    index.save(out, overwrite=overwrite, inputs=(images, encoder.source))
+        images, problem = index.about.root, skipped.items[0][1]
+        raise DataError(f"None of the {len(skipped)} images in {images} can be read; the first: {problem}")
+    index.save(out, overwrite=overwrite, inputs=inputs)
     if skipped:
         skipped.write(out / SKIPPED_FILE)
-    return index, skipped
 
 
 def add(
-    index: ImageIndex, encoder: PhotoEncoder, images: Path, *, batch_size: int = 64, progress: bool = False
+    index: ImageIndex,
+    encoder: PhotoEncoder,
+    images: Path,
+    *,
+    batch_size: int = 64,
+    workers: int = 0,
+    progress: bool = False,
 ) -> AddResult:
     """Add the images of a folder, or one image; those already there stay as they are unless their file changed.
 
@@ -91,7 +90,7 @@ def add(
     known = {item.path: item.metadata for item in index.items}
     wanted = [path for path in paths if known.get(_name(path, index)) != _metadata(path)]
     before = len(index)
-    skipped = _embed(index, encoder, identity, wanted, batch_size, progress)
+    skipped = _embed(index, encoder, identity, wanted, batch_size, workers, progress)
     is_new_place = index.trust((images if images.is_dir() else images.parent).resolve())
     if is_new_place or len(wanted) > len(skipped):
         index.write()
@@ -139,11 +138,12 @@ def _embed(
     identity: EncoderId,
     paths: Sequence[Path],
     batch_size: int,
+    workers: int,
     progress: bool,
 ) -> SkippedImages:
     """Insert the photos that can be read: under their old id where the index knows the path, else under a new one."""
     skipped = SkippedImages()
-    vectors = encoder.encode(paths, batch_size=batch_size, progress=progress, skipped=skipped)
+    vectors = encoder.encode(paths, batch_size=batch_size, workers=workers, progress=progress, skipped=skipped)
     left_out = set(skipped.positions)
     old = {item.path: item.id for item in index.items}
     free = count(index.next_id)

@@ -24,7 +24,14 @@ BAR_WIDTH = 20
 
 
 class Terminal(Console):
-    """Prints control characters in names as they are written in Python; its own colours stay."""
+    """Prints control characters in names as they are written in Python; its own colours stay.
+
+    Args:
+        quiet: print nothing; by default in all processes but the first.
+    """
+
+    def __init__(self, *, quiet: bool | None = None, **settings: Any):
+        super().__init__(quiet=not is_first_process() if quiet is None else quiet, **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The pieces of what is printed; only those of text can hold what others chose."""
@@ -47,7 +54,7 @@ class Terminal(Console):
 @cache
 def screen() -> Terminal:
     """Standard error, for bars and log lines: with one console for all of them no line tears a bar."""
-    return Terminal(stderr=True, highlight=False, quiet=not is_first_process())
+    return Terminal(stderr=True, highlight=False)
 
 
 def is_first_process() -> bool:

@@ -14,10 +14,16 @@ from ..recipe import Recipe
 
 log = logging.getLogger(__name__)
 
+FEW_PHOTOS = 3000  # the smallest data on which a result of ours beats the untrained network has 5,000
+
 
 def advise(recipe: Recipe, options: Options, source: Source) -> None:
     """Log all of it."""
-    for sentence in (*_about_memories(recipe, len(source)), *_about_climb(recipe)):
+    for sentence in (
+        *_about_photos(options, len(source)),
+        *_about_memories(recipe, len(source)),
+        *_about_climb(recipe),
+    ):
         log.warning(sentence)
     advice = advise_decoding_once(source, recipe.epochs) if options.keep == "no" else None
     if advice:
@@ -29,6 +35,14 @@ def advise(recipe: Recipe, options: Options, source: Source) -> None:
             recipe.batch_size,
             options.accumulate,
             recipe.batch_size // options.accumulate,
+        )
+
+
+def _about_photos(options: Options, images: int) -> Iterator[str]:
+    if images < FEW_PHOTOS and options.init is None and options.continue_from is None:
+        yield (
+            f"{images} photos are few to start from random weights, and the encoder may end no better than an "
+            "untrained one; compare it with random:ARCHITECTURE, or start from an encoder: --init (goodviews recipes)"
         )
 
 

@@ -50,6 +50,7 @@ def pretrain(
     *,
     observe: Callable[[Progress], None] = lambda progress: None,
     start: Encoder | None = None,
+    announce: Callable[[], None] = lambda: None,
 ) -> Path:
     """Train an encoder on a folder of images and write it to OUT/encoder.
 
@@ -62,6 +63,7 @@ def pretrain(
         out: the RUN folder (see run_folder).
         observe: called with the newest figures.
         start: what `options.init` names, for whoever has read it already.
+        announce: called once, after everything was checked and before the first step.
 
     Returns:
         OUT/encoder.
@@ -71,11 +73,13 @@ def pretrain(
         GoodviewsError: the loss is NaN or infinite, the disk is full, or the run was asked to stop.
     """
     run = prepare(recipe, data, out, options, observe, start=start)
+    announce()
     if options.knn_every != 0 and run.accelerator.is_main_process:
         knn = online_knn(run.images, encoders_of(run)["encoder"])
         run.gauge = None if knn is None else (knn, options.knn_every or max(1, recipe.epochs // 10))
     with closing(run.loader), stop_request() as stop:
         _learn(run, stop)
+    run.monitor.compare_with_start()
     return out / "encoder"
 
 

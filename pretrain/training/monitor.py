@@ -98,6 +98,17 @@ class Monitor:
         path = None if self.folder is None else self.folder / FILE
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path and path.is_file() else []
 
+    def compare_with_start(self) -> None:
+        """Warn where the run ends with a worse online kNN than before its first step."""
+        scores = [line["knn_top1"] for line in self.lines() if "knn_top1" in line and line["step"] == 0]
+        if scores and self.knn_top1 is not None and self.knn_top1 < scores[0]:
+            log.warning(
+                "the encoder ends below its start: online kNN %.1f %%, and %.1f %% before the first step. More photos "
+                "or epochs may help, or a recipe for as many as there are: goodviews recipes",
+                self.knn_top1,
+                scores[0],
+            )
+
     def restart_clock(self) -> None:
         """Leave what was no training, and the images since the last line, out of the speed."""
         self._line_started = time.perf_counter()

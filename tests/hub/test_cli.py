@@ -49,6 +49,22 @@ def test_every_line_of_help_begins_with_a_capital(words):
     assert cli.COMMANDS[words][1][0].isupper()
 
 
+def test_the_same_option_means_the_same_in_every_command(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    alike = {
+        "--workers": "Processes that load images, 0 for none beside the command's own",
+        "--device": "What computes: auto is the GPU if there is one; else cpu",
+    }
+    seen = dict.fromkeys(alike, 0)
+    for words in cli.COMMANDS:
+        text = " ".join(help_of(words, capsys).split())
+        for option, meaning in alike.items():
+            if f" {option} " in text:
+                seen[option] += 1
+                assert meaning in text, f"{words} {option}"
+    assert all(count >= 4 for count in seen.values())
+
+
 def test_an_error_is_printed_whole_with_its_brackets(monkeypatch, capsys):
     def fails(argv):
         raise GoodviewsError("There is no [bold] in photos[0].")

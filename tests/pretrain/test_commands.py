@@ -14,8 +14,7 @@ import pytest
 from goodviews.hub import cli
 from goodviews.hub.errors import UsageError
 from goodviews.pretrain.options import Options
-from goodviews.pretrain.recipes.registry import RECIPES
-from goodviews.pretrain.training import loop
+from goodviews.pretrain.training import loop, online_knn
 
 OWN_FILE = """
 from pathlib import Path
@@ -45,36 +44,48 @@ def test_pretrain_prints_what_was_resolved_and_where_the_results_are(images, tmp
     words += ["--set", "architecture=test_resnet", "--set", "optimizer.lr=0.05", "--knn-every", 0]
     cli.run([str(word) for word in words])
     printed = capsys.readouterr().out
-    assert "Sgd(lr=0.05" in printed
+    assert "optimizer\tSgd: lr 0.05, momentum 0.9, weight decay 0.0001" in printed
     assert "Learning rate 0.05 for a batch of 8, not scaled." in printed
-    assert str(tmp_path / "run" / "encoder") in printed.replace("\n", "")
+    assert f"Encoder: {tmp_path / 'run' / 'encoder'}" in printed.splitlines()
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]["batch_size"] == 8
 
 
-@pytest.mark.precision
-def test_changed_batch_with_an_unchanged_rate_is_pointed_out(images, tmp_path, capsys):
-    words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64]
-    with pytest.raises(UsageError):
-        cli.run([str(word) for word in words])
+def test_the_learning_rate_of_a_changed_batch_is_pointed_out_or_scaled(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(loop, "pretrain", lambda *_, announce, **__: announce() or tmp_path / "none")
+    words = ["pretrain", "infomin_smoke", "--data", "photos", "--out", str(tmp_path / "run"), "--batch-size", "64"]
+    cli.run(words)
+    assert "The recipe's is for 4; in proportion, 0.48: --scale-lr." in capsys.readouterr().out
+    cli.run([*words, "--scale-lr"])
     printed = capsys.readouterr().out
-    assert "The recipe's is for 4; in proportion, 0.48: --scale-lr." in printed.replace("\n", "")
+    assert "Learning rate 0.48 for a batch of 64: the recipe's 0.03 for 4, scaled." in printed
+    assert "lr 0.48" in printed
+    with pytest.raises(UsageError, match=r"both decide the learning rate"):
+        cli.run([*words, "--scale-lr", "--set", "optimizer.lr=1"])
 
 
 @pytest.mark.precision
-def test_rate_is_scaled_in_proportion_with_scale_lr_and_the_output_shows_it(images, tmp_path, capsys):
-    words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64, "--scale-lr"]
+def test_nothing_is_printed_before_an_error(images, tmp_path, capsys):
+    words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--batch-size", 64]
     with pytest.raises(UsageError, match=r"takes 64 images"):
         cli.run([str(word) for word in words])
-    printed = capsys.readouterr().out.replace("\n", " ")
-    assert "Learning rate 0.48 for a batch of 64: the recipe's 0.03 for 4, scaled." in printed
-    assert "lr=0.48" in printed
-    with pytest.raises(UsageError, match=r"both decide the learning rate"):
-        cli.run([str(word) for word in [*words, "--set", "optimizer.lr=1"]])
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.precision
+def test_few_photos_and_an_end_below_the_start_are_said(images, tmp_path, caplog, monkeypatch):
+    scores = iter([90.0, 10.0])
+    monkeypatch.setattr(online_knn.OnlineKnn, "__call__", lambda *_: next(scores))
+    words = ["pretrain", "infomin_smoke", "--data", images, "--out", tmp_path / "run", "--workers", 0]
+    cli.run([str(word) for word in [*words, "--set", "architecture=test_resnet"]])
+    assert "photos are few to start from random weights" in caplog.text
+    assert "the encoder ends below its start: online kNN 10.0 %, and 90.0 % before the first step." in caplog.text
 
 
 def test_options_reach_the_run_as_one_value_and_a_user_s_file_runs_once(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(loop, "pretrain", lambda *given, observe, start: seen.append(given) or tmp_path)
+    monkeypatch.setattr(
+        loop, "pretrain", lambda *given, observe, start, announce: seen.append(given) or tmp_path / "none"
+    )
     (tmp_path / "mine.py").write_text(OWN_FILE)
     words = ["pretrain", f"{tmp_path / 'mine.py'}:mine", "--data", "photos", "--out", str(tmp_path / "run")]
     words += ["--epochs", "3", "--seed", "7", "--keep", "disk", "--keep-px", "160", "--continue-from", "parent"]
@@ -98,13 +109,6 @@ def test_options_reach_the_run_as_one_value_and_a_user_s_file_runs_once(tmp_path
 def test_every_option_is_explained():
     explained = {line.split(":")[0].strip() for line in (Options.__doc__ or "").splitlines() if line[:8].isspace()}
     assert {field.name for field in fields(Options)} <= explained
-
-
-def test_recipes_lists_the_whole_name_of_every_recipe_in_80_columns(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    cli.run(["recipes"])
-    words = capsys.readouterr().out.split()
-    assert set(RECIPES) <= set(words)
 
 
 def test_module_runs_the_command_and_fails_with_one_sentence(tmp_path):

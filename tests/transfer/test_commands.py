@@ -10,7 +10,7 @@ from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageEr
 from goodviews.hub.reports.report import load_report
 from goodviews.transfer import commands
 from goodviews.transfer.task import Setup, Task
-from goodviews.transfer.tasks import TASKS, find_task
+from goodviews.transfer.tasks import find_task
 
 
 @pytest.fixture
@@ -45,14 +45,6 @@ def test_compared_reports_join_the_encoder_they_are_of_and_no_other(encoder_fold
     with pytest.raises(DataError, match="No report is of the weights in"):
         commands.compare(runs[:1], out=tmp_path / "again", attach=[theirs])
     assert not (tmp_path / "again").exists()
-
-
-def test_every_task_is_listed_with_what_it_measures(capsys):
-    commands.tasks()
-    printed = " ".join(capsys.readouterr().out.split())
-    for name in TASKS:
-        assert name in printed
-    assert "(protocol voc07+12-c4-24k)" in printed
 
 
 def test_options_of_a_run_are_read_into_one_value(encoder_folder, colours, tmp_path, monkeypatch):

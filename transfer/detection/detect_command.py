@@ -63,6 +63,7 @@ def detect(
 def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bool, inputs: list[Path]) -> None:
     """Refuses what can be refused before anything is loaded."""
     from ...hub.files.overwrite import refuse_folder
+    from ...hub.images import has_image_suffix
     from ...hub.output.pictures import check_picture_name, is_picture_name
 
     if not 0 <= min_score <= 1:
@@ -74,7 +75,7 @@ def _check(photos: list[Path], out: Path | None, min_score: float, overwrite: bo
     else:
         refuse_folder(out, overwrite, kind="pictures", inputs=inputs)
     names = {path.stem for path in photos}
-    if len(photos) > 1 and is_picture_name(out):
+    if len(photos) > 1 and (is_picture_name(out) or has_image_suffix(out.name)):
         raise UsageError(f"{out} can hold the picture of one photo, and {len(photos)} are given; give a folder's name.")
     if len(names) < len(photos):
         raise UsageError(

@@ -93,6 +93,7 @@ def test_what_is_wrong_is_reported_before_anything_is_written(trained: Path, pho
         ((trained, one, "--out", tmp_path / "there.png"), OutputExists, r"there\.png"),
         ((trained, one, "--out", tmp_path / "new.tiff"), UsageError, r"let it end in \.png or \.jpg"),
         ((trained, one, two, *out), UsageError, "2 are given; give a folder's name"),
+        ((trained, one, two, "--out", tmp_path / "new.gif"), UsageError, "2 are given; give a folder's name"),
         ((trained, one, one, "--out", tmp_path / "new"), UsageError, "Two photos have the same name"),
         ((trained, one, "--min-score", 2), UsageError, r"--min-score is 2\.0; it must be 0 to 1"),
     ]:
