@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..hub.errors import DataError, UsageError
+from ..hub.errors import UsageError
 from .task import Setup, Task
 from .tasks import find_task
 
@@ -24,6 +24,7 @@ def transfer(
     data: Path | None = None,
     out: Path | None = None,
     check: bool = False,
+    draw: Path | None = None,
     device: str = "auto",
     setup: Annotated[Setup, Parameter(name="*")] = _USUAL,
     set: Sequence[str] = (),
@@ -40,11 +41,12 @@ def transfer(
         data: The data, laid out as `goodviews tasks` says for the task; your own in that layout will do. Detection
             looks where DETECTRON2_DATASETS points if none is given.
         out: The folder to make.
-        check: Train nothing; list what the data hold and everything that is wrong with them. Needs no --encoder, --out.
+        check: Train nothing; list what the data hold, what is doubtful and what is wrong. Needs no --encoder, no --out.
+        draw: With --check: draw a few labelled photos into this .png or .jpg, to see whether the labels fit.
         device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
         set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1. They become part of the task's
             name, and the report shares no column with reports of the task itself.
-        overwrite: Replace OUT if it exists.
+        overwrite: Replace OUT, or the picture of --draw, if it exists.
     """
     from ..hub.files.overwrite import refuse_folder
     from ..hub.output.terminal import Terminal
@@ -53,8 +55,10 @@ def transfer(
 
     resolved = find_task(task).with_changes(set)
     data = data or _usual_data(task, resolved)
+    if draw is not None and not check:
+        raise UsageError("--draw draws the labels that --check reads; give both, or leave it out.")
     if check:
-        _check_data(resolved, data)
+        _check_data(resolved, data, draw, overwrite)
         return
     if encoder is None or out is None:
         missing = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
@@ -81,17 +85,17 @@ def _usual_data(name: str, task: Task) -> Path:
     raise UsageError(f"{name} needs --data, laid out as {task.layout}{hint}.")
 
 
-def _check_data(task: Task, data: Path) -> None:
+def _check_data(task: Task, data: Path, draw: Path | None, overwrite: bool) -> None:
+    from ..hub.output.pictures import check_picture_name
     from ..hub.output.terminal import Terminal
+    from .printed_check import print_check
 
-    console, report = Terminal(), task.check(task.measure, data)
-    notes = [f"Note: {note}" for note in report.notes]
-    for line in (f"{data}: {report.summary}.", *notes, *(f"- {problem}" for problem in report.problems)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if report.problems:
-        count = "One thing is" if len(report.problems) == 1 else f"{len(report.problems)} things are"
-        raise DataError(f"{count} wrong with {data}; nothing was trained.")
-    console.print("Nothing is wrong with them.")
+    console = Terminal()
+    if draw is not None:
+        check_picture_name(draw, overwrite, inputs=(data,))
+        task.draw_labels(data, draw, overwrite=overwrite)
+        console.print(f"Picture: {draw}", highlight=False, markup=False, soft_wrap=True)
+    print_check(console, data, task.check(task.measure, data))
 
 
 def compare(

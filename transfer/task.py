@@ -38,6 +38,8 @@ from .data_check import DataCheck
 SAVE_EVERY_S = 300.0
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ..hub.encoder import Encoder
     from ..hub.photo_encoder import PhotoEncoder
 
@@ -122,6 +124,7 @@ class Task:
     layout: str  # the data folder that it reads, in a line
     measure: Measure
     check: Callable[[Any, Path], DataCheck]  # of the measure's data folder
+    draw: Callable[[Any, Path], Image] | None = None  # a page of its labelled photos
     data_variable: str | None = None  # environment variable that holds the data folder where none is given
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
     version: int = 1  # raised when the same name and settings come to measure something else
@@ -176,6 +179,19 @@ class Task:
             report = self._report(measurement, encoder.report_id(), setup.seed, evidence)
             save_report(report, folder / "report.json")
         return report
+
+    def draw_labels(self, data: Path, out: Path, *, overwrite: bool = False) -> Path:
+        """Draws a few photos of `data` with their labels into a picture.
+
+        Raises:
+            UsageError: the task's labels are not drawn, or `out` ends neither in .png nor in .jpg.
+            DataError: `data` is not laid out as `layout` says, or has no photo.
+        """
+        from ..hub.output.pictures import write_picture
+
+        if self.draw is None:
+            raise UsageError(f"The labels of {self.name} cannot be drawn; leave out --draw.")
+        return write_picture(self.draw(self.measure, data), out, overwrite=overwrite, inputs=(data,))
 
     def _report(self, measurement: Measurement, encoder: EncoderId, seed: int, evidence: Evidence) -> Report:
         own = {"fine_tuned": self.fine_tuned, "metric": self.metric, **self.description}

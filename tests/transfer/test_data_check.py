@@ -1,12 +1,20 @@
 """`goodviews transfer TASK --check`: everything that is wrong with a folder, before anything is trained."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from goodviews.hub.errors import DataError, UsageError
+from goodviews.hub.errors import DataError, OutputExists, UsageError
 from goodviews.transfer import commands
+from goodviews.transfer.data_check import ClassCount, doubts_about
+from goodviews.transfer.datasets.voc import read_voc
+from goodviews.transfer.detection.labels_page import choose_photos
+
+from .conftest import add_photo
 
 
 def printed_words(capsys: pytest.CaptureFixture[str]) -> str:
@@ -15,13 +23,92 @@ def printed_words(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_sound_folder_is_counted(colours: Path, devkit: Path, coco_folder: Path, capsys):
     commands.transfer("linear", data=colours, check=True)
-    assert "18 training and 9 test images of 3 classes. Nothing is wrong" in printed_words(capsys)
+    assert "18 training and 9 test images of 3 classes. class training test blue 6 3 green 6 3 red 6 3 Nothing is wrong" in printed_words(capsys)
     commands.transfer("voc-detection", data=devkit, check=True)
     assert "6 training photos with 12 objects and 3 test photos with 6 objects of 2 classes." in printed_words(capsys)
     commands.transfer("coco-fpn-1x", data=coco_folder, check=True)
     assert "6 training photos with 13 objects and 3 test photos with 4 objects of 2 classes." in printed_words(capsys)
     commands.transfer("voc07-map", data=devkit, check=True)
-    assert "9 photos in the splits trainval, test of VOC2007. Nothing" in printed_words(capsys)
+    assert "9 photos in the splits trainval, test of VOC2007. class training test blue 6 3 red 6 3 Nothing" in printed_words(capsys)
+
+
+def test_classes_are_counted_and_a_misspelt_or_rare_one_is_doubted(devkit: Path, capsys):
+    path = devkit / "VOC2007" / "Annotations" / "trainval0.xml"
+    path.write_text(path.read_text().replace("blue", "bleu"))
+    for number in range(6, 16):
+        add_photo(devkit / "VOC2007", f"trainval{number}", {"red": (5, 9, 34, 38 + number), "blue": (50, 20, 89, 59)})
+        with (devkit / "VOC2007" / "ImageSets" / "Main" / "trainval.txt").open("a") as listing:
+            listing.write(f"trainval{number}\n")
+    commands.transfer("voc-detection", data=devkit, check=True)
+    printed = printed_words(capsys)
+    assert "red 16 3 blue 15 3 bleu 1 0" in printed
+    assert "Doubt: 'bleu' (1 in training, 0 in test) is named almost like 'blue' (15 in training, 3 in test)" in printed
+    assert "Labelled once in training, too little to learn: bleu." in printed
+    assert "Labelled in no test photo, so that no score tells of them: bleu." in printed
+    assert "Look at the doubts" in printed
+
+
+def test_names_that_differ_in_case_or_signs_are_doubted_and_others_are_not():
+    counts = {"Hot-Dog": 4, "hot dog": 5, "cat": 4, "cats": 5}
+    [doubt] = doubts_about([ClassCount(name, number, number) for name, number in counts.items()])
+    assert doubt.startswith("'Hot-Dog' (4 in training, 4 in test) is named almost like 'hot dog'")
+
+
+def test_copies_between_training_and_test_are_found_by_their_bytes(devkit: Path, coco_folder: Path, capsys):
+    photos = devkit / "VOC2007" / "JPEGImages"
+    (photos / "test1.jpg").write_bytes((photos / "trainval3.jpg").read_bytes())
+    (photos / "trainval5.jpg").write_bytes((photos / "trainval4.jpg").read_bytes())
+    for task in ("voc-detection", "voc07-map"):
+        with pytest.raises(DataError, match="One thing is wrong"):
+            commands.transfer(task, data=devkit, check=True)
+        assert re.search(r"test1\.jpg is the training photo \S+trainval3\.jpg too", printed_words(capsys))
+    (coco_folder / "val2017" / "000002.jpg").write_bytes((coco_folder / "train2017" / "000004.jpg").read_bytes())
+    with pytest.raises(DataError, match="One thing is wrong"):
+        commands.transfer("coco-c4-1x", data=coco_folder, check=True)
+    assert "000002.jpg is the training photo" in printed_words(capsys)
+
+
+def test_ids_that_occur_twice_are_named(coco_folder: Path, capsys):
+    path = coco_folder / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][1]["id"] = content["annotations"][0]["id"]
+    content["images"].append(content["images"][2])
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="2 things are wrong"):
+        commands.transfer("coco-c4-1x", data=coco_folder, check=True)
+    printed = printed_words(capsys)
+    assert "gives the id 3 to 2 images" in printed
+    assert "gives the id 1 to 2 annotations" in printed
+
+
+def test_no_training_photos_are_called_so(devkit: Path, capsys):
+    (devkit / "VOC2007" / "ImageSets" / "Main" / "trainval.txt").write_text("")
+    with pytest.raises(DataError, match="wrong"):
+        commands.transfer("voc-detection", data=devkit, check=True)
+    assert "no training photos with 0 objects and 3 test photos with 6 objects of no classes." in printed_words(capsys)
+
+
+def test_labels_are_drawn_before_any_training(coco_folder: Path, devkit: Path, colours: Path, tmp_path: Path, capsys):
+    for task, data in (("coco-fpn-1x", coco_folder), ("voc-detection", devkit)):
+        out = tmp_path / f"{task}.png"
+        commands.transfer(task, data=data, check=True, draw=out)
+        assert f"Picture: {out}" in capsys.readouterr().out
+        colours_seen = {colour for _, colour in Image.open(out).convert("RGB").getcolors(10**7)}
+        assert len(colours_seen) > 1000
+        with pytest.raises(OutputExists):
+            commands.transfer(task, data=data, check=True, draw=out)
+    with pytest.raises(UsageError, match=r"--draw draws the labels that --check reads"):
+        commands.transfer("voc-detection", data=devkit, draw=tmp_path / "no.png")
+    with pytest.raises(UsageError, match=r"The labels of knn cannot be drawn"):
+        commands.transfer("knn", data=colours, check=True, draw=tmp_path / "no.png")
+    assert not (tmp_path / "no.png").exists()
+
+
+def test_the_rarest_class_is_among_the_photos_that_are_drawn(devkit: Path):
+    squares = read_voc(devkit)
+    rare = [replace(photo, objects=photo.objects[:1]) for photo in squares.train[:5]]
+    last = replace(squares.train[5], objects=(replace(squares.train[5].objects[0], name="rare"),))
+    assert choose_photos([*rare, last], ["red", "rare"], 2)[0] == last
 
 
 def test_everything_wrong_with_a_folder_of_images_is_listed(colours: Path, capsys):
@@ -31,7 +118,7 @@ def test_everything_wrong_with_a_folder_of_images_is_listed(colours: Path, capsy
         commands.transfer("knn", data=colours, check=True)
     printed = printed_words(capsys)
     assert "0.png is not an image that Pillow can read" in printed
-    assert "blue/1.png is the training image" in printed
+    assert "blue/1.png is the training photo" in printed
 
 
 def test_everything_wrong_with_boxes_and_masks_is_listed(coco_folder: Path, capsys):

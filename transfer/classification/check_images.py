@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ...hub.errors import DataError
-from ..data_check import DataCheck, count_classes
+from ..copies import copies_between, copies_within
+from ..data_check import ClassCount, DataCheck, count_classes, doubts_about
 
 
 def check_images(measure: Any, data: Path) -> DataCheck:
@@ -22,9 +22,14 @@ def check_images(measure: Any, data: Path) -> DataCheck:
     from ...hub.sources.folders import train_and_test
 
     train, test = train_and_test(data)
-    summary = f"{len(train)} training and {len(test)} test images of {count_classes(train.classes)}"
-    unreadable = _reading_problems([*train.paths, *test.paths])
-    return DataCheck(summary, (*unreadable, *_images_in_both(train.paths, test.paths)))
+    in_train, in_test = Counter(train.labels), Counter(test.labels)
+    classes = tuple(ClassCount(name, in_train[label], in_test[label]) for label, name in enumerate(train.classes))
+    return DataCheck(
+        f"{len(train)} training and {len(test)} test images of {count_classes(train.classes)}",
+        (*_reading_problems([*train.paths, *test.paths]), *copies_between(train.paths, test.paths)),
+        classes=classes,
+        doubts=(*doubts_about(classes), *copies_within(train.paths, "training"), *copies_within(test.paths, "test")),
+    )
 
 
 def _reading_problems(paths: Sequence[Path]) -> list[str]:
@@ -40,18 +45,3 @@ def _reading_problem(path: Path) -> str | None:
     except DataError as error:
         return str(error)
     return None
-
-
-def _images_in_both(train: Sequence[Path], test: Sequence[Path]) -> Iterator[str]:
-    """Test images whose file is also a training image's; only files of equal size are read."""
-    by_size: dict[int, list[Path]] = defaultdict(list)
-    for path in train:
-        by_size[path.stat().st_size].append(path)
-    for path in test:
-        same = [other for other in by_size[path.stat().st_size] if _digest(other) == _digest(path)]
-        if same:
-            yield f"{path} is the training image {same[0]} too; take it out of one of the two parts."
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()

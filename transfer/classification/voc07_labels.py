@@ -1,5 +1,6 @@
 """VOC photos as an image classifier sees them: which classes each shows, and which only in objects marked difficult."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...hub.errors import DataError
-from ..data_check import DataCheck
+from ..copies import copies_between
+from ..data_check import ClassCount, DataCheck, doubts_about
 from ..data_digest import digest_of
 from ..datasets.labelled_photos import LabelledPhoto, decoding_problems
 from ..datasets.voc import files_of, find_devkit, name_of, read_split, read_split_with_problems
@@ -70,8 +72,20 @@ def check_labels(data: Path, *, train: Sequence[str], test: str) -> DataCheck:
             read_labels(data, train=train, test=test)
         except DataError as error:
             problems.append(str(error))
-    summary = f"{len(photos)} photos in the splits {', '.join(splits)} of VOC2007"
-    return DataCheck(summary, (*problems, *decoding_problems(photos)))
+    learned = [photo for part, _ in parts[:-1] for photo in part]
+    tested = parts[-1][0]
+    copies = copies_between([photo.path for photo in learned], [photo.path for photo in tested])
+    classes = _count_photos(learned, tested)
+    summary = f"{len(photos) or 'no'} photos in the splits {', '.join(splits)} of VOC2007"
+    problems = [*problems, *decoding_problems(photos), *copies]
+    return DataCheck(summary, tuple(problems), classes=classes, doubts=tuple(doubts_about(classes)))
+
+
+def _count_photos(train: Sequence[LabelledPhoto], test: Sequence[LabelledPhoto]) -> tuple[ClassCount, ...]:
+    """How many photos show each class."""
+    shown = [[name for one in part for name in {thing.name for thing in one.objects}] for part in (train, test)]
+    learned, tested = Counter(shown[0]), Counter(shown[1])
+    return tuple(ClassCount(name, learned[name], tested[name]) for name in sorted({*learned, *tested}))
 
 
 def _label(photos: Sequence[LabelledPhoto], classes: Sequence[str]) -> LabelledPhotos:

@@ -14,13 +14,13 @@ from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ...hub.sources.files import published_name
 from ..data_check import DataCheck
+from .check_photos import check_photos
 from .coco_labels import CocoLabels, read_labels
 from .coco_layout import find_coco
 from .labelled_photos import (
     Box,
     DetectionData,
     LabelledPhoto,
-    check_photos,
     decoding_problems,
 )
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,7 @@ def read_labels(split: Split, problems: list[str]) -> CocoLabels | None:
     except DataError as error:
         problems.append(str(error))
         return None
-    if len(images) < len(content["images"]):
-        problems.append(f"{split.labels} gives the same id to several images.")
+    problems += _repeated_ids(content, split.labels)
     things = _by_image(content["annotations"], images, split, problems)
     photos = []
     for image, entry in sorted(images.items()):
@@ -66,10 +65,24 @@ def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:
     return content
 
 
+def _repeated_ids(content: dict[str, list[dict[str, Any]]], labels: Path) -> list[str]:
+    """A sentence for each id that several images, or several annotations, have."""
+    return [
+        f"{labels} gives the id {number} to {times} {kind}; give each its own."
+        for kind in ("images", "annotations")
+        for number, times in Counter(str(entry["id"]) for entry in content[kind] if "id" in entry).items()
+        if times > 1
+    ]
+
+
 def _names(categories: list[dict[str, Any]], labels: Path) -> dict[int, str]:
     names = {integer(entry, "id", f"A category of {labels}"): _category(entry, labels) for entry in categories}
-    if len(set(names.values())) < len(categories) or "" in names.values():
-        raise DataError(f"{labels} has categories that share an id or a name, or have none; give each its own.")
+    for key in ("id", "name"):
+        [(value, times)] = Counter(str(entry.get(key, "")) for entry in categories).most_common(1)
+        if times > 1:
+            raise DataError(f"{labels} has {times} categories of the {key} {value!r}; give each its own.")
+    if "" in names.values():
+        raise DataError(f"{labels} has a category without a name; give it one.")
     return dict(sorted(names.items()))
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 from ...hub.deep_pixels import Values, is_deep, is_deep_colour
 from ...hub.errors import DataError
 from ...hub.images import decoded, opened
-from ..data_check import DataCheck, count_classes
 
 Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax in pixels of the stored photo, 0-based edges
 Polygon = tuple[float, ...]  # x, y, x, y, ... in pixels of the stored photo
@@ -95,16 +94,6 @@ def decoding_problems(photos: Iterable[LabelledPhoto]) -> list[str]:
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
         problems = pool.map(_decoding_problem, photos)
         return [problem for problem in problems if problem]
-
-
-def check_photos(data: DetectionData, problems: Iterable[str]) -> DataCheck:
-    """The check of data that a reader read: its `problems`, then those of decoding the photos."""
-    counts = [
-        f"{len(photos)} {part} photos with {sum(len(photo.objects) for photo in photos)} objects"
-        for part, photos in (("training", data.train), ("test", data.test))
-    ]
-    summary = f"{' and '.join(counts)} of {count_classes(data.classes)}"
-    return DataCheck(summary, (*problems, *decoding_problems((*data.train, *data.test))), data.notes)
 
 
 def size_problem(path: Path, size: tuple[int, int], *, named_by: str, sized_by: str) -> str | None:

@@ -22,11 +22,11 @@ from ...hub.files.text_files import is_text, read_text
 from ...hub.images import has_image_suffix
 from ...hub.output.printing import shown
 from ..data_check import DataCheck
+from .check_photos import check_photos
 from .labelled_photos import (
     DetectionData,
     LabelledObject,
     LabelledPhoto,
-    check_photos,
     decoding_problems,
     size_problem,
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ...hub.errors import UsageError
+from ...hub.errors import DataError, UsageError
 from ...hub.files.atomic import write_text
 from ..data_digest import digest_of
 from ..task import Measurement, Setup
@@ -23,6 +23,8 @@ from .choose_engine import choose_engine
 from .settings import DetectionSettings, check_settings, scale_to_batch
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ...hub.deep_pixels import Values
     from ...hub.encoder import Encoder
     from ..data_check import DataCheck
@@ -113,6 +115,19 @@ class DetectionBenchmark(DetectionSettings, ABC):
         self.validate()
         return self.check_data(data)
 
+    def draw_labels(self, data: Path) -> Image.Image:
+        """For `Task.draw`.
+
+        Raises:
+            DataError: the folder has another layout, or no photo that can be drawn.
+        """
+        from .labels_page import draw_labels
+
+        found = self.read_what_can_be(data)
+        if found is None or not found.train:
+            raise DataError(f"{data} has no training photo that can be drawn; --check without --draw says why.")
+        return draw_labels(found)
+
     def validate(self) -> None:
         """Raises UsageError where settings contradict each other or the data, or a number is not above 0."""
         if self.masks and not self.has_masks:
@@ -126,6 +141,14 @@ class DetectionBenchmark(DetectionSettings, ABC):
     @abstractmethod
     def check_data(self, folder: Path) -> DataCheck:
         """Everything that is wrong with the data."""
+
+    @abstractmethod
+    def read_what_can_be(self, folder: Path) -> DetectionData | None:
+        """The data without whatever is wrong with them; None where nothing can be used.
+
+        Raises:
+            DataError: the folder has another layout.
+        """
 
     @abstractmethod
     def read(self, folder: Path, values: Values | None = None) -> DetectionData:

@@ -124,6 +124,11 @@ class CocoDetection(DetectionBenchmark):
 
         return check_coco(folder, needs_masks=self.masks)
 
+    def read_what_can_be(self, folder: Path) -> DetectionData | None:
+        from ..datasets.coco import read_with_problems
+
+        return read_with_problems(folder)[0]
+
     def read(self, folder: Path, values: Values | None = None) -> DetectionData:
         from ..datasets.coco import read_coco
         from ..evaluation.coco import coco_scores  # noqa: F401  # what scores must be installed before hours of training
@@ -234,6 +239,7 @@ def _task(settings: CocoDetection) -> Task:
         layout=LAYOUT,
         measure=settings,
         check=CocoDetection.check,
+        draw=CocoDetection.draw_labels,
         data_variable=DATASETS_VARIABLE,
         description={
             "split": "trained on the train labels, crowds left out; tested on the val labels",

@@ -96,6 +96,11 @@ class VocDetection(DetectionBenchmark):
 
         return check_voc(folder)
 
+    def read_what_can_be(self, folder: Path) -> DetectionData | None:
+        from ..datasets.voc import read_with_problems
+
+        return read_with_problems(folder)[0]
+
     def read(self, folder: Path, values: Values | None = None) -> DetectionData:
         from ..datasets.voc import read_voc
 
@@ -132,6 +137,7 @@ def _task(settings: VocDetection) -> Task:
         layout="DIR/VOC2007 and, if there, DIR/VOC2012: Annotations, JPEGImages, ImageSets/Main",
         measure=settings,
         check=VocDetection.check,
+        draw=VocDetection.draw_labels,
         data_variable=DATASETS_VARIABLE,
         description={
             "network": "Faster R-CNN on C4: layer4 and an extra batch norm see each region; everything trains",

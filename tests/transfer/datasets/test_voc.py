@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from goodviews.hub.errors import DataError
-from goodviews.transfer.data_check import DataCheck
+from goodviews.transfer.data_check import ClassCount, DataCheck
 from goodviews.transfer.datasets.labelled_photos import read_photo
 from goodviews.transfer.datasets.voc import check_voc, read_voc
 
@@ -163,9 +163,9 @@ def test_a_photo_too_large_to_decode_safely_is_a_sentence_of_the_check(devkit: P
 
 
 def test_the_check_lists_every_problem_of_a_folder_also_damaged_photos(devkit: Path):
-    assert check_voc(devkit) == DataCheck(
-        "6 training photos with 12 objects and 3 test photos with 6 objects of 2 classes", ()
-    )
+    summary = "6 training photos with 12 objects and 3 test photos with 6 objects of 2 classes"
+    classes = (ClassCount("blue", 6, 3), ClassCount("red", 6, 3))
+    assert check_voc(devkit) == DataCheck(summary, (), classes=classes)
     edit(xml(devkit, "test0"), "<xmax>34", "<xmax>97")
     edit(xml(devkit, "test2"), "<width>96", "<width>95")
     photo = devkit / "VOC2007" / "JPEGImages" / "trainval0.jpg"
