@@ -18,21 +18,26 @@ def label_average_precisions(scores: np.ndarray, present: np.ndarray) -> np.ndar
     return found
 
 
-def class_average_precision(scores: np.ndarray, present: np.ndarray, *, envelope: bool = True) -> float:
+def class_average_precision(
+    scores: np.ndarray, present: np.ndarray, *, times: np.ndarray | None = None, envelope: bool = True
+) -> float:
     """How well a class ranks the images: the area under its precision-recall curve, 0-1; NaN without an image of it.
 
     Args:
         scores: (N,).
         present: (N,) bool.
+        times: (N,) how often each image counts, as in a draw of images; by default once.
         envelope: interpolate: the precision at a recall is the best at that recall or beyond, as in VISSL and
             mmselfsup; False takes the curve as it is, as scikit-learn does.
     """
-    if not present.any():
+    counts = np.ones(len(scores), int) if times is None else times
+    positives = int(counts @ present)
+    if not positives:
         return float("nan")
     order = np.argsort(-scores, kind="stable")
     last_of_rank = np.append(np.diff(scores[order]) != 0, True)
-    found = np.cumsum(present[order])[last_of_rank]
-    precision = found / (np.flatnonzero(last_of_rank) + 1)
+    found = np.cumsum((counts * present)[order])[last_of_rank]
+    precision = found / np.maximum(np.cumsum(counts[order])[last_of_rank], 1)
     if envelope:
         precision = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((np.diff(found, prepend=0) * precision).sum() / present.sum())
+    return float((np.diff(found, prepend=0) * precision).sum() / positives)

@@ -23,13 +23,19 @@ def printed_words(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_sound_folder_is_counted(colours: Path, devkit: Path, coco_folder: Path, capsys):
     commands.transfer("linear", data=colours, check=True)
-    assert "18 training and 9 test images of 3 classes. class training test blue 6 3 green 6 3 red 6 3 Nothing is wrong" in printed_words(capsys)
+    assert (
+        "18 training and 9 test images of 3 classes. class training test blue 6 3 green 6 3 red 6 3 Nothing is wrong"
+        in printed_words(capsys)
+    )
     commands.transfer("voc-detection", data=devkit, check=True)
     assert "6 training photos with 12 objects and 3 test photos with 6 objects of 2 classes." in printed_words(capsys)
     commands.transfer("coco-fpn-1x", data=coco_folder, check=True)
     assert "6 training photos with 13 objects and 3 test photos with 4 objects of 2 classes." in printed_words(capsys)
     commands.transfer("voc07-map", data=devkit, check=True)
-    assert "9 photos in the splits trainval, test of VOC2007. class training test blue 6 3 red 6 3 Nothing" in printed_words(capsys)
+    assert (
+        "9 photos in the splits trainval, test of VOC2007. class training test blue 6 3 red 6 3 Nothing"
+        in printed_words(capsys)
+    )
 
 
 def test_classes_are_counted_and_a_misspelt_or_rare_one_is_doubted(devkit: Path, capsys):

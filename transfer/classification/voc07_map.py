@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ...hub.comparison.resamples import draw_images, write_resamples
 from ...hub.files.csv_tables import write_csv
 from ...hub.scoring.average_precision import class_average_precision
+from ..evaluation.matches import DRAWS
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .measurement import UNIT_FEATURES
 from .voc07_labels import LAYOUT, LabelledPhotos, check_labels, read_labels
@@ -53,7 +55,7 @@ class VocMap:
     loss: Literal["squared hinge", "logistic"] = "squared hinge"
 
     def __call__(self, encoder: PhotoEncoder, data: Path, folder: Path, setup: Setup) -> Measurement:
-        """Scores `encoder`; leaves scores.csv, and in the details the precision and C of each class.
+        """Scores `encoder`; leaves scores.csv and resamples.csv, and in the details the precision and C of each class.
 
         Raises:
             DataError: the data is not VOC2007's layout, or a photo is damaged.
@@ -74,8 +76,11 @@ class VocMap:
         precisions = _average_precisions(scores, test)
         per_class = {name: 100 * one for name, one in zip(voc.classes, precisions) if not np.isnan(one)}
         _write_scores(folder / "scores.csv", voc.classes, test, scores)
+        draws = _mean_precisions_of_draws(scores, test)
+        write_resamples(folder / "resamples.csv", len(test), ["mAP"], draws[:, None])
+        low, high = np.percentile(draws, [2.5, 97.5]).tolist()
         return Measurement(
-            metrics={"mAP": float(np.mean(list(per_class.values())))},
+            metrics={"mAP": float(np.mean(list(per_class.values()))), "mAP_low": low, "mAP_high": high},
             dataset=voc.dataset,
             engine=f"torch {torch.__version__}",
             details={"AP_of_class": per_class, "C_of_class": dict(zip(voc.classes, c.tolist()))},
@@ -116,6 +121,7 @@ def _task(measure: VocMap) -> Task:
             "split": "trained on VOC2007 trainval, tested on test",
             "difficult": "negative in training, left out of the class's test",
             "selection": "C for each class by average precision over stratified folds",
+            "interval": "95 % bootstrap over test photos",
             "scoring": "area under the monotone precision-recall curve, mean over classes",
         },
     )
@@ -147,13 +153,23 @@ def _out_of_fold_precisions(scores: np.ndarray, present: np.ndarray, out: np.nda
     return np.nan_to_num(np.array(precisions))
 
 
-def _average_precisions(scores: np.ndarray, test: LabelledPhotos) -> list[float]:
-    """One for each class, NaN where no test photo counts."""
+def _average_precisions(scores: np.ndarray, test: LabelledPhotos, times: np.ndarray | None = None) -> list[float]:
+    """One for each class, NaN where no test photo counts; photo n counts `times[n]` times, by default once."""
+    counts = np.ones(len(test), int) if times is None else times
     rows = [np.flatnonzero(~column) for column in test.difficult.T]
-    return [class_average_precision(scores[some, k], test.present[some, k]) for k, some in enumerate(rows)]
+    return [
+        class_average_precision(scores[some, k], test.present[some, k], times=counts[some])
+        for k, some in enumerate(rows)
+    ]
+
+
+def _mean_precisions_of_draws(scores: np.ndarray, test: LabelledPhotos) -> np.ndarray:
+    """(DRAWS,) percent: mAP on draws of the test photos, the same for every encoder; 0 where none has an object."""
+    tables = [np.array(_average_precisions(scores, test, times)) for times in draw_images(len(test), DRAWS)]
+    return np.array([100 * float(np.nanmean(one)) if not np.isnan(one).all() else 0.0 for one in tables])
 
 
 def _write_scores(path: Path, classes: tuple[str, ...], test: LabelledPhotos, scores: np.ndarray) -> None:
-    """One line a test photo: its name and a score for each class."""
+    """One line a test photo: its name and a score for each class, with all digits of float32."""
     rows = zip(test.paths, scores)
-    write_csv(path, ["photo", *classes], ([photo.stem, *(f"{value:.4f}" for value in row)] for photo, row in rows))
+    write_csv(path, ["photo", *classes], ([photo.stem, *(f"{value:.9g}" for value in row)] for photo, row in rows))

@@ -43,3 +43,12 @@ def test_what_image_and_class_precisions_measure_differs():
     scores = np.tile([0.7, 0.2, 0.1, 0.05, 0.01], (len(present), 1))
     of_classes = np.mean([class_average_precision(scores[:, k], present[:, k]) for k in range(5)])
     assert label_average_precisions(scores, present).mean() > 2 * of_classes
+
+
+def test_an_image_that_counts_twice_is_as_good_as_two():
+    noise = np.random.default_rng(0)
+    scores, present, times = noise.normal(size=9), noise.random(9) < 0.5, noise.integers(0, 3, 9)
+    for envelope in (True, False):
+        weighted = class_average_precision(scores, present, times=times, envelope=envelope)
+        repeated = class_average_precision(scores.repeat(times), present.repeat(times), envelope=envelope)
+        assert weighted == pytest.approx(repeated)

@@ -7,7 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from goodviews.hub.backbone import build_backbone
+from goodviews.hub.comparison.tables import compare, read_runs
+from goodviews.hub.encoder import Encoder, Origin
 from goodviews.hub.errors import DataError, UsageError
+from goodviews.hub.scoring.average_precision import class_average_precision
 from goodviews.transfer.classification.voc07_clsa import CropsForTest, VocClsa, training_transform, voc07_clsa
 from goodviews.transfer.classification.voc07_labels import read_labels
 from goodviews.transfer.classification.voc07_map import voc07_map, voc07_map_logistic
@@ -57,6 +61,31 @@ def test_colours_are_distinguished_by_the_map_of_classes(make, encoder, squares,
     assert set(report.details["AP_of_class"]) == {"red", "blue"}
     assert report.dataset["trainval_images"] == 10
     assert (tmp_path / "run" / "scores.csv").read_text().splitlines()[0] == "photo,blue,red"
+
+
+def test_encoders_are_compared_on_equal_draws_of_test_photos_and_scores_keep_their_digits(encoder, squares, tmp_path):
+    noise = np.random.default_rng(0)
+    for photo in sorted((squares / "VOC2007" / "JPEGImages").iterdir()):
+        Image.fromarray(noise.integers(0, 255, (72, 96, 3)).astype(np.uint8)).save(photo)
+    torch.manual_seed(1)
+    other = Encoder(build_backbone("resnet18"), encoder.preprocessing, Origin("other"))
+    runs = [tmp_path / "one", tmp_path / "other"]
+    reports = [
+        voc07_map().with_changes(["c=1.0"]).run(one, squares, out)
+        for one, out in zip((encoder, other), runs, strict=True)
+    ]
+    assert all(one.metrics["mAP_low"] <= one.metrics["mAP"] <= one.metrics["mAP_high"] for one in reports)
+    table = compare(read_runs(runs), baseline="other").tables[0]
+    assert {row.interval for row in table.rows} == {"95 % bootstrap over test photos"}
+    [difference] = [row.differences["mAP"] for row in table.rows if row.differences]
+    assert difference.test == "paired bootstrap, 300 draws of test images"
+    assert 0 < difference.p <= 1
+    test = read_labels(squares, train=("trainval",), test="test").splits["test"]
+    with (runs[0] / "scores.csv").open() as file:
+        scores = np.array([[float(line["blue"]), float(line["red"])] for line in csv.DictReader(file)])
+    again = [class_average_precision(scores[:, k], test.present[:, k]) for k in (0, 1)]
+    assert np.mean(again) == pytest.approx(reports[0].metrics["mAP"] / 100, abs=1e-12)
+    assert not np.array_equal(scores, scores.round(4))
 
 
 def test_a_photo_with_only_difficult_objects_of_a_class_is_left_out_of_its_test(encoder, squares, tmp_path):

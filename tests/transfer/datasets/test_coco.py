@@ -139,7 +139,10 @@ def _runs(counts: Any, size: tuple[int, int] = (72, 96)) -> Callable[[Path], Non
             lambda root: edit(labels(root), lambda c: c["categories"][0].update(name="mauve")),
             "calls category 7 'mauve', instances_train2017.json calls it 'blue'",
         ),
-        (lambda root: edit(labels(root), lambda c: c["categories"][0].update(name="red")), "2 categories of the name 'red'"),
+        (
+            lambda root: edit(labels(root), lambda c: c["categories"][0].update(name="red")),
+            "2 categories of the name 'red'",
+        ),
         (lambda root: edit(labels(root), lambda c: c.update(annotations=[])), "nothing can be measured on it"),
         (lambda root: edit(labels(root, "train2017"), lambda c: c.update(annotations=[])), "nothing can be learned"),
         (_image(file_name="../train2017/000001.jpg"), "is in both instances_train2017.json and instances_val2017.json"),
