@@ -124,11 +124,20 @@ def open_on(name: str | Path, device: str, *, verify: bool = True) -> PhotoEncod
     """
     if is_exported(split_values(name)[0]):
         return open_encoder(name, device="cpu" if device == "auto" else device, verify=verify)
+    return open_encoder(name, device=usable_device(device), verify=verify)
+
+
+def usable_device(name: str) -> str:
+    """The device that --device names, for torch; "auto" is the GPU if there is one.
+
+    Raises:
+        UsageError: the device is unsupported here.
+    """
     import torch
 
-    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    wanted = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError):  # torch built without CUDA asserts
-        raise UsageError(f"--device {device} is unsupported on this machine; give cpu, or leave it out.") from None
-    return open_encoder(name, device=wanted, verify=verify)
+        raise UsageError(f"--device {name} is unsupported on this machine; give cpu, or leave it out.") from None
+    return wanted

@@ -21,6 +21,7 @@ def transfer(
     task: str,
     *,
     encoder: str | None = None,
+    detector: Path | None = None,
     data: Path | None = None,
     out: Path | None = None,
     check: bool = False,
@@ -38,6 +39,8 @@ def transfer(
         task: What to measure; `goodviews tasks` lists the names.
         encoder: A folder, torchvision:NAME, timm:NAME, or random:NAME for the untrained network to compare with; for
             tasks that train nothing below the features also what `goodviews export` wrote.
+        detector: Instead of --encoder, the folder of a finished detection run: its detector is scored on the test
+            photos of --data, and nothing is trained.
         data: The data, laid out as `goodviews tasks` says for the task; your own in that layout will do. Detection
             looks where DETECTRON2_DATASETS points if none is given.
         out: The folder to make.
@@ -50,7 +53,7 @@ def transfer(
     """
     from ..hub.files.overwrite import refuse_folder
     from ..hub.output.terminal import Terminal
-    from ..hub.photo_encoder import open_on
+    from ..hub.photo_encoder import open_on, usable_device
     from .printed_result import print_result
 
     resolved = find_task(task).with_changes(set)
@@ -60,12 +63,21 @@ def transfer(
     if check:
         _check_data(resolved, data, draw, overwrite)
         return
-    if encoder is None or out is None:
-        missing = " and ".join(name for name, value in (("--encoder", encoder), ("--out", out)) if value is None)
+    if detector is not None and (encoder is not None or set):
+        raise UsageError("--detector is scored as it was trained; leave out --encoder and --set.")
+    if (encoder is None and detector is None) or out is None:
+        given = (("--encoder", encoder or detector), ("--out", out))
+        missing = " and ".join(name for name, value in given if value is None)
         raise UsageError(f"{missing} must be given: the encoder to measure, and the folder to make.")
-    refuse_folder(out, overwrite, kind="result", inputs=(data, encoder, setup.cache))
+    refuse_folder(out, overwrite, kind="result", inputs=(data, encoder, detector, setup.cache))
     setup = replace(setup, progress=True)
-    report = resolved.run(open_on(encoder, device), data, out, setup=setup, overwrite=overwrite)
+    if detector is not None:
+        from .detection.finished_run import score_run
+
+        place = usable_device(device)
+        report = score_run(resolved, detector, data, out, device=place, setup=setup, overwrite=overwrite)
+    else:
+        report = resolved.run(open_on(str(encoder), device), data, out, setup=setup, overwrite=overwrite)
     console = Terminal()
     print_result(console, report)
     if report.dataset.get("skipped_images"):

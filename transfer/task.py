@@ -176,7 +176,7 @@ class Task:
         with new_folder(out, overwrite, kind="result", inputs=inputs) as folder:
             with gather_evidence() as evidence:
                 measurement = self.measure(cast(Any, encoder), data, folder, setup)
-            report = self._report(measurement, encoder.report_id(), setup.seed, evidence)
+            report = self.report(measurement, encoder.report_id(), setup.seed, evidence)
             save_report(report, folder / "report.json")
         return report
 
@@ -193,7 +193,8 @@ class Task:
             raise UsageError(f"The labels of {self.name} cannot be drawn; leave out --draw.")
         return write_picture(self.draw(self.measure, data), out, overwrite=overwrite, inputs=(data,))
 
-    def _report(self, measurement: Measurement, encoder: EncoderId, seed: int, evidence: Evidence) -> Report:
+    def report(self, measurement: Measurement, encoder: EncoderId, seed: int, evidence: Evidence) -> Report:
+        """A measurement as a report of this task."""
         own = {"fine_tuned": self.fine_tuned, "metric": self.metric, **self.description}
         return Report(
             protocol=replace(self.protocol, settings={**self.protocol.settings, **measurement.run_settings}),

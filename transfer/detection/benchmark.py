@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..datasets.labelled_photos import DetectionData
     from ..evaluation.precision_recall import ByClass
     from .detector import Detections, Detector, Engine
+    from .finished_run import FinishedRun
 
 DATASETS_VARIABLE = "DETECTRON2_DATASETS"  # detectron2's own name for the folder of VOC2007, VOC2012 and coco
 
@@ -105,6 +106,36 @@ class DetectionBenchmark(DetectionSettings, ABC):
             details={**scores.details, "final_loss": rows[-1]["loss"]},
         )
 
+    def evaluate(self, run: FinishedRun, data: Path, folder: Path, setup: Setup) -> Measurement:
+        """Scores the detector of a finished run on the test photos of `data`; trains nothing.
+
+        Leaves in `folder` predictions.json, resamples.csv and pictures.
+
+        Raises:
+            DataError: the data or a photo is wrong, or the detector knows none of its classes.
+        """
+        from .finished_run import check_classes, with_settings_of
+
+        protocol = with_settings_of(self, run.detector)
+        protocol = replace(protocol, masks=protocol.masks and self.has_masks)
+        photos = protocol.read(data, run.detector.preprocessing.values)
+        check_classes(run.detector, photos)
+        name = run.report.encoder.name
+        scores = protocol._find_and_score(run.detector, photos, folder, name, is_bar_shown=setup.progress)
+        trained = run.report.evidence
+        return Measurement(
+            metrics=scores.metrics,
+            dataset=run.dataset(describe(photos)),
+            engine=run.report.engine,
+            run_settings=asdict(protocol),
+            description={
+                **run.report.description,
+                "evaluation": "of a detector trained before; nothing was trained for this report",
+                **describe_controls(scores.details),
+            },
+            details={**scores.details, "trained_by": {"command": trained.command, "commit": trained.commit}},
+        )
+
     def check(self, data: Path) -> DataCheck:
         """For `Task.check`.
 
@@ -173,9 +204,11 @@ class DetectionBenchmark(DetectionSettings, ABC):
         from ...hub.output.progress import track
         from ..datasets.labelled_photos import read_photo
         from .controls import control_scores
+        from .finished_run import only_known
 
         waiting = track(data.test, "Finding objects", is_shown=is_bar_shown)
-        detections = [detector.detect(read_photo(photo), photo.id) for photo in waiting]
+        found = (detector.detect(read_photo(photo), photo.id) for photo in waiting)
+        detections = [only_known(one, data) for one in found]
         scores = self.score(detections, data)
         metrics, values = tuple(scores.resampled), tuple(scores.resampled.values())
         write_resamples(folder / "resamples.csv", len(data.test), metrics, np.stack(values, axis=1))

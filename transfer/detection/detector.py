@@ -12,6 +12,8 @@ from ..datasets.labelled_photos import Rle
 from ..task import SAVE_EVERY_S
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from PIL import Image
 
     from ...hub.encoder import Encoder
@@ -46,6 +48,10 @@ class Detector(Protocol):
     @property
     def preprocessing(self) -> Preprocessing:
         """The encoder's; of it the range of values counts for photos."""
+        ...
+
+    def to(self, device: str) -> Self:
+        """Moves the network; it finds objects there from now on."""
         ...
 
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:

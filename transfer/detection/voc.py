@@ -142,7 +142,8 @@ def _task(settings: VocDetection) -> Task:
         description={
             "network": "Faster R-CNN on C4: layer4 and an extra batch norm see each region; everything trains",
             "split": "trained on trainval, difficult objects too; tested on VOC2007 test",
-            "scoring": "VOC 2007: eleven points, difficult ignored; classes with an object in test",
+            "scoring": "VOC 2007: eleven points, difficult ignored; classes with an object in test; as detectron2's "
+            "but for the order of equal scores, which is that of the photos",
             "interval": "95 % bootstrap over test photos",
             "interval_holds": INTERVAL_HOLDS,
         },

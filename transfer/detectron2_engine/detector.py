@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -31,6 +32,11 @@ class Detectron2Detector:
     preprocessing: Preprocessing
     settings: DetectionSettings
     configuration: Configuration  # what the network is built from
+
+    def to(self, device: str) -> Self:
+        """See `detection.detector.Detector`."""
+        self.network.to(device)
+        return self
 
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:
         """See `detection.detector.Detector`."""

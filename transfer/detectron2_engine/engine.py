@@ -26,6 +26,12 @@ from .training import Run, train_alone, train_together
 if TYPE_CHECKING:
     from ...hub.encoder import Encoder
 
+_DIFFERENCES = (
+    "photos are read as stored, without EXIF rotation",
+    "batch norm is SyncBN, as in the files of MoCo's, InfoMin's and CLSA's papers; MoCo's files have naiveSyncBN since "
+    "November 2020, noting a larger variance with SyncBN",
+)
+
 
 @dataclass(frozen=True)
 class Detectron2Engine:
@@ -42,7 +48,7 @@ class Detectron2Engine:
         each = settings.batch_size // self.processes
         grouping = f"photos are grouped by aspect ratio in {self.processes} x {each} (published: 8 GPUs with 2 photos)"
         is_as_published = (self.processes, each) == (8, 2)
-        return (*([] if is_as_published else [grouping]), "photos are read as stored, without EXIF rotation")
+        return (*([] if is_as_published else [grouping]), *_DIFFERENCES)
 
     def fine_tune(
         self,

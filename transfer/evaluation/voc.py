@@ -11,6 +11,9 @@ The rules, as every published VOC transfer number uses them:
   without an object to find scores 0;
 - AP50 and AP75 are means over classes at 0.50 and 0.75, AP the mean over 0.50, 0.55, ..., 0.95. Percent.
 
+The scores equal those of detectron2's evaluator but for the order of equal scores: here they keep the order of the
+photos, there NumPy's default sort, which is not stable, mixes them; at three decimals many are equal.
+
 Source: Everingham et al. 2010, "The PASCAL Visual Object Classes (VOC) Challenge"; He et al. 2020 (arXiv:1911.05722)
 for the thresholds.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,11 @@ class TorchvisionDetector:
     preprocessing: Preprocessing
     settings: DetectionSettings
     model_args: dict[str, Any] = field(default_factory=dict)  # what timm builds the backbone by, beside its name
+
+    def to(self, device: str) -> Self:
+        """See `detection.detector.Detector`."""
+        self.network.to(device)
+        return self
 
     @torch.inference_mode()
     def detect(self, image: Image.Image | Path | str, photo_id: str = "") -> Detections:

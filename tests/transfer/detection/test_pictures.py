@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.datasets.masks import encode
-from goodviews.transfer.detection.curves_page import draw_classes, draw_curves
+from goodviews.transfer.detection.curves_page import TITLE_LINE_IN, draw_classes, draw_curves
 from goodviews.transfer.detection.detector import Detections
 from goodviews.transfer.detection.draw_objects import COLOURS, OPACITY, draw_detections
 from goodviews.transfer.detection.samples_page import draw_boxes, draw_pair, draw_samples
@@ -90,4 +91,20 @@ def test_curves_and_bars_are_drawn_for_any_number_of_classes(tmp_path: Path, cou
     draw_classes(found, tmp_path / "classes.png", title="cats")
     sizes = [Image.open(tmp_path / name).size for name in ("curves.png", "classes.png")]
     assert all(400 < width < 2000 for width, _ in sizes)
-    assert sizes[1][1] == pytest.approx(110 * (1.6 + 0.24 * count), abs=1)
+    assert sizes[1][1] == pytest.approx(110 * (1.6 + 0.24 * count + 2 * TITLE_LINE_IN), abs=1)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_titles_are_whole_however_long(tmp_path: Path, count: int, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_args, **_options: figures.append(figure))
+    curves = [curve(f"class {number}", np.array([True, False]), 2, number) for number in range(count)]
+    found = ByClass("AP50", {one.name: one.ap for one in curves}, tuple(curves))
+    for draw in (draw_curves, draw_classes):
+        draw(found, tmp_path / "no.png", title="an encoder of a name as long as they come, and then some: AP50 4.2 %")
+    for figure in figures:
+        figure.draw_without_rendering()
+        texts = [figure._suptitle, *figure.texts, *(axes.title for axes in figure.axes if axes.get_visible())]
+        boxes = [text.get_window_extent() for text in texts if text.get_text()]
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in boxes)
+        assert "and then some: AP50 4.2 %" in " ".join(figure._suptitle.get_text().split())
