@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from goodviews.hub.comparison.cells import cells, headings
+from goodviews.hub.comparison.cells import cells, control_cells, headings
 from goodviews.hub.comparison.tables import compare, read_runs
 from goodviews.hub.errors import DataError
 from goodviews.hub.identity import EncoderId
@@ -138,7 +138,8 @@ def tables_of_the_files(page: Path, results) -> list[PageTable]:
                 assert told[0].partition(" ")[0] == row[first].partition(" ")[0], f"{name}: {encoder}"
                 assert not is_tested_by_seeds or told == row[first : first + 3], f"{name}: {encoder}"
                 row[first : first + 3] = told
-        tables.append(PageTable(name, headings(table), list(rows.values())))
+        controls = [control_cells(table, control) for control in table.controls]
+        tables.append(PageTable(name, headings(table), [*rows.values(), *controls]))
     if beside["trainings"]:
         tables.append(PageTable("Trainings", list(results.TRAINING_HEADINGS), beside["trainings"]))
     evidence = [results.evidence_cells(run) for run in runs]
