@@ -27,7 +27,7 @@ COMMANDS = {
     "recipes": ("goodviews.pretrain.recipes.listing:recipes", "List the pretraining recipes, or show one."),
     "pretrain": ("goodviews.pretrain.commands:pretrain", "Pretrain an encoder on photos."),
     "views": ("goodviews.pretrain.commands:views", "Draw what the network sees of a photo."),
-    "tasks": ("goodviews.transfer.task_list:tasks", "List the transfer tasks and their protocols, or show one."),
+    "tasks": ("goodviews.transfer.listing:tasks", "List the transfer tasks and their protocols, or show one."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
     "detect": (
         "goodviews.transfer.detection.detect_command:detect",

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .datasets.voc import read_voc as read_voc
     from .detection.load_detector import load_detector as load_detector
     from .evaluation.voc import voc_scores as voc_scores
+    from .registry import TASKS as TASKS
     from .task import Measurement as Measurement
     from .task import Setup as Setup
     from .task import Task as Task
-    from .tasks import TASKS as TASKS
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -29,6 +29,6 @@ else:
             "detection.load_detector": ("load_detector",),
             "evaluation.voc": ("voc_scores",),
             "task": ("Measurement", "Setup", "Task"),
-            "tasks": ("TASKS",),
+            "registry": ("TASKS",),
         },
     )

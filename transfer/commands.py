@@ -1,4 +1,4 @@
-"""The commands `transfer` and `compare`; everything they do is in the library. `tasks` is in task_list.py."""
+"""The commands `transfer` and `compare`; everything they do is in the library. `tasks` is in listing.py."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..hub.errors import UsageError
+from .registry import find_task
 from .task import Setup, Task
-from .tasks import find_task
 
 _USUAL = Setup()
 

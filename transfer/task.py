@@ -1,6 +1,6 @@
 """A task: what is fine-tuned, what is measured, and by which protocol.
 
-A task is a function returning a `Task`; `tasks.TASKS` lists them all. What families of tasks share is here; what
+A task is a function returning a `Task`; `registry.TASKS` lists them all. What families of tasks share is here; what
 differs lies in `Task.measure`, a frozen dataclass of settings that can be called:
 
     @dataclass(frozen=True)

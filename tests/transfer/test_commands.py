@@ -9,8 +9,8 @@ from goodviews.hub.artifact import save
 from goodviews.hub.errors import ArtifactError, DataError, OutputExists, UsageError
 from goodviews.hub.reports.report import load_report
 from goodviews.transfer import commands
+from goodviews.transfer.registry import find_task
 from goodviews.transfer.task import Setup, Task
-from goodviews.transfer.tasks import find_task
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from goodviews.hub.onnx_encoder import OnnxEncoder, is_exported
 from goodviews.transfer import commands
 from goodviews.transfer.classification.knn import knn
 from goodviews.transfer.classification.linear import linear
-from goodviews.transfer.tasks import TASKS, find_task
+from goodviews.transfer.registry import TASKS, find_task
 
 pytest.importorskip("onnxruntime")
 

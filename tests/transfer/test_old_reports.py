@@ -13,8 +13,8 @@ import pytest
 from goodviews.hub.onnx_encoder import OnnxEncoder
 from goodviews.hub.reports.old_reports import as_today
 from goodviews.hub.reports.report import Report, load_report
+from goodviews.transfer.registry import find_task
 from goodviews.transfer.task import Setup
-from goodviews.transfer.tasks import find_task
 
 OLD = Path(__file__).parent / "old_reports"
 QUICK_DETECTOR = ("iterations=2", "lr_steps=[1]", "precise_bn_iterations=1", "batch_size=2")

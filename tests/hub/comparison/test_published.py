@@ -9,7 +9,7 @@ from goodviews.hub.comparison.rows import Run
 from goodviews.hub.comparison.tables import compare
 from goodviews.hub.reports.report import Protocol, save_report
 from goodviews.transfer import commands
-from goodviews.transfer.tasks import TASKS
+from goodviews.transfer.registry import TASKS
 
 IMAGENET = {"name": "imagenet", "digest": "d", "classes": 1000, "train_images": 1281167, "test_images": 50000}
 

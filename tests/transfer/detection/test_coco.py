@@ -13,8 +13,8 @@ from goodviews.hub.comparison.published import find_published
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import DataError, MissingExtra
 from goodviews.transfer.detection.coco import CocoDetection, c4, fpn, fpn_std
+from goodviews.transfer.registry import TASKS, find_task
 from goodviews.transfer.task import Setup
-from goodviews.transfer.tasks import TASKS, find_task
 
 NAMES = [name for name in TASKS if name.startswith("coco-") and not name.endswith(("-tenth", "-smoke"))]
 FULL_DATA = {"classes": 80, "train_images": 118287, "test_images": 5000}

@@ -16,7 +16,7 @@ from goodviews.hub.preprocessing import Preprocessing
 from goodviews.transfer.detection.settings import DetectionSettings
 from goodviews.transfer.detectron2_engine.configuration import check_configuration, configuration
 from goodviews.transfer.detectron2_engine.tensor_names import ResNetShape
-from goodviews.transfer.tasks import TASKS
+from goodviews.transfer.registry import TASKS
 
 ENCODER = {
     "MODEL.PIXEL_MEAN": [123.675, 116.28, 103.53],

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from ..hub.errors import UsageError
 from ..hub.output.terminal import Terminal
+from .registry import SHORT_BUDGETS, TASKS, whole_task
 from .task import Task
-from .tasks import SHORT_BUDGETS, TASKS, whole_task
 
 FOR_DATA = (  # which data -> task, and why
     ("photos in a folder a class", "knn", "seconds; trains nothing, so it says most about the features"),

@@ -6,8 +6,8 @@ import pytest
 
 from goodviews.hub import cli
 from goodviews.hub.errors import UsageError
-from goodviews.transfer.task_list import FOR_DATA
-from goodviews.transfer.tasks import TASKS, whole_task
+from goodviews.transfer.listing import FOR_DATA
+from goodviews.transfer.registry import TASKS, whole_task
 
 
 def printed(capsys, *words: str) -> str:

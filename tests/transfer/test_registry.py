@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from goodviews.hub.errors import UsageError
+from goodviews.transfer.registry import TASKS, find_task
 from goodviews.transfer.task import Task
-from goodviews.transfer.tasks import TASKS, find_task
 
 
 def test_a_task_is_called_as_its_protocol_which_names_no_other():
@@ -54,6 +54,6 @@ def test_every_task_tells_what_it_fine_tunes_and_reads():
 
 
 def test_tasks_are_listed_without_torch():
-    code = "import sys; from goodviews.transfer.commands import tasks; tasks(); print('torch' in sys.modules)"
+    code = "import sys; from goodviews.transfer.listing import tasks; tasks(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "False"
