@@ -42,7 +42,7 @@ class Samples(Dataset):
         rank, world = rank_and_world()
         order = PhotoOrder(self.photos, self.settings.batch_size // world, self.seed, start, stop, rank, world)
         loader = DataLoader(self, batch_sampler=order, num_workers=workers, collate_fn=list)
-        yield from ([self._as_detectron2_takes_it(sample) for sample in batch] for batch in loader)
+        yield from ([self.for_detectron2(sample) for sample in batch] for batch in loader)
 
     def __getitem__(self, key: tuple[int, int]) -> _Sample:
         position, index = key
@@ -56,7 +56,8 @@ class Samples(Dataset):
         ]
         return np.ascontiguousarray(image.transpose(2, 0, 1)), objects
 
-    def _as_detectron2_takes_it(self, sample: _Sample) -> dict[str, Any]:
+    def for_detectron2(self, sample: _Sample) -> dict[str, Any]:
+        """A sample, which may come from a worker, as detectron2's networks take it."""
         image, objects = sample
         instances = detection_utils.annotations_to_instances(objects, image.shape[1:], mask_format=self.mask_format)
         return {"image": torch.from_numpy(image), "instances": detection_utils.filter_empty_instances(instances)}

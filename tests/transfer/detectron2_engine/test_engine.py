@@ -157,7 +157,7 @@ def test_both_engines_train_on_the_same_photos_boxes_and_labels(detectron2_engin
     ours = batches(squares.train, squares.classes, C4, seed=3, start=1, stop=4)
     for one, keys in zip(ours, order, strict=True):
         for (photo, target), key in zip(one, keys, strict=True):
-            sample = samples[key]
+            sample = samples.for_detectron2(samples[key])
             assert torch.equal((photo * 255).round().byte(), sample["image"])
             torch.testing.assert_close(target["boxes"], sample["instances"].gt_boxes.tensor)
             assert torch.equal(target["labels"] - 1, sample["instances"].gt_classes)
@@ -172,8 +172,13 @@ def test_masks_may_come_as_outlines_or_as_run_lengths(detectron2_engine: ModuleT
         objects=tuple(replace(one, mask=as_rle(one.mask, photo.height, photo.width)) for one in photo.objects),
     )
     assert isinstance(drawn.objects[0].mask, Rle)
-    outlined = samples_of([photo], squares.classes, FPN, 0)[0, 0]["instances"]
-    filled = samples_of([drawn], squares.classes, FPN, 0, "bitmask")[0, 0]["instances"]
+    outlined, filled = (
+        samples.for_detectron2(samples[0, 0])["instances"]
+        for samples in (
+            samples_of([photo], squares.classes, FPN, 0),
+            samples_of([drawn], squares.classes, FPN, 0, "bitmask"),
+        )
+    )
     areas = filled.gt_masks.tensor.sum((1, 2)).numpy()
     np.testing.assert_allclose(np.asarray(outlined.gt_masks.area()), areas, rtol=0.1)
 
