@@ -3,6 +3,7 @@
 Below a line: hollow squares for what scores without seeing the photo, hollow diamonds for published rows.
 """
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -13,13 +14,17 @@ from .published import PublishedRow
 from .rows import Row
 from .tables import Comparison, Table
 
+TITLE_LETTERS = 46  # in a line of a panel's title
 OURS, RANDOM, INK, FAINT = "#1f6f8b", "#9aa0a6", "#202124", "#dadce0"
 
 
 def draw(comparison: Comparison, path: Path) -> None:
     """Writes the picture; the best encoder of each panel is on top."""
     heights = [
-        1.5 + 0.42 * (len(table.rows) + len(_controls(table)) + len(_published(table))) for table in comparison.tables
+        1.5
+        + 0.18 * (len(table.title) // TITLE_LETTERS)
+        + 0.42 * (len(table.rows) + len(_controls(table)) + len(_published(table)))
+        for table in comparison.tables
     ]
     figure = Figure(figsize=(8.2, sum(heights)), layout=ConstrainedLayoutEngine(h_pad=0.12))
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -41,7 +46,8 @@ def _draw_table(axes: Axes, table: Table) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)  # the first row on top
     axes.margins(x=0.12)
-    axes.set_title(f"{table.title}, {table.library}", loc="left", fontsize=11, fontweight="bold", color=INK)
+    title = "\n".join(textwrap.wrap(f"{table.title}, {table.library}", TITLE_LETTERS))
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
     axes.set_xlabel(f"{table.metric}\n({_what_bars_are(table)})", fontsize=9, color=INK)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
