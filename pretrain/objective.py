@@ -54,6 +54,10 @@ class Orders:
     keys: Tensor
     patches: Tensor
 
+    def to(self, device: torch.device) -> "Orders":
+        """On a device; the CPU does not wait for it."""
+        return Orders(*(order.to(device, non_blocking=True) for order in (self.keys, self.patches)))
+
 
 def _no_keys(images: Tensor, order: Tensor) -> Keys:
     raise AssertionError("the recipe has no EMA copy of the network to make keys with")

@@ -46,7 +46,9 @@ def hardware() -> str:
     """The GPUs, or else the processor, e.g. "2 x Intel(R) Xeon(R) Platinum 8488C" or "1 x NVIDIA H100"."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+        name = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+        has_tf32 = torch.cuda.get_device_capability(0) >= (8, 0)
+        return f"{name}, convolutions in TF32" if has_tf32 and torch.backends.cudnn.allow_tf32 else name
     return f"{cores()} x {processor_name()}"
 
 

@@ -22,28 +22,28 @@ class PhotosOnDevice:
         self.pixels = torch.empty(int(sizes[-1]), dtype=torch.uint8, device=device)
         for block, first in zip(decoded.blocks, sizes):
             self.pixels[first : first + block.size] = torch.from_numpy(np.array(block))
-        self.firsts = torch.from_numpy(sizes[decoded.where[:, 0]] + decoded.where[:, 1])
-        self.widths = torch.from_numpy(decoded.where[:, 3].copy())
+        self.firsts = torch.from_numpy(sizes[decoded.where[:, 0]] + decoded.where[:, 1]).to(device)
+        self.widths = torch.from_numpy(decoded.where[:, 3].copy()).to(device)
 
     def crops(self, samples: Tensor, boxes: Tensor, crop: Crop) -> Tensor:
         """(N,) positions and (N, 4) boxes, both on the CPU -> (N, 3, px, px), RGB, uint8, on the device."""
         left, top, right, bottom = boxes.unbind(1)
         high, wide = int((bottom - top).max()), int((right - left).max())
         at_once = max(1, _PIXELS_AT_ONCE // (high * wide))
-        parts = (self._crops(*part, crop) for part in zip(samples.split(at_once), boxes.split(at_once), strict=True))
-        return torch.cat([*parts])
+        wanted = torch.cat([samples[:, None], boxes], dim=1).to(self.pixels.device, non_blocking=True)
+        return torch.cat([self._crops(part, high, wide, crop) for part in wanted.split(at_once)])
 
-    def _crops(self, samples: Tensor, boxes: Tensor, crop: Crop) -> Tensor:
-        device = self.pixels.device
-        left, top, right, bottom = boxes.unbind(1)
+    def _crops(self, wanted: Tensor, high: int, wide: int, crop: Crop) -> Tensor:
+        """Of (N, 5) positions and boxes on the device, none of which is larger than said."""
+        samples, left, top, right, bottom = wanted.unbind(1)
         heights, widths = bottom - top, right - left
-        rows, columns = torch.arange(int(heights.max())), torch.arange(int(widths.max()))
+        rows, columns = (torch.arange(side, device=wanted.device) for side in (high, wide))
         y = top[:, None] + torch.minimum(rows, heights[:, None] - 1)  # beyond a box its last row, with weight 0
         x = left[:, None] + torch.minimum(columns, widths[:, None] - 1)
         starts = self.firsts[samples][:, None] + y * self.widths[samples][:, None] * 3  # (N, rows)
-        places = starts.to(device)[:, :, None] + (x * 3).to(device)[:, None, :]  # (N, rows, columns)
-        down = weights(heights.to(device), len(rows), crop)
-        across = weights(widths.to(device), len(columns), crop).transpose(1, 2)
+        places = starts[:, :, None] + (x * 3)[:, None, :]  # (N, rows, columns)
+        down = weights(heights, high, crop)
+        across = weights(widths, wide, crop).transpose(1, 2)
         narrow = [_rounded(self.pixels[places + colour].float() @ across) for colour in range(3)]  # as Pillow: 8 bits
         return _rounded(torch.stack([down @ colour for colour in narrow], dim=1)).byte()
 

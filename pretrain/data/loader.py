@@ -21,10 +21,12 @@ from ...hub.images import SkippedImages
 from ...hub.sources.source import Source
 from ..models.across_processes import share_of
 from ..randomness import epoch_order
+from ..views.device_views import render
 from ..views.view import View
 from .decode import decoder
 from .decoded_photos import DecodedPhotos
 from .device_crops import PhotosOnDevice
+from .packed_batch import Packed, pixels_of, unpack
 from .worker import Boxes, FromSource, Photos, Reader, WorkerBatch
 
 _PREFETCH = 4  # batches each worker prepares ahead
@@ -134,7 +136,11 @@ class ViewLoader:
     ) -> DataLoader:
         return DataLoader(
             Photos(
-                self._photos, views, self._places.seed, renders=self.device.type == "cpu" and self.on_device is None
+                self._photos,
+                views,
+                self._places.seed,
+                renders=self.device.type == "cpu" and self.on_device is None,
+                plans=self.device.type != "cpu",
             ),
             batch_sampler=places,
             collate_fn=_as_it_is,
@@ -162,14 +168,30 @@ class ViewLoader:
         for path, reason in worker_batch.unreadable:
             if path not in {known for known, _ in self.skipped}:
                 self.skipped.add(path, reason)
-        if not worker_batch.images:
+        if not len(worker_batch.samples):
             raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
         samples = torch.from_numpy(worker_batch.samples)
+        return Batch(samples, self._views(worker_batch, samples, views), wait_s)
+
+    def _views(self, worker_batch: WorkerBatch, samples: Tensor, views: tuple[View, ...]) -> dict[str, Tensor]:
+        if worker_batch.packed is not None:
+            return self._planned_views(worker_batch, worker_batch.packed, samples, views)
         images = self._pixels(worker_batch, samples, views)
-        if worker_batch.numbers:
-            numbers = {name: torch.from_numpy(rows) for name, rows in worker_batch.numbers.items()}
-            images = {view.name: view.render(images[view.name], numbers[view.name]) for view in views}
-        return Batch(samples, images, wait_s)
+        if not worker_batch.numbers:
+            return images
+        numbers = {name: torch.from_numpy(rows) for name, rows in worker_batch.numbers.items()}
+        return {view.name: view.render(images[view.name], numbers[view.name]) for view in views}
+
+    def _planned_views(
+        self, worker_batch: WorkerBatch, packed: Packed, samples: Tensor, views: tuple[View, ...]
+    ) -> dict[str, Tensor]:
+        plan = packed.plan
+        floats, ints, pixels = unpack(Packed(plan, packed.memory.to(self.device, non_blocking=True)))
+        if self.on_device is not None:
+            pixels = torch.empty(plan.pixels, 3, dtype=torch.uint8, device=self.device)
+            for name, crops in self._pixels(worker_batch, samples, views).items():
+                pixels_of(plan, name, pixels).copy_(crops.permute(0, 2, 3, 1))
+        return render(plan, pixels, floats, ints)
 
     def _pixels(self, worker_batch: WorkerBatch, samples: Tensor, views: tuple[View, ...]) -> dict[str, Tensor]:
         if self.on_device is None:

@@ -13,9 +13,11 @@ from torch.utils.data import Dataset
 from ...hub.errors import DataError
 from ...hub.sources.source import Source
 from ..randomness import uniforms
+from ..views.plan import make_plan
 from ..views.view import Crop, View
 from .decode import read_crops
 from .decoded_photos import DecodedPhotos
+from .packed_batch import Packed, pack
 
 _Sample = tuple[int, list[Tensor], list[NDArray[np.float64]]]  # sample; crop and uniform numbers of each view
 
@@ -27,7 +29,8 @@ class WorkerBatch(NamedTuple):
         samples: (N,), int64.
         images: by view, rendered; or crops (N, 3, px, px), uint8, when `numbers` is there to render them with; or the
             crops' boxes (N, 4) in photos that lie on the device. Empty when no image at all could be read.
-        numbers: by view, (N, width), for `View.render`.
+        numbers: by view, (N, width), for `View.render`; empty where there is a plan.
+        packed: for the device: the plan of all views and the crops, unless `images` has their boxes.
         unreadable: path and reason of every image that was met and could not be read.
     """
 
@@ -35,6 +38,7 @@ class WorkerBatch(NamedTuple):
     images: dict[str, Tensor]
     numbers: dict[str, NDArray[np.float64]]
     unreadable: list[tuple[str, str]]
+    packed: Packed | None = None
 
 
 class Reader(Protocol):
@@ -89,10 +93,14 @@ class Boxes:
 
 
 class Photos(Dataset[WorkerBatch]):
-    """The photos of a reader as batches of crops; with `renders`, of rendered views."""
+    """The photos of a reader as batches of crops; with `renders`, of rendered views.
 
-    def __init__(self, photos: Reader, views: Sequence[View], seed: int, *, renders: bool):
-        self.photos, self.views, self.seed, self.renders = photos, views, seed, renders
+    Args:
+        plans: say in the batch how a device renders all views at once; where a program allows it.
+    """
+
+    def __init__(self, photos: Reader, views: Sequence[View], seed: int, *, renders: bool, plans: bool = False):
+        self.photos, self.views, self.seed, self.renders, self.plans = photos, views, seed, renders, plans
 
     def __getitems__(self, places: list[tuple[int, int]]) -> WorkerBatch:
         """The batch of these (epoch, sample)."""
@@ -103,14 +111,30 @@ class Photos(Dataset[WorkerBatch]):
             return WorkerBatch(np.empty(0, np.int64), {}, {}, list(unreadable.items()))
         samples, crops, numbers = zip(*samples_read, strict=True)
         names = [view.name for view in self.views]
-        images = {name: torch.stack(crop) for name, crop in zip(names, zip(*crops, strict=True), strict=True)}
+        images = dict(zip(names, zip(*crops, strict=True), strict=True))
         rows = {name: np.stack(row) for name, row in zip(names, zip(*numbers, strict=True), strict=True)}
-        if self.renders:
-            images = {
-                view.name: view.render(images[view.name], torch.from_numpy(rows[view.name])) for view in self.views
-            }
-            rows = {}
-        return WorkerBatch(np.array(samples), images, rows, list(unreadable.items()))
+        return self._batch(np.array(samples), images, rows, list(unreadable.items()))
+
+    def _batch(
+        self,
+        samples: NDArray[np.int64],
+        images: dict[str, tuple[Tensor, ...]],
+        rows: dict[str, NDArray[np.float64]],
+        unreadable: list[tuple[str, str]],
+    ) -> WorkerBatch:
+        planned = make_plan(self.views, [torch.from_numpy(row) for row in rows.values()]) if self.plans else None
+        if planned is None:
+            stacked = {name: torch.stack(image) for name, image in images.items()}
+            if self.renders:
+                stacked = {
+                    view.name: view.render(stacked[view.name], torch.from_numpy(rows[view.name])) for view in self.views
+                }
+                rows = {}
+            return WorkerBatch(samples, stacked, rows, unreadable)
+        if isinstance(self.photos, Boxes):
+            boxes = {name: torch.stack(box) for name, box in images.items()}
+            return WorkerBatch(samples, boxes, {}, unreadable, pack(*planned, {}))
+        return WorkerBatch(samples, {}, {}, unreadable, pack(*planned, images))
 
     def _read(self, epoch: int, sample: int, unreadable: dict[str, str]) -> _Sample | None:
         """The sample, or the next in the source that can be read, with that one's own numbers; None if none can."""

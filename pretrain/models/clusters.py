@@ -29,7 +29,7 @@ class Clusters:
     negatives: int = 16384
 
     def build(self, context: Context) -> "ImageClusters":
-        return ImageClusters(self)
+        return ImageClusters(self, context.device)
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class ClusterPrototypes:
 class ImageClusters(Memory):
     """The clusters of an epoch; none before the first clustering, when `epoch` is -1. Equal in all processes."""
 
-    def __init__(self, plan: Clusters) -> None:
-        self.plan, self.epoch = plan, -1
+    def __init__(self, plan: Clusters, device: torch.device | str = "cpu") -> None:
+        self.plan, self.device, self.epoch = plan, device, -1
         self.granularities: tuple[Granularity, ...] = ()
 
     def renew(self, rows: Tensor, *, seed: int, epoch: int, nearest: Nearest, observe: Callable[[int], None]) -> None:
@@ -95,7 +95,7 @@ class ImageClusters(Memory):
             return None
         device = self.granularities[0].of.device
         generator = torch.Generator(device).manual_seed(step_seed(part.seed, part.number))
-        samples = part.samples_of_all().to(device)
+        samples = part.samples_of_all().to(device, non_blocking=True)
         return ClusterPrototypes(
             tuple(_draw(each, samples, self.plan.negatives, generator) for each in self.granularities)
         )
@@ -106,7 +106,8 @@ class ImageClusters(Memory):
 
     def restore(self, state: State) -> None:
         self.epoch = state["epoch"]
-        self.granularities = tuple(Granularity(**each) for each in state["granularities"])
+        parts = ({name: value.to(self.device) for name, value in each.items()} for each in state["granularities"])
+        self.granularities = tuple(Granularity(**each) for each in parts)
 
 
 def _draw(each: Granularity, samples: Tensor, negatives: int, generator: torch.Generator) -> StepPrototypes:

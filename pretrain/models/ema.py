@@ -65,7 +65,7 @@ class KeyNetwork:
         """
         everyone = processes.gather(images)
         share, first = len(images), processes.rank * len(images)
-        order = order.to(everyone.device)
+        order = order.to(everyone.device, non_blocking=True)
         mine = everyone[order[first : first + share]]
         groups = mine.tensor_split(max(1, share // self.group))  # of `group` images or some more, never of one
         with autocast():

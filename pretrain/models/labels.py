@@ -24,4 +24,5 @@ class LabelledData(Memory):
         self.labels, self.device = labels, device
 
     def known(self, part: Part) -> Labels:
-        return Labels(torch.tensor([self.labels[sample] for sample in part.samples.tolist()], device=self.device))
+        classes = torch.tensor([self.labels[sample] for sample in part.samples.tolist()])
+        return Labels(classes.to(self.device, non_blocking=True))

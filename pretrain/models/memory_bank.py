@@ -71,7 +71,7 @@ class MemoryBank(Memory):
         number) and are drawn for the whole batch, so they do not depend on the number of processes.
         """
         generator = torch.Generator(self.rows.device).manual_seed(step_seed(part.seed, part.number))
-        own, rank = part.samples.to(self.rows.device), part.processes.rank
+        own, rank = part.samples.to(self.rows.device, non_blocking=True), part.processes.rank
         size = (part.processes.world * len(own), self.plan.negatives)
         indices = torch.randint(self.rows.shape[1], size, generator=generator, device=self.rows.device)
         mine = indices[rank * len(own) : (rank + 1) * len(own)]
@@ -89,13 +89,12 @@ class MemoryBank(Memory):
             samples: (B,) images; of an image that occurs twice the last embedding counts.
             embeddings: (B, M * D), one unit row of D for each bank.
         """
-        samples = samples.to(self.rows.device)
-        images, place = samples.unique(return_inverse=True)
-        order = torch.arange(len(samples), device=samples.device)
-        last = torch.zeros_like(images).scatter_reduce(0, place, order, "amax", include_self=False)
+        samples = samples.to(self.rows.device, non_blocking=True)
+        same = samples[:, None] == samples
+        last = (same * torch.arange(len(samples), device=samples.device)).amax(dim=1)
         new = embeddings[last].to(self.rows).unflatten(1, (len(self.rows), -1)).transpose(0, 1)
-        moved = self.rows[:, images] * self.plan.momentum + new * (1 - self.plan.momentum)
-        self.rows[:, images] = F.normalize(moved, dim=2)
+        moved = self.rows[:, samples] * self.plan.momentum + new * (1 - self.plan.momentum)
+        self.rows[:, samples] = F.normalize(moved, dim=2)
 
     def state(self) -> State:
         return {"rows": self.rows}

@@ -104,7 +104,8 @@ class TwoBranchNetwork(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 2 D), float32."""
-        colours = torch.einsum("kc,nchw->nkhw", self.colours, images)
+        with torch.autocast(images.device.type, enabled=False):  # in bf16 neighbouring colours would become one
+            colours = torch.einsum("kc,nchw->nkhw", self.colours, images)
         luma, chroma = (part.contiguous(memory_format=torch.channels_last) for part in colours.split([1, 2], dim=1))
         return torch.cat([self.head(self.backbone(luma)), self.chroma_head(self.chroma(chroma))], dim=1)
 

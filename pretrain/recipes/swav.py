@@ -89,8 +89,9 @@ class Swav:
         pairs = [(i, j) for i in range(len(codes)) for j in range(len(logits)) if i != j]
         terms = [F.cross_entropy(logits[j], codes[i]) for i, j in pairs]
         assignment = torch.stack(terms).mean()  # each large crop has as many others
-        used = torch.cat(codes).argmax(dim=1).unique().numel() / min(len(prototypes), images * len(codes))
-        return Step(assignment, {"assignment": assignment}, keys, {"prototypes_used": assignment.new_tensor(used)})
+        chosen = torch.cat(codes).argmax(dim=1)
+        used = assignment.new_zeros(len(prototypes)).scatter_(0, chosen, 1.0).sum() / min(len(prototypes), len(chosen))
+        return Step(assignment, {"assignment": assignment}, keys, {"prototypes_used": used.detach()})
 
     def _codes(self, keys: Tensor, queue: QueueRows | None, prototypes: Tensor) -> list[Tensor]:
         """(B, P) of every large crop, from its part of (B, 2 D); the queue (K, 2 D) is shared out along with it."""

@@ -144,7 +144,7 @@ def build_monitor(
 
 def _processes(accelerator: Accelerator) -> Processes:
     def gather(rows: Tensor) -> Tensor:
-        gathered: Tensor = accelerator.gather(rows.to(accelerator.device))
+        gathered: Tensor = accelerator.gather(rows.to(accelerator.device, non_blocking=True))
         return gathered
 
     return Processes(accelerator.process_index, accelerator.num_processes, gather)

@@ -153,7 +153,8 @@ def _read(path: Path, state: RunState) -> dict[str, Any]:
     from .recipe_schema import CheckpointFile
 
     try:
-        content = load_sealed(path, map_location=next(state.network.parameters()).device)
+        # On the CPU: a GPU would hold the state twice, and AdamW, with its step counts there, would wait at every step.
+        content = load_sealed(path, map_location="cpu")
     except ArtifactError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file

@@ -162,6 +162,7 @@ def _forward(run: Run, batch: Batch, part: Part) -> Step:
     torch.manual_seed(step_seed(run.options.seed, part.number, rank))  # for backbones that draw, e.g. drop path
     patches = run.recipe.objective.patches
     orders = draw_orders(run.options.seed, part.number, batch=images * world, patches=patches, rank=rank, world=world)
+    orders = orders.to(run.accelerator.device)
     known = Known(*(memory.known(part) for memory in run.state.memories.values()))
     if run.has_reported_activations or run.options.compile:  # a compiled network keeps what its compiler chose
         return run.recipe.objective(run.networks, known, batch.views, orders)

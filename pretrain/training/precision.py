@@ -1,5 +1,6 @@
 """Which arithmetic a run uses, and where bfloat16 pays."""
 
+import logging
 import os
 from typing import Literal
 
@@ -8,6 +9,8 @@ import torch
 from ...hub.errors import UsageError
 from ...hub.machine import bf16_instructions
 from ..options import Device, Precision
+
+log = logging.getLogger(__name__)
 
 PRETEND = "GOODVIEWS_BF16"  # "1" or "0": what the hardware is taken for, so that the tests can meet both kinds anywhere
 
@@ -33,7 +36,11 @@ def resolve_precision(precision: Precision, device: str) -> Literal["fp32", "bf1
         raise UsageError("--precision fp16 needs a GPU; on a CPU use bf16 or fp32.")
     if precision != "auto":
         return precision
-    return "bf16" if _multiplies_bf16(device) else "fp32"
+    if _multiplies_bf16(device):
+        return "bf16"
+    if device == "cuda":
+        log.info("this GPU does not multiply bf16, so precision auto is fp32; --precision fp16 is faster on it")
+    return "fp32"
 
 
 def _multiplies_bf16(device: str) -> bool:

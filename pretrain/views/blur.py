@@ -4,8 +4,9 @@ Images are (n, 3, H, W), RGB, uint8; sigma is (n,), in pixels, on the CPU. Weigh
 convolutions: the same result in any batch and without the reduced precision that GPUs use for convolutions.
 """
 
+from typing import Literal
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .colour import blend
@@ -15,18 +16,29 @@ _BOXES = 3  # Pillow approximates a Gaussian by three box blurs
 
 def pil_blur(images: Tensor, sigma: Tensor) -> Tensor:
     """As Pillow's `ImageFilter.GaussianBlur`: three box blurs of fractional width an axis, 8 bits after each."""
+    return blur_by_boxes(images, box_weights(sigma).to(images.device))
+
+
+def box_weights(sigma: Tensor) -> Tensor:
+    """Of the pixel itself, its neighbours, those beyond, ...: (n, reach + 1), int32, with 24 bits after the point."""
     radius = _box_radius(sigma.float())
     whole = radius.floor().int()
-    inside = (2**24 / (2 * radius + 1)).int()  # a pixel's weight in fixed point with 24 bits after the point
-    outside = (2**24 - (2 * whole + 1) * inside) // 2  # that of the two pixels at the rim, covered in part
+    inside = (2**24 / (2 * radius + 1)).int()
+    outside = (2**24 - (2 * whole + 1) * inside) // 2  # of the two pixels at the rim, covered in part
     offsets = torch.arange(int(whole.max()) + 2)
     weights = torch.where(offsets <= whole[:, None], inside[:, None], 0)
-    weights = torch.where(offsets == whole[:, None] + 1, outside[:, None], weights).to(images.device)
+    return torch.where(offsets == whole[:, None] + 1, outside[:, None], weights)
+
+
+def blur_by_boxes(images: Tensor, weights: Tensor) -> Tensor:
+    """Three box blurs an axis with `box_weights`, first along the rows."""
+    values = images.int()
+    margins = {size: _with_margins(size, weights, "replicate") for size in {*values.shape[2:]}}
     for axis in (3, 2):
         for _ in range(_BOXES):
-            total = _symmetric_sum(images.int(), weights, axis, "replicate").add_(2**23)
-            images = (total >> 24).to(torch.uint8)  # sums above 2**31 wrap; the lowest 8 bits of the shift are right
-    return images
+            total = _symmetric_sum(values, weights, axis, margins[values.shape[axis]]).add_(2**23)
+            values = (total >> 24) & 255  # sums above 2**31 wrap; the lowest 8 bits of the shift are right
+    return values.to(torch.uint8)
 
 
 def conv_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
@@ -34,14 +46,24 @@ def conv_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
 
     Source: PyContrast's convolutional blur (size 22, so radius 11), which SimCLR re-implementations share.
     """
+    return blur_by_taps(images, tap_weights(sigma, radius).to(images.device))
+
+
+def tap_weights(sigma: Tensor, radius: int) -> Tensor:
+    """Of the pixel itself, its neighbours, ...: (n, at most radius + 1), float32."""
     offsets = torch.arange(radius + 1)
     weights = torch.exp(-(offsets**2) / (2 * sigma[:, None] ** 2))
     weights = torch.where(weights < 1e-9, 0.0, weights)  # below what float32 can add to a pixel
     weights = weights[:, (weights > 0).any(dim=0)]
-    weights = (weights / (2 * weights.sum(dim=1, keepdim=True) - 1)).to(images.device, torch.float32)
+    return (weights / (2 * weights.sum(dim=1, keepdim=True) - 1)).float()
+
+
+def blur_by_taps(images: Tensor, weights: Tensor) -> Tensor:
+    """The sums of `conv_blur` with `tap_weights`."""
     values = images.float().div_(255)
+    margins = {size: _with_margins(size, weights, "reflect") for size in {*values.shape[2:]}}
     for axis in (2, 3):
-        values = _symmetric_sum(values, weights, axis, "reflect")
+        values = _symmetric_sum(values, weights, axis, margins[values.shape[axis]])
     return values.mul_(255).clamp_(max=255).to(torch.uint8)
 
 
@@ -63,14 +85,19 @@ def _box_radius(sigma: Tensor) -> Tensor:
     return whole + part
 
 
-def _symmetric_sum(values: Tensor, weights: Tensor, axis: int, edge: str) -> Tensor:
+def _symmetric_sum(values: Tensor, weights: Tensor, axis: int, margins: Tensor) -> Tensor:
     """Sum over offsets k of weights[:, k] · (the image moved by k and by −k along the axis); offset 0 counts once."""
-    reach = weights.shape[1] - 1
-    size = values.shape[axis]
-    margins = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
-    wide = F.pad(values, margins, mode=edge)
+    reach, size = weights.shape[1] - 1, values.shape[axis]
+    wide = values.index_select(axis, margins)
     total = values * weights[:, 0, None, None, None]
     for offset in range(1, reach + 1):
         pair = wide.narrow(axis, reach - offset, size) + wide.narrow(axis, reach + offset, size)
         total.addcmul_(pair, weights[:, offset, None, None, None])
     return total
+
+
+def _with_margins(size: int, weights: Tensor, edge: Literal["replicate", "reflect"]) -> Tensor:
+    """Which pixels stand beside each other once both edges are continued; torch pads no whole numbers on GPUs."""
+    reach = weights.shape[1] - 1
+    places = torch.arange(-reach, size + reach, device=weights.device)
+    return places.clamp_(0, size - 1) if edge == "replicate" else size - 1 - (size - 1 - places.abs_()).abs_()

@@ -1,7 +1,8 @@
 """How a batch is changed: operations say which images and how, as a stream of changes; `apply` alone does it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,33 @@ class Change:
     function: Callable[..., Tensor]
     parameters: tuple[Tensor, ...] = ()
     where: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A function of images whose amount follows from a magnitude, as the policies draw it.
+
+    function: of images and their amounts (n,); of images alone, where `amount` is None.
+    amount: of magnitudes (n,), float64, and the side of the images along the axis concerned, in pixels.
+    settings: what `function` is given besides.
+    """
+
+    function: Callable[..., Tensor]
+    amount: Callable[[Tensor, int], Tensor] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, images: Tensor, magnitude: Tensor, **settings: Any) -> Tensor:
+        settings = self.settings | settings
+        return self.function(images, *self.amounts(magnitude, images.shape[settings.get("axis", 3)]), **settings)
+
+    def amounts(self, magnitude: Tensor, side_px: int) -> tuple[Tensor, ...]:
+        """What `function` is given after the images."""
+        return () if self.amount is None else (self.amount(magnitude, side_px),)
+
+
+def unchanged(images: Tensor) -> Tensor:
+    """The images themselves: a policy may draw that."""
+    return images
 
 
 def apply(changes: Iterable[Change], batch: Tensor) -> Tensor:

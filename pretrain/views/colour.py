@@ -75,23 +75,33 @@ def posterize(images: Tensor, bits: Tensor) -> Tensor:
 
 def autocontrast(images: Tensor) -> Tensor:
     """Each channel stretched so that its darkest pixel is 0 and its brightest 255, as `ImageOps.autocontrast`."""
-    low = images.amin(dim=(2, 3)).double()[:, :, None]
-    span = images.amax(dim=(2, 3)).double()[:, :, None] - low
-    scale = torch.full_like(span, 255.0) / span  # a scalar over a tensor would be a rounded reciprocal
-    values = torch.arange(256, dtype=torch.float64, device=images.device)
-    table = (values * scale + -low * scale).clamp(0, 255).trunc()
-    return _look_up(torch.where(span > 0, table, values).to(torch.uint8), images)
+    low, high = images.amin(dim=(2, 3))[:, :, None], images.amax(dim=(2, 3))[:, :, None]
+    return _look_up(stretching(low, high), images)
 
 
 def equalize(images: Tensor) -> Tensor:
     """Each channel's histogram flattened, as `ImageOps.equalize`."""
-    counts = _histogram(images)  # (n, 3, 256)
-    values = torch.arange(256, device=images.device)
-    brightest = (counts > 0).mul(values).amax(dim=2, keepdim=True)
-    step = (counts.sum(dim=2, keepdim=True) - counts.gather(2, brightest)) // 255
-    darker = counts.cumsum(dim=2) - counts
+    return _look_up(flattening(_histogram(images)), images)
+
+
+def stretching(low: Tensor, high: Tensor) -> Tensor:
+    """What autocontrast makes of each value (..., 256), uint8, from the darkest and the brightest pixel (..., 1)."""
+    low = low.double()
+    span = high.double() - low
+    scale = torch.full_like(span, 255.0) / span  # a scalar over a tensor would be a rounded reciprocal
+    values = torch.arange(256, dtype=torch.float64, device=low.device)
+    table = (values * scale + -low * scale).clamp(0, 255)
+    return torch.where(span > 0, table, values).to(torch.uint8)
+
+
+def flattening(counts: Tensor) -> Tensor:
+    """What equalize makes of each value, uint8, from how many pixels have it: both (..., 256)."""
+    values = torch.arange(256, device=counts.device)
+    brightest = (counts > 0).mul(values).amax(dim=-1, keepdim=True)
+    step = (counts.sum(dim=-1, keepdim=True) - counts.gather(-1, brightest)) // 255
+    darker = counts.cumsum(dim=-1) - counts
     table = ((step // 2 + darker) // step.clamp(min=1)).clamp(max=255)
-    return _look_up(torch.where(step > 0, table, values).to(torch.uint8), images)
+    return torch.where(step > 0, table, values).to(torch.uint8)
 
 
 def shift_hue(images: Tensor, turn: Tensor) -> Tensor:

@@ -36,6 +36,34 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
     return flat.gather(2, index.flatten(1)[:, None].expand_as(flat)).view_as(images) * inside[:, None]
 
 
+def shear_steps(amount: Tensor, *, px: int, axis: int) -> Tensor:
+    """Where each pixel (x, y) of a square image is read: column (a + b x + c y) >> 16, row (d + e x + f y) >> 16.
+
+    (n, 6), int64: a to f.
+    """
+    start, step = _fixed(0.5 + amount / 2), _fixed(amount)
+    zero, one = torch.zeros_like(step), torch.full_like(step, 2**_BITS)
+    steps = (start, one, step, zero, zero, one) if axis == 3 else (zero, one, zero, start, step, one)
+    return torch.stack(steps, dim=1)
+
+
+def translate_steps(pixels: Tensor, *, px: int, axis: int) -> Tensor:
+    """As `shear_steps`."""
+    shift = pixels.long() << _BITS
+    zero, one = torch.zeros_like(shift), torch.full_like(shift, 2**_BITS)
+    across, down = (shift, zero) if axis == 3 else (zero, shift)
+    return torch.stack([across, one, zero, down, zero, one], dim=1)
+
+
+def rotate_steps(degrees: Tensor, *, px: int) -> Tensor:
+    """As `shear_steps`."""
+    angle = torch.deg2rad(degrees)
+    cos, sin = angle.cos(), angle.sin()
+    first = 0.5 - px / 2
+    across, down = cos * first - sin * first + px / 2, sin * first + cos * first + px / 2
+    return torch.stack([_fixed(values) for values in (across, cos, -sin, down, sin, cos)], dim=1)
+
+
 def _slide(images: Tensor, shift: Tensor, axis: int) -> Tensor:
     """Each line read from `shift` (n, lines or 1) whole pixels further along."""
     size = images.shape[axis]

@@ -7,6 +7,7 @@ in `colour`, `blur` and `geometry`; `RandAugment` and `StrongPolicy` have files 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
 from typing import ClassVar, Literal
 
@@ -17,7 +18,7 @@ from ...hub.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from . import blur, colour
 from .change import Change
 
-_CONV_RADIUS = 11  # the published blur asks for size 22, which becomes 23 taps
+CONV_RADIUS = 11  # the published blur asks for size 22, which becomes 23 taps
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Flip:
     width: ClassVar[int] = 1
 
     def changes(self, uniforms: Tensor) -> Iterator[Change]:
-        yield Change(_mirror, where=uniforms[:, 0] < self.p)
+        yield Change(mirror, where=uniforms[:, 0] < self.p)
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,8 @@ class GaussianBlur:
     width: ClassVar[int] = 2
 
     def changes(self, uniforms: Tensor) -> Iterator[Change]:
-        yield Change(self._blur, (_between(*self.sigma, uniforms[:, 1]),), where=uniforms[:, 0] < self.p)
-
-    def _blur(self, images: Tensor, sigma: Tensor) -> Tensor:
-        if self.kind == "pil":
-            return blur.pil_blur(images, sigma)
-        return blur.conv_blur(images, sigma, radius=_CONV_RADIUS)
+        function = blur.pil_blur if self.kind == "pil" else partial(blur.conv_blur, radius=CONV_RADIUS)
+        yield Change(function, (_between(*self.sigma, uniforms[:, 1]),), where=uniforms[:, 0] < self.p)
 
 
 @dataclass(frozen=True)
@@ -143,15 +140,22 @@ class CutJigsaw:
         yield Change(self._cut_anywhere, (uniforms,))
 
     def _cut_anywhere(self, batch: Tensor, uniforms: Tensor) -> Tensor:
-        cell = batch.shape[-1] // self.grid
-        offsets = (uniforms * (cell - self.patch_px + 1)).long()  # both ends included
-        return self.cut(batch, *offsets.split(self.grid**2, dim=1))
+        return self.cut(batch, *self.offsets(uniforms, batch.shape[-1]))
+
+    def offsets(self, uniforms: Tensor, px: int) -> tuple[Tensor, Tensor]:
+        """How far down and across its cell each patch begins, both (N, grid²), int64, in an image of `px` a side."""
+        room = px // self.grid - self.patch_px + 1  # both ends included
+        down, across = (uniforms * room).long().split(self.grid**2, dim=1)
+        return down, across
+
+    def corners(self, down: Tensor, across: Tensor, px: int) -> tuple[Tensor, Tensor]:
+        """Top and left of each patch in the image, both (N, grid²)."""
+        cell, number = px // self.grid, torch.arange(self.grid**2)
+        return down + number // self.grid * cell, across + number % self.grid * cell
 
     def cut(self, batch: Tensor, down: Tensor, across: Tensor) -> Tensor:
         """The patches at given offsets (N, grid²) from the top and the left of their cells."""
-        cell = batch.shape[-1] // self.grid
-        number = torch.arange(self.grid**2)
-        top, left = down + number // self.grid * cell, across + number % self.grid * cell
+        top, left = self.corners(down, across, batch.shape[-1])
         windows = batch.unfold(2, self.patch_px, 1).unfold(3, self.patch_px, 1)  # (N, 3, tops, lefts, px, px), a view
         images = torch.arange(len(batch))[:, None]
         return windows[images.to(batch.device), :, top.to(batch.device), left.to(batch.device)]
@@ -174,7 +178,8 @@ class Normalize:
         return batch.float().div_(255).sub_(mean).div_(std)
 
 
-def _mirror(images: Tensor) -> Tensor:
+def mirror(images: Tensor) -> Tensor:
+    """Left and right exchanged."""
     return images.flip(-1)
 
 

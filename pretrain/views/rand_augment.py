@@ -5,7 +5,7 @@ A generic RandAugment is not equivalent: at magnitude 10 Solarize is the identit
 Source: Cubuk et al. 2019 (arXiv:1909.13719) in the variant of PyContrast, itself derived from timm.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,31 +13,31 @@ import torch
 from torch import Tensor
 
 from . import blur, colour, geometry
-from .change import Change
+from .change import Change, Scaled
 
 _PER_DRAW = 5  # uniform numbers: which operation, applied or not, magnitude, sign, interpolation
 _NONE = -1  # instead of an operation's place in the list: the draw is not applied
 
-# The arguments as functions of m, the magnitude's share of its maximum: (n,) float64 in [0, 1].
-COLOUR_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "auto_contrast": lambda images, m: colour.autocontrast(images),
-    "equalize": lambda images, m: colour.equalize(images),
-    "invert": lambda images, m: colour.invert(images),
-    "posterize": lambda images, m: colour.posterize(images, (4 * m).trunc()),
-    "solarize": lambda images, m: colour.solarize(images, (256 * m).trunc()),
-    "solarize_add": lambda images, m: colour.solarize_add(images, (110 * m).trunc()),
-    "color": lambda images, m: colour.saturation(images, _enhancement(m)),
-    "contrast": lambda images, m: colour.contrast(images, _enhancement(m)),
-    "brightness": lambda images, m: colour.brightness(images, _enhancement(m)),
-    "sharpness": lambda images, m: blur.sharpness(images, _enhancement(m)),
+# The amounts as functions of m, the magnitude's share of its maximum: (n,) float64 in [0, 1].
+COLOUR_OPERATIONS: dict[str, Scaled] = {
+    "auto_contrast": Scaled(colour.autocontrast),
+    "equalize": Scaled(colour.equalize),
+    "invert": Scaled(colour.invert),
+    "posterize": Scaled(colour.posterize, lambda m, px: (4 * m).trunc()),
+    "solarize": Scaled(colour.solarize, lambda m, px: (256 * m).trunc()),
+    "solarize_add": Scaled(colour.solarize_add, lambda m, px: (110 * m).trunc()),
+    "color": Scaled(colour.saturation, lambda m, px: _enhancement(m)),
+    "contrast": Scaled(colour.contrast, lambda m, px: _enhancement(m)),
+    "brightness": Scaled(colour.brightness, lambda m, px: _enhancement(m)),
+    "sharpness": Scaled(blur.sharpness, lambda m, px: _enhancement(m)),
 }
 # Here m carries a random sign, and the interpolation is drawn.
-GEOMETRY_OPERATIONS: dict[str, Callable[..., Tensor]] = {
-    "rotate": lambda images, m, bicubic: geometry.rotate(images, 30 * m, bicubic=bicubic),
-    "shear_x": lambda images, m, bicubic: geometry.shear(images, 0.3 * m, axis=3, bicubic=bicubic),
-    "shear_y": lambda images, m, bicubic: geometry.shear(images, 0.3 * m, axis=2, bicubic=bicubic),
-    "translate_x": lambda images, m, bicubic: geometry.translate(images, 0.45 * m, axis=3, bicubic=bicubic),
-    "translate_y": lambda images, m, bicubic: geometry.translate(images, 0.45 * m, axis=2, bicubic=bicubic),
+GEOMETRY_OPERATIONS: dict[str, Scaled] = {
+    "rotate": Scaled(geometry.rotate, lambda m, px: 30 * m),
+    "shear_x": Scaled(geometry.shear, lambda m, px: 0.3 * m, {"axis": 3}),
+    "shear_y": Scaled(geometry.shear, lambda m, px: 0.3 * m, {"axis": 2}),
+    "translate_x": Scaled(geometry.translate, lambda m, px: 0.45 * m, {"axis": 3}),
+    "translate_y": Scaled(geometry.translate, lambda m, px: 0.45 * m, {"axis": 2}),
 }
 FIFTEEN = (*COLOUR_OPERATIONS, *GEOMETRY_OPERATIONS)
 EIGHT = ("auto_contrast", "identity", "rotate", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y")

@@ -8,38 +8,38 @@ Source: maple-research-lab/CLSA, data_processing/RandAugment.py: the pool of Soh
 arXiv:2001.07685), appendix.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from . import blur, colour, geometry_nearest
-from .change import Change
+from .change import Change, Scaled, unchanged
 
 LEVELS = 9  # whole magnitudes 1 to 9: the published draw leaves out its upper bound, 10
 _PER_DRAW = 4  # uniform numbers: which operation, applied or not, magnitude, sign
 _NONE = -1  # instead of an operation's place in the list: the draw is not applied
 
-# The arguments as functions of v, the magnitude: (n,) float64, whole numbers.
-COLOUR_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "auto_contrast": lambda images, v: colour.autocontrast(images),
-    "brightness": lambda images, v: colour.brightness(images, _reduction(v)),
-    "color": lambda images, v: colour.saturation(images, _reduction(v)),
-    "contrast": lambda images, v: colour.contrast(images, _reduction(v)),
-    "equalize": lambda images, v: colour.equalize(images),
-    "identity": lambda images, v: images,
-    "posterize": lambda images, v: colour.posterize(images, 4 + (4 * v / 10).trunc()),
-    "sharpness": lambda images, v: blur.sharpness(images, _reduction(v)),
-    "solarize": lambda images, v: colour.solarize(images, 256 - (256 * v / 10).trunc()),
+# The amounts as functions of v, the magnitude: (n,) float64, whole numbers.
+COLOUR_OPERATIONS: dict[str, Scaled] = {
+    "auto_contrast": Scaled(colour.autocontrast),
+    "brightness": Scaled(colour.brightness, lambda v, px: _reduction(v)),
+    "color": Scaled(colour.saturation, lambda v, px: _reduction(v)),
+    "contrast": Scaled(colour.contrast, lambda v, px: _reduction(v)),
+    "equalize": Scaled(colour.equalize),
+    "identity": Scaled(unchanged),
+    "posterize": Scaled(colour.posterize, lambda v, px: 4 + (4 * v / 10).trunc()),
+    "sharpness": Scaled(blur.sharpness, lambda v, px: _reduction(v)),
+    "solarize": Scaled(colour.solarize, lambda v, px: 256 - (256 * v / 10).trunc()),
 }
 # Here v carries a random sign.
-GEOMETRY_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "rotate": lambda images, v: geometry_nearest.rotate(images, 3 * v),
-    "shear_x": lambda images, v: geometry_nearest.shear(images, 3 * v / 100, axis=3),
-    "shear_y": lambda images, v: geometry_nearest.shear(images, 3 * v / 100, axis=2),
-    "translate_x": lambda images, v: geometry_nearest.translate(images, _three_percent(v, images.shape[3]), axis=3),
-    "translate_y": lambda images, v: geometry_nearest.translate(images, _three_percent(v, images.shape[2]), axis=2),
+GEOMETRY_OPERATIONS: dict[str, Scaled] = {
+    "rotate": Scaled(geometry_nearest.rotate, lambda v, px: 3 * v),
+    "shear_x": Scaled(geometry_nearest.shear, lambda v, px: 3 * v / 100, {"axis": 3}),
+    "shear_y": Scaled(geometry_nearest.shear, lambda v, px: 3 * v / 100, {"axis": 2}),
+    "translate_x": Scaled(geometry_nearest.translate, lambda v, px: _three_percent(v, px), {"axis": 3}),
+    "translate_y": Scaled(geometry_nearest.translate, lambda v, px: _three_percent(v, px), {"axis": 2}),
 }
 
 
