@@ -146,9 +146,9 @@ def as_photo(image: ImageLike, *, values: Values | None = None, name: str = "The
             raise DataError(f"An image array must be (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}.")
         return Image.fromarray(image)
     if isinstance(image, bytes | bytearray | memoryview):
-        with opened(BytesIO(image), name=f"a file of {len(image)} bytes") as file:
-            file.load()
-            return to_rgb(file, values=values, name=name)
+        called = f"a file of {len(image)} bytes"
+        with opened(BytesIO(image), name=called) as file:
+            return decoded(file, values=values, name=called)
     if not isinstance(image, str | Path):
         raise DataError(f"{name} is {_called(image)}; {_TAKEN}.")
     if str(image).startswith(("http://", "https://", "s3://", "gs://", "ftp://", "data:")):

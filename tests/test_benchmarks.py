@@ -66,3 +66,12 @@ def test_loads_are_compared_within_a_round(run):
     figures = run("load_speed", "--architecture", "test_resnet", "--rounds", "2")
     assert {"trust", "check", "seconds"} <= set(figures)
     assert figures["seconds"] > 0
+
+
+def test_crops_from_reduced_jpeg_files_are_held_against_those_of_whole_ones(run):
+    photos = Path(__file__).parent / "photos"
+    figures = run("jpeg_reduction", "--data", str(photos), "--photos", "3", "--px", "32")
+    loose, strict = figures["rows"]
+    assert (loose["spare"], strict["spare"]) == (1, 2)
+    assert loose["reduced_share"] == 1
+    assert strict["psnr_median"] > loose["psnr_median"] > 20

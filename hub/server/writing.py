@@ -74,8 +74,9 @@ async def validate_yaml(request: Request) -> Response:
     if len(parts) == 3 and not parts[0].strip():
         try:
             yaml.safe_load(parts[1])
-        except yaml.YAMLError as error:
-            errors.append({"message": f"The card's header is not YAML: {str(error).splitlines()[0]}"})
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            errors.append({"message": f"The card's header is not YAML: {reason}"})
     return JSONResponse({"errors": errors, "warnings": []}, 400 if errors else 200)
 
 

@@ -78,7 +78,7 @@ def find_shards(data: Path) -> list[Path]:
         DataError: a pattern that no file fits, or shards that are compressed.
     """
     if data.is_dir():
-        entries = [path for path in sorted(data.iterdir()) if not path.name.startswith(".")]
+        entries = [path for path in sorted(data.iterdir()) if not is_passed_over(path.name)]
         tars = [path for path in entries if ".tar" in path.suffixes]
         folders_or_images = any(path.is_dir() or has_image_suffix(path.name) for path in entries)
         found = [] if folders_or_images else tars

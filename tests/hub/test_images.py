@@ -88,6 +88,8 @@ def test_a_dark_colour_file_of_sixteen_bits_is_refused_and_a_bright_one_read(odd
         read_image(path)
     with pytest.raises(DataError, match="convert it to 8 bits"):
         read_image(path, values=(0, 4095))
+    with pytest.raises(DataError, match=r"a file of \d+ bytes has values up to about 4095 in 16 bits"):
+        as_photo(path.read_bytes())
 
 
 def write_colour_png(path: Path, gray: np.ndarray) -> None:
