@@ -1,80 +1,202 @@
-"""How much faster ONNX Runtime encodes than PyTorch: the same network, pixels and threads, in turn, in one run.
+"""How much faster exported files run than PyTorch: the same network, pixels and threads, in turn, in one run.
 
-    python benchmarks/onnx_speed.py --encoder random:resnet50 --threads 1
+    python benchmarks/onnx_speed.py --encoder random:resnet50 --threads 1 --out onnx.json
 
-Speeds depend on the machine and what else runs there; the ratios, taken round by round, hardly do.
+The int8 file is calibrated on noise and not judged: only its speed counts here, and that does not hang on the weights.
+fastembed, where it is installed, embeds photos from disk, and so does OnnxEncoder beside it. Speeds depend on the
+machine and on what else runs there; the ratios, taken round by round, hardly do.
 """
 
 import argparse
 import copy
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 
+from goodviews.export.onnx.bench import (
+    EAGER,
+    HEADINGS,
+    Measured,
+    Row,
+    cells,
+    competitors_of,
+    eager,
+    pixels_of,
+    prepared,
+    race,
+)
 from goodviews.export.onnx.onnx_file import export
+from goodviews.export.onnx.shrink import to_int8
+from goodviews.export.onnx.write import needs, save
 from goodviews.hub import Encoder, OnnxEncoder, from_pretrained
-from goodviews.hub.reports.provenance import hardware, libraries
+from goodviews.hub.files.atomic import write_json
+from goodviews.hub.machine import processor_flags
+from goodviews.hub.reports.provenance import command, commit, hardware, libraries
+from goodviews.hub.sources.folders import find_images
 
-EAGER, LAST, ONNX = "PyTorch eager", "PyTorch eager, channels_last", "ONNX Runtime"
+LAST, COMPILED, FASTEMBED = "PyTorch eager, channels_last", "torch.compile", "fastembed, from disk"
+OURS = "OnnxEncoder fp32, from disk"
+MEMORY = """
+import resource, sys
+import numpy as np
+kind, folder, variant, runtime, px, batch = sys.argv[1:]
+pixels = np.zeros((int(batch), 3, int(px), int(px)), np.float32)
+if kind == "torch":
+    import torch
+    from goodviews.hub import from_pretrained
+    torch.set_num_threads(1)
+    encoder = from_pretrained(folder)
+    with torch.inference_mode():
+        encoder.embed(torch.from_numpy(pixels))
+else:
+    from goodviews.hub import OnnxEncoder
+    OnnxEncoder(folder, variant=variant, runtime=runtime, threads=1).embed(pixels)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", default="random:resnet50")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32], metavar="N")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32], metavar="N")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--round-s", type=float, default=1.0, help="seconds a round of one competitor")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--out", type=Path, help="JSON to write")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     encoder = from_pretrained(options.encoder)
-    with tempfile.TemporaryDirectory() as folder:
-        exported = export(encoder, Path(folder) / "onnx")
-        runtime = OnnxEncoder(exported.folder, threads=options.threads)
-    libs = libraries()
-    print(f"{encoder.architecture}, {encoder.preprocessing.input_px} px, {options.threads} threads, {hardware()}")
-    print(f"torch {libs['torch']}, onnxruntime {libs['onnxruntime']}; median of {options.rounds} interleaved rounds\n")
-    print(f"{'batch':>5}  {'':30} {'images/s':>9}  {'times ' + EAGER:>20}")
-    for count in options.batches:
-        report(count, measure(encoder, runtime, count, options.rounds))
-
-
-def measure(encoder: Encoder, runtime: OnnxEncoder, count: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds a batch of `count` for each competitor, one number a round; one round before is not counted."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = export_all(encoder, Path(temporary) / "onnx")
+        rows = list(measure(encoder, folder, options))
+        sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.onnx"))}
+        memory = peak_memory(options, folder, encoder.preprocessing.input_px) if options.memory else {}
     px = encoder.preprocessing.input_px
-    pixels = torch.randn(count, 3, px, px, generator=torch.Generator().manual_seed(0))
-    last, plain = pixels.contiguous(memory_format=torch.channels_last), pixels.numpy()
-    encoder_last = copy.deepcopy(encoder).to(memory_format=torch.channels_last)
-    competitors: dict[str, Callable[[], object]] = {
-        EAGER: lambda: encoder.embed(pixels),
-        LAST: lambda: encoder_last.embed(last),
-        ONNX: lambda: runtime.embed(plain),
+    measured = Measured(encoder.architecture, px, options.threads, hardware(), libraries(), rows)
+    extra = {"bytes": sizes, "peak_memory_mb": memory, "instructions": instructions()}
+    if options.out:
+        about = {"command": command(), "commit": commit(), "rounds": options.rounds}
+        write_json(options.out, about | measured.to_json() | extra)
+    report(measured, extra)
+
+
+def export_all(encoder: Encoder, folder: Path) -> Path:
+    """fp32 as always, and int8 calibrated on noise."""
+    export(encoder, folder)
+    network = needs("onnx").load(folder / "model_pixels.onnx")
+    note = json.loads({each.key: each.value for each in network.metadata_props}["goodviews"])
+    px, generator = encoder.preprocessing.input_px, np.random.default_rng(0)
+    noise = (generator.normal(size=(1, 3, px, px)).astype(np.float32) for _ in range(4))
+    small = to_int8(network, noise)
+    save(small, folder / "model_pixels_int8.onnx", note | {"variant": "int8"})
+    return folder
+
+
+def measure(encoder: Encoder, folder: Path, options: argparse.Namespace) -> Iterator[Row]:
+    onnx_files = competitors_of(folder, options.threads)
+    last = copy.deepcopy(encoder).to(memory_format=torch.channels_last)
+    compiled: Any = torch.compile(copy.deepcopy(encoder.backbone)) if options.compile else None
+    for batch in options.batches:
+        pixels = pixels_of(encoder, batch)
+        pixels_last = pixels.contiguous(memory_format=torch.channels_last)
+        runs: dict[str, Callable[[], object]] = {EAGER: eager(encoder, batch)}
+        runs[LAST] = without_gradient(lambda pixels=pixels_last: last.embed(pixels))
+        if compiled is not None:
+            runs[COMPILED] = without_gradient(lambda pixels=pixels: compiled(pixels))
+        runs |= prepared(onnx_files, encoder, batch)
+        yield from race(batch, runs, rounds=options.rounds, round_s=options.round_s)
+        yield from from_disk(folder, encoder, batch, options)
+
+
+def without_gradient(run: Callable[[], object]) -> Callable[[], object]:
+    def inner() -> object:
+        with torch.inference_mode():
+            return run()
+
+    return inner
+
+
+def from_disk(folder: Path, encoder: Encoder, batch: int, options: argparse.Namespace) -> list[Row]:
+    """Photos to vectors, decoding and preparation counted; the ratios here are to OnnxEncoder."""
+    if importlib.util.find_spec("fastembed") is None:
+        return []
+    from fastembed import ImageEmbedding
+
+    place = folder / "fastembed"
+    place.mkdir(exist_ok=True)
+    shutil.copy(folder / "model_pixels.onnx", place / "model.onnx")
+    p = encoder.preprocessing
+    prepare = {
+        "do_resize": True,
+        "size": {"shortest_edge": int(p.input_px / p.crop_pct)},
+        "resample": 2,
+        "do_center_crop": True,
+        "crop_size": {"height": p.input_px, "width": p.input_px},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(p.mean),
+        "image_std": list(p.std),
+        "image_processor_type": "CLIPImageProcessor",
     }
-    with torch.inference_mode():
-        np.testing.assert_allclose(runtime.embed(plain), encoder.embed(pixels).numpy(), atol=1e-4)
-        seconds: dict[str, list[float]] = {name: [] for name in competitors}
-        for position in range(rounds + 1):
-            for name, run in competitors.items():
-                taken = clock(run)
-                if position:
-                    seconds[name].append(taken)
-    return seconds
+    (place / "preprocessor_config.json").write_text(json.dumps(prepare))
+    theirs = ImageEmbedding("Qdrant/resnet50-onnx", threads=options.threads, specific_model_path=str(place), cuda=False)
+    ours = OnnxEncoder(folder, threads=options.threads)
+    photos = find_images(str(files("goodviews.hub") / "photos"))
+    paths = [str(photos[position % len(photos)]) for position in range(batch)]
+    runs: dict[str, Callable[[], object]] = {
+        OURS: lambda: ours.encode(paths, batch_size=batch),
+        FASTEMBED: lambda: list(theirs.embed(paths, batch_size=batch)),
+    }
+    found, expected = np.stack(list(theirs.embed(paths))), ours.encode(paths)
+    assert (found * expected).sum(axis=1).min() > 0.99, "fastembed runs another network"
+    return race(batch, runs, rounds=options.rounds, round_s=options.round_s)
 
 
-def clock(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
+def peak_memory(options: argparse.Namespace, folder: Path, px: int) -> dict[str, float]:
+    """Most resident memory of a fresh process that loads and runs each at the largest batch, in MB."""
+    asked = {
+        EAGER: ("torch", options.encoder, "", ""),
+        "ONNX Runtime fp32": ("onnx", folder, "fp32", "onnxruntime"),
+        "ONNX Runtime int8": ("onnx", folder, "int8", "onnxruntime"),
+    }
+    if importlib.util.find_spec("openvino") is not None:
+        asked["OpenVINO fp32"] = ("onnx", folder, "fp32", "openvino")
+        asked["OpenVINO int8"] = ("onnx", folder, "int8", "openvino")
+    found = {}
+    for name, words in asked.items():
+        line = [sys.executable, "-c", MEMORY, *map(str, words), str(px), str(max(options.batches))]
+        found[name] = float(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+    return found
 
 
-def report(count: int, seconds: dict[str, list[float]]) -> None:
-    for name, taken in seconds.items():
-        ratio = median(eager / own for eager, own in zip(seconds[EAGER], taken))
-        print(f"{count:>5}  {name:30} {count / median(taken):>9.1f}  {ratio:>20.2f}")
+def instructions() -> list[str]:
+    """Of those that multiply integers fast, the ones this processor has."""
+    return sorted(processor_flags() & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16"})
+
+
+def report(measured: Measured, extra: dict[str, Any]) -> None:
+    print(f"{measured.architecture}, {measured.input_px} px, {measured.threads} threads, {measured.hardware}")
+    print(f"instructions: {', '.join(extra['instructions'])}")
+    print(" | ".join(HEADINGS))
+    for row in measured.rows:
+        print(" | ".join(cells(row)))
+    for name, size in extra["bytes"].items():
+        print(f"{name}: {size / 1e6:.1f} MB")
+    for name, size in extra["peak_memory_mb"].items():
+        print(f"{name}: at most {size:.0f} MB resident")
 
 
 if __name__ == "__main__":

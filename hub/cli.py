@@ -39,6 +39,7 @@ COMMANDS = {
     ),
     "compare": ("goodviews.transfer.commands:compare", "Put the reports of several encoders into tables and a plot."),
     "export": ("goodviews.export.onnx.commands:export", "Write an encoder as ONNX, compared with PyTorch."),
+    "embed": ("goodviews.export.embedding.commands:embed", "Embed photos into a file of vectors."),
     "index build": ("goodviews.export.index.commands:index_build", "Embed a folder of images into a new index."),
     "index add": ("goodviews.export.index.commands:index_add", "Add images to an index."),
     "index remove": ("goodviews.export.index.commands:index_remove", "Remove images from an index."),

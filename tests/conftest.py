@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,7 +19,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from goodviews.export.onnx import onnx_file
 from goodviews.export.onnx.onnx_file import Export, export
+from goodviews.export.onnx.write import copy_of
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.identity import EncoderId
@@ -99,8 +102,29 @@ def other_encoder(gallery: list[Path]) -> Encoder:
 
 @pytest.fixture(scope="session")
 def exported(spread_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """`spread_encoder` as ONNX, made once."""
-    return export(spread_encoder, tmp_path_factory.mktemp("exported") / "onnx")
+    """`spread_encoder` as ONNX, made once; what was traced is left in TRACED."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("trace_image", "trace_pixels"):
+            patch.setattr(onnx_file, name, _recorded(name, getattr(onnx_file, name)))
+        return export(spread_encoder, tmp_path_factory.mktemp("exported") / "onnx")
+
+
+TRACED: dict[str, Any] = {}  # of `spread_encoder`
+
+
+def _recorded(name: str, trace: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*arguments: Any) -> Any:
+        TRACED[name] = trace(*arguments)
+        return copy_of(TRACED[name])
+
+    return run
+
+
+@pytest.fixture
+def traced(exported: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting again traces nothing, which takes most of the time: every network is `spread_encoder`'s."""
+    for name in ("trace_image", "trace_pixels"):
+        monkeypatch.setattr(onnx_file, name, lambda *_, name=name: copy_of(TRACED[name]))
 
 
 def spread(photos: list[Path], *, seed: int) -> Encoder:

@@ -25,7 +25,7 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "huggingface_hub": {"hub.remote"},
     "jinja2": {"hub.output.templates"},
     "starlette": {"hub.web", "hub.server"},
-    "ray": {"export.cluster"},
+    "ray": {"export.embedding.cluster"},
     "tensorboard": {"hub.output.tensorboard"},
     "uvicorn": {"hub.web"},
 }

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from goodviews.export.index.image_index import IndexMismatch
-from goodviews.export.onnx import onnx_file
 from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError
 from goodviews.hub.cli import run
@@ -36,17 +35,21 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_export_says_what_it_wrote_and_how_far_it_is_from_pytorch(
-    encoder_folder: Path, exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    encoder_folder: Path, traced: None, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ):
-    import onnx
-
-    traced = {"image": "model.onnx", "pixels": "model_pixels.onnx"}  # tracing again would take most of the suite's time
-    monkeypatch.setattr(onnx_file, "_trace", lambda _, kind, px: onnx.load(exported.folder / traced[kind]))
+    monkeypatch.setenv("COLUMNS", "160")
     run(["export", str(encoder_folder), "--out", str(tmp_path / "onnx")])
     text = said(capsys)
-    assert "model.onnx: 44.7 MB, cosine distance to PyTorch at most" in text
+    assert "model.onnx" in text
+    assert "44.7" in text
+    assert "1.000000" in text
     written = {path.name for path in (tmp_path / "onnx").iterdir()}
-    assert written == {".goodviews", "export.json", *traced.values()}
+    assert written == {".goodviews", "export.json", "README.md", "model.onnx", "model_pixels.onnx"}
+
+
+def test_int8_without_photos_to_calibrate_on_is_refused(encoder_folder: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="--int8 --calibrate"):
+        run(["export", str(encoder_folder), "--out", str(tmp_path / "onnx"), "--int8"])
 
 
 def test_build_counts_images_and_names_what_it_skipped(index: Path, photos: Path, exported: Export, capsys):

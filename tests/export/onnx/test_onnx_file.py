@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from PIL import Image
 
 import goodviews.export
-from goodviews.export.onnx import onnx_file
-from goodviews.export.onnx.onnx_file import LIMITS, Export, ExportFailed, ImageToVector, export
+from goodviews.export.onnx import graphs
+from goodviews.export.onnx.graphs import ImageToPixels, PixelsToVector
+from goodviews.export.onnx.judge import LIMITS
+from goodviews.export.onnx.onnx_file import Export, export
 from goodviews.export.onnx.trial_photos import SIZES, trial_photos, users_photos
+from goodviews.export.onnx.write import ExportFailed
 from goodviews.hub import DataError, Encoder, OnnxEncoder, OutputExists, Preprocessing, SkippedImages
 from goodviews.hub.images import read_image
 
@@ -54,12 +56,16 @@ def test_vectors_of_different_photos_lie_apart_so_that_the_comparison_says_somet
 
 def test_bicubic_preparation_in_the_graph_is_pillows(encoder: Encoder, gallery: list[Path]):
     bicubic = Encoder(encoder.backbone, Preprocessing(64, 1.0, "bicubic"), encoder.origin).eval()
-    module = ImageToVector(bicubic)
+    module = image_to_vector(bicubic)
     for path in gallery[:4]:
         image = read_image(path)
         with torch.inference_mode():
             found = module(torch.from_numpy(np.array(image))[None]).numpy()
         assert cosine_distances(found, bicubic.encode([image]))[0] < 1e-4
+
+
+def image_to_vector(encoder: Encoder) -> torch.nn.Sequential:
+    return torch.nn.Sequential(ImageToPixels(encoder.preprocessing), PixelsToVector(encoder)).eval()
 
 
 def test_image_file_takes_a_batch_of_one_size(exported: Export, encoder: Encoder):
@@ -82,7 +88,13 @@ def test_files_and_folder_say_whose_they_are_and_how_far_from_pytorch(exported: 
 def test_files_name_no_place_of_this_machine(exported: Export):
     for path in exported.folder.iterdir():
         content = path.read_bytes()
-        for place in (b"site-packages", b"onnx_file.py", str(Path.home()).encode() + b"/", str(Path.cwd()).encode()):
+        for place in (
+            b"site-packages",
+            b"onnx_file.py",
+            b"graphs.py",
+            str(Path.home()).encode() + b"/",
+            str(Path.cwd()).encode(),
+        ):
             assert place not in content, f"{path.name} holds {place!r}"
 
 
@@ -95,10 +107,9 @@ def test_exporting_leaves_the_encoder_as_it_was(exported: Export, encoder: Encod
 
 
 def test_a_file_that_differs_from_pytorch_fails_the_export_and_leaves_nothing(
-    exported: Export, other_encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    traced: None, other_encoder: Encoder, tmp_path: Path
 ):
-    monkeypatch.setattr(onnx_file, "_trace", lambda *_: onnx.load(exported.folder / "model.onnx"))
-    with pytest.raises(ExportFailed, match=r"model\.onnx is .* away from PyTorch"):
+    with pytest.raises(ExportFailed, match=r"model_pixels\.onnx is .* away from PyTorch"):
         export(other_encoder, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -108,16 +119,16 @@ def test_a_crop_one_pixel_off_is_beyond_the_limit(encoder: Encoder, monkeypatch:
     expected = encoder.encode(photos)
     right, wrong = (largest_difference(encoder, photos, expected, monkeypatch, offset) for offset in (0, 1))
     assert right < 1e-4
-    assert wrong > LIMITS["image"]
+    assert wrong > (LIMITS["fp32", "image"].largest or 0)
 
 
 def largest_difference(
     encoder: Encoder, photos: list[Image.Image], expected: np.ndarray, patch: pytest.MonkeyPatch, offset: int
 ) -> float:
-    half_to_even = onnx_file._half_to_even
+    half_to_even = graphs.half_to_even
     with patch.context() as patched, torch.inference_mode():
-        patched.setattr(onnx_file, "_half_to_even", lambda difference: max(half_to_even(difference) - offset, 0))
-        module = ImageToVector(encoder)
+        patched.setattr(graphs, "half_to_even", lambda difference: max(half_to_even(difference) - offset, 0))
+        module = image_to_vector(encoder)
         found = np.concatenate([module(torch.from_numpy(np.array(photo))[None]).numpy() for photo in photos])
     return cosine_distances(found, expected).max()
 
