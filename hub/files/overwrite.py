@@ -40,7 +40,7 @@ _BEGINNINGS = {
     ".pkl": (_PICKLE,),
     ".parquet": (b"PAR1",),
     ".npy": (b"\x93NUMPY",),
-    ".csv": (b"path,sha256,bytes",),  # of embed, which alone writes single tables
+    ".csv": (b"path,sha256,",),  # of embed, which alone writes single tables
 }
 
 Input = str | Path | None  # a path, or a name that is no path; None for an option that was not given

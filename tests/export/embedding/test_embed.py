@@ -16,7 +16,6 @@ from goodviews.export.embedding import embed as run
 from goodviews.export.embedding import local, parts
 from goodviews.export.embedding.embed import embed
 from goodviews.export.embedding.vector_files import read_vectors
-from goodviews.export.onnx.onnx_file import Export
 from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError, open_encoder
 from goodviews.hub.cli import run as command
 
@@ -32,10 +31,10 @@ def photos(tmp_path: Path, gallery: list[Path]) -> Path:
     return root
 
 
-def test_each_photo_has_a_row_with_its_path_digest_size_and_vector(photos: Path, exported: Export, tmp_path: Path):
+def test_each_photo_has_a_row_with_its_path_digest_size_and_vector(photos: Path, exported: Path, tmp_path: Path):
     out = tmp_path / "vectors.npy"
-    done = embed(str(photos), str(exported.folder), out, part_size=3, batch_size=2)
-    assert (done.photos, done.dimension, done.parts, len(done.skipped)) == (7, 512, 3, 1)
+    done = embed(str(photos), str(exported), out, part_size=3, batch_size=2)
+    assert (done.photos, done.dimension, done.parts, len(done.skipped)) == (7, 8, 3, 1)
     read = read_vectors(out)
     assert read.about.root == photos.resolve()
     paths = [photos / path for path in read.rows.paths]
@@ -43,16 +42,16 @@ def test_each_photo_has_a_row_with_its_path_digest_size_and_vector(photos: Path,
     for path, digest, size in zip(paths, read.rows.sha256, read.rows.sizes):
         assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
         assert size == path.stat().st_size
-    np.testing.assert_allclose(read.rows.vectors, open_encoder(exported.folder).encode(paths), atol=1e-5)
+    np.testing.assert_allclose(read.rows.vectors, open_encoder(exported).encode(paths), atol=1e-5)
     assert "broken.jpg" in (tmp_path / "vectors.npy.skipped.txt").read_text()
     assert not (tmp_path / "vectors.npy.parts").exists()
 
 
 def test_a_stopped_run_goes_on_and_gives_the_same_file(
-    photos: Path, exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     whole, out = tmp_path / "whole.safetensors", tmp_path / "vectors.safetensors"
-    embed(str(photos), str(exported.folder), whole, part_size=2)
+    embed(str(photos), str(exported), whole, part_size=2)
     made = []
 
     def stop_after_two(plan, number, *arguments):
@@ -64,35 +63,35 @@ def test_a_stopped_run_goes_on_and_gives_the_same_file(
     with monkeypatch.context() as patch:
         patch.setattr(local, "make_part", stop_after_two)
         with pytest.raises(KeyboardInterrupt):
-            embed(str(photos), str(exported.folder), out, part_size=2)
+            embed(str(photos), str(exported), out, part_size=2)
     assert not out.exists()
-    done = embed(str(photos), str(exported.folder), out, part_size=2)
+    done = embed(str(photos), str(exported), out, part_size=2)
     assert (done.done_before, done.parts) == (2, 4)
     assert out.read_bytes() == whole.read_bytes()
 
 
 def test_parts_of_other_photos_are_not_mixed_in(
-    photos: Path, exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     out = tmp_path / "vectors.npy"
     with monkeypatch.context() as patch:
         patch.setattr(run, "_finish", lambda *_: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
-            embed(str(photos), str(exported.folder), out, part_size=2)
+            embed(str(photos), str(exported), out, part_size=2)
     (photos / "class1" / "new.jpg").write_bytes((photos / "class0" / "broken.jpg").read_bytes())
     with pytest.raises(OutputExists, match="parts of another run"):
-        embed(str(photos), str(exported.folder), out, part_size=2)
-    assert embed(str(photos), str(exported.folder), out, part_size=2, overwrite=True).done_before == 0
+        embed(str(photos), str(exported), out, part_size=2)
+    assert embed(str(photos), str(exported), out, part_size=2, overwrite=True).done_before == 0
 
 
 def test_the_command_prints_what_it_did_and_replaces_nothing_unasked(
-    photos: Path, exported: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "vectors.csv"
-    words = ["embed", str(photos), "--encoder", str(exported.folder), "--out", str(out)]
+    words = ["embed", str(photos), "--encoder", str(exported), "--out", str(out)]
     command(words)
     text = capsys.readouterr().out
-    assert "7 photos, 512 dimensions, encoded by spread-0" in text
+    assert "7 photos, 8 dimensions, encoded by old" in text
     assert "1 image could not be read" in text
     before = out.read_bytes()
     with pytest.raises(OutputExists):
@@ -112,32 +111,32 @@ def test_the_command_prints_what_it_did_and_replaces_nothing_unasked(
     ],
 )
 def test_what_cannot_be_done_writes_nothing(
-    photos: Path, exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change, error
+    photos: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change, error
 ):
     monkeypatch.chdir(tmp_path)
-    asked = {"data": str(photos), "encoder": str(exported.folder), "out": Path("vectors.npy")} | change
+    asked = {"data": str(photos), "encoder": str(exported), "out": Path("vectors.npy")} | change
     with pytest.raises(error):
         embed(**asked)
     assert {path.name for path in tmp_path.iterdir()} == {"photos"}
 
 
-def test_photos_that_are_all_broken_are_refused(exported: Export, tmp_path: Path):
+def test_photos_that_are_all_broken_are_refused(exported: Path, tmp_path: Path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match="None of the 1 images"):
-        embed(str(tmp_path / "broken"), str(exported.folder), tmp_path / "vectors.npy")
+        embed(str(tmp_path / "broken"), str(exported), tmp_path / "vectors.npy")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_killed_run_of_several_processes_goes_on_and_loses_and_doubles_nothing(
-    photos: Path, exported: Export, tmp_path: Path
+    photos: Path, exported: Path, tmp_path: Path
 ):
     out = tmp_path / "vectors.npy"
-    embed(str(photos), str(exported.folder), tmp_path / "whole.npy", part_size=1)
+    embed(str(photos), str(exported), tmp_path / "whole.npy", part_size=1)
     code = (
         "from pathlib import Path\nfrom goodviews.export.embedding.embed import embed\nif __name__ == '__main__':\n"
-        f"    embed({str(photos)!r}, {str(exported.folder)!r}, Path({str(out)!r}), part_size=1, processes=2)\n"
+        f"    embed({str(photos)!r}, {str(exported)!r}, Path({str(out)!r}), part_size=1, processes=2)\n"
     )
     (tmp_path / "script.py").write_text(code)
     process = subprocess.Popen([sys.executable, tmp_path / "script.py"], start_new_session=True)
@@ -146,6 +145,6 @@ def test_a_killed_run_of_several_processes_goes_on_and_loses_and_doubles_nothing
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if not out.exists():
-        embed(str(photos), str(exported.folder), out, part_size=1, processes=2)
+        embed(str(photos), str(exported), out, part_size=1, processes=2)
     assert (tmp_path / "whole.npy.rows.csv").read_text() == (tmp_path / "vectors.npy.rows.csv").read_text()
     np.testing.assert_allclose(np.load(out), np.load(tmp_path / "whole.npy"), atol=1e-6)

@@ -15,14 +15,14 @@ from goodviews.export.embedding.vector_files import (
     read_vectors,
     write_vectors,
 )
-from goodviews.hub import ArtifactError, Encoder, UsageError
+from goodviews.hub import ArtifactError, OnnxEncoder, UsageError
 
-DIMENSION = 512
+DIMENSION = 8
 
 
 @pytest.fixture(scope="session")
-def about(encoder: Encoder) -> About:
-    return About(encoder.id, "runs/encoder", "torch", Path("/photos"), 5)
+def about(exported: Path) -> About:
+    return About(OnnxEncoder(exported).id, "runs/encoder", "torch", Path("/photos"), 5)
 
 
 def parts() -> Iterator[Rows]:
