@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ...hub.deep_pixels import split_values
 from ...hub.errors import DataError, OutputExists, UsageError
 from ...hub.files.leftovers import own_folder, remove_leftovers
 from ...hub.files.overwrite import refuse_file
@@ -78,7 +79,7 @@ def embed(
     identity = opened.id
     plan = Plan(
         data if data.startswith("hf:") else str(Path(data).resolve()),
-        opened.source or encoder,
+        _absolute(encoder),
         identity.weights_sha256,
         identity.fingerprint or "",
         content_of(source),
@@ -95,6 +96,13 @@ def embed(
         run = in_processes if processes > 1 else alone
     _go(run(plan, missing, folder, processes, device), len(missing), progress)
     return _finish(plan, folder, out, About(identity, opened.source, opened.backend, root_of(source), 0), done_before)
+
+
+def _absolute(encoder: str) -> str:
+    """The encoder's name as any process finds it; a declared range of values stays behind it."""
+    path, _ = split_values(encoder)
+    place = Path(path).expanduser()
+    return f"{place.resolve()}{encoder[len(str(path)) :]}" if place.exists() else encoder
 
 
 def _go(done: Iterator[int], count: int, progress: bool) -> None:

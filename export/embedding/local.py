@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
+from ...hub.deep_pixels import split_values
 from ...hub.errors import GoodviewsError
 from ...hub.machine import cores
 from ...hub.onnx_encoder import OnnxEncoder, is_exported
@@ -64,8 +65,11 @@ def in_processes(plan: Plan, missing: list[int], folder: Path, processes: int, d
 def open_share(name: str, device: str, processes: int) -> PhotoEncoder:
     """An encoder that takes its share of the cores."""
     threads = max(1, cores() // processes)
-    if is_exported(name):
-        return OnnxEncoder(name, threads=threads)
+    path, values = split_values(name)
+    if is_exported(path):
+        encoder = OnnxEncoder(path, threads=threads)
+        encoder.declare_values(values)
+        return encoder
     import torch
 
     torch.set_num_threads(min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads)))

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError, OutputExists
 from ...hub.files.atomic import write_bytes, write_json
-from ...hub.images import opened, to_rgb
+from ...hub.images import decoded, opened
 from ...hub.photo_encoder import PhotoEncoder
 from ...hub.sources.files import Files
 from ...hub.sources.folders import open_folder
@@ -115,7 +116,8 @@ def make_part(plan: Plan, number: int, source: Source, encoder: PhotoEncoder, fo
     paths, digests, sizes = [], [], []
     vectors = [np.empty((0, encoder.num_features), np.float32)]
     unreadable: list[tuple[str, str]] = []
-    for batch in _batches(_photos(source, plan.positions(number), unreadable), plan.batch_size):
+    photos = _photos(source, plan.positions(number), encoder.preprocessing.values, unreadable)
+    for batch in _batches(photos, plan.batch_size):
         vectors.append(encoder.encode([photo.image for photo in batch], batch_size=plan.batch_size))
         paths += [photo.path for photo in batch]
         digests += [photo.sha256 for photo in batch]
@@ -142,15 +144,17 @@ class _Photo:
     image: Image.Image
 
 
-def _photos(source: Source, positions: Sequence[int], unreadable: list[tuple[str, str]]) -> Iterator[_Photo]:
+def _photos(
+    source: Source, positions: Sequence[int], values: Values | None, unreadable: list[tuple[str, str]]
+) -> Iterator[_Photo]:
     """One by one; those that cannot be read are noted."""
     for position in positions:
         path = source.names[position] if isinstance(source, Files) else source.place(position)
         try:
             content = _bytes(source, position)
-            with opened(BytesIO(content), name=source.place(position)) as image:
-                image.load()
-                photo = to_rgb(image)
+            place = source.place(position)
+            with opened(BytesIO(content), name=place) as image:
+                photo = decoded(image, values=values, name=place)
         except DataError as error:
             unreadable.append((path, str(error)))
             continue

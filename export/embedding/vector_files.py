@@ -195,7 +195,8 @@ def _read_parquet(path: Path) -> tuple[str, Rows]:
     column = table.column("vector").combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)
     vectors = flat.reshape(len(table), column.type.list_size).astype(np.float32, copy=False)
-    return text, Rows(*(table.column(name).to_pylist() for name in COLUMNS), vectors)
+    paths, digests, sizes = (table.column(name).to_pylist() for name in COLUMNS)
+    return text, Rows(paths, digests, sizes, vectors)
 
 
 def _npy(path: Path, about: About, parts: Iterable[Rows]) -> list[Path]:
