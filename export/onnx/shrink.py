@@ -51,9 +51,8 @@ def to_int8(model: Any, pixels: Iterable[np.ndarray]) -> Any:
 def _reader(base: Any, pixels: Iterator[np.ndarray]) -> Any:
     """ONNX Runtime's form of an iterator; its base class is known only where ONNX Runtime is installed."""
 
-    class Reader(base):  # type: ignore[misc]
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            photo = next(pixels, None)
-            return None if photo is None else {"pixels": photo}
+    def get_next(_: object) -> dict[str, np.ndarray] | None:
+        photo = next(pixels, None)
+        return None if photo is None else {"pixels": photo}
 
-    return Reader()
+    return type("Reader", (base,), {"get_next": get_next})()
