@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .identity import EncoderId as EncoderId
     from .images import SkippedImages as SkippedImages
     from .images import read_image as read_image
+    from .onnx_classifier import OnnxClassifier as OnnxClassifier
     from .onnx_encoder import OnnxEncoder as OnnxEncoder
     from .photo_encoder import PhotoEncoder as PhotoEncoder
     from .photo_encoder import open_encoder as open_encoder
@@ -40,6 +41,7 @@ else:
             "errors": ("ArtifactError", "DataError", "GoodviewsError", "MissingExtra", "OutputExists", "UsageError"),
             "identity": ("EncoderId",),
             "images": ("SkippedImages", "read_image"),
+            "onnx_classifier": ("OnnxClassifier",),
             "onnx_encoder": ("OnnxEncoder",),
             "photo_encoder": ("PhotoEncoder", "open_encoder"),
             "preprocessing": ("Preprocessing",),

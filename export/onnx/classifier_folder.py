@@ -9,10 +9,10 @@ from torch import nn
 
 from ...hub.errors import ArtifactError
 from ...hub.files.json_files import Fields, Place, read_json
-from ...hub.identity import sha256
 from ...hub.preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD, Preprocessing
-from ...hub.weights import load_strictly, read_weights
+from ...hub.weights import load_strictly, read_weights, verified
 
+WEIGHTS = "model.safetensors"
 MOST_CLASSES = 100_000
 
 
@@ -24,15 +24,18 @@ class Classifier:
     architecture: str
     preprocessing: Preprocessing
     classes: list[str]
-    weights_sha256: str
 
 
 def read_classifier(folder: Path) -> Classifier:
     """Read a folder as `timm.create_model("local-dir:FOLDER", pretrained=True)` does; every tensor must be there.
 
+    Args:
+        folder: the RUN of `goodviews transfer finetune`, its classifier/, or another one in timm's form.
+
     Raises:
         ArtifactError: there is no classifier, or it is damaged.
     """
+    folder = folder / "classifier" if (folder / "classifier").is_dir() else folder
     place = Place(folder / "config.json", "give the folder of a fine-tuned classifier in timm's form")
     try:
         config = read_json(place)
@@ -47,13 +50,15 @@ def read_classifier(folder: Path) -> Classifier:
         raise ArtifactError(f"{place.path} names the architecture {architecture}, unknown to this timm.")
     arguments: Any = config.get("model_args") or {}
     network = timm.create_model(architecture, num_classes=count, **arguments).eval()
-    load_strictly(network, read_weights(folder / "model.safetensors"), source=folder / "model.safetensors")
+    recorded = config.get("goodviews_classifier")
+    digest = Fields(config, place).part("goodviews_classifier").text("weights_sha256") if recorded else None
+    with verified(folder / WEIGHTS, digest):
+        load_strictly(network, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
     names = config.get("label_names") or fields.part("pretrained_cfg").values.get("label_names")
     classes = [str(name) for name in names] if isinstance(names, list) else [str(i) for i in range(count)]
     if len(classes) != count:
         raise ArtifactError(f"{place.path} names {len(classes)} classes where num_classes is {count}; export it again.")
-    weights = sha256(folder / "model.safetensors")
-    return Classifier(network, architecture, _preprocessing(fields.part("pretrained_cfg")), classes, weights)
+    return Classifier(network, architecture, _preprocessing(fields.part("pretrained_cfg")), classes)
 
 
 def _preprocessing(fields: Fields) -> Preprocessing:

@@ -39,7 +39,7 @@ def export(
         calibrate: Photos for --int8, whatever pretraining reads, at least 42; 128 set the ranges, up to 1000 others
             judge. With labels, the accuracy of the nearest neighbours counts too.
         feature_maps: Write feature_maps.onnx too: the four stages of a ResNet, res2 to res5.
-        head: Folder of a fine-tuned classifier in timm's form; writes classifier.onnx too.
+        head: RUN of goodviews transfer finetune, or another classifier in timm's form; writes classifier.onnx too.
         bench: Measure how fast each file runs, beside PyTorch, and write bench.json.
         overwrite: Replace OUT if it exists.
     """

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ...hub.encoder import Encoder
 from ...hub.errors import ArtifactError
+from ...hub.onnx_classifier import CLASSIFIER_FILE
 from ...hub.onnx_encoder import METADATA_KEY
 from ...hub.onnx_runtimes import open_session
 from ...hub.preprocessing import prepare_pixels
@@ -18,7 +19,7 @@ from .classifier_folder import read_classifier
 from .graphs import STAGES, ImageToPixels, PixelsToClasses, PixelsToMaps
 from .write import ExportFailed, join, save, trace_image, trace_pixels
 
-MAPS_FILE, CLASSIFIER_FILE = "feature_maps.onnx", "classifier.onnx"
+MAPS_FILE = "feature_maps.onnx"
 MAPS_LIMIT = 1e-4  # of the largest value of a stage
 CLASSES_LIMIT = 1e-2  # of a probability; the resize rounds otherwise than Pillow here and there
 

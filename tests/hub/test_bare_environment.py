@@ -19,6 +19,7 @@ ABSENT = ("torch", "timm", "rich", "cyclopts", "jinja2", "onnx", "faiss", "scipy
 SCRIPT = """
 import importlib.util
 import json
+import pickle
 import sys
 
 from goodviews.export import OnnxEncoder as same
@@ -27,7 +28,7 @@ from goodviews.hub import OnnxEncoder, SkippedImages, open_encoder
 if __name__ == "__main__":  # the process that decodes imports this file too
     folder, photo, broken, *absent = sys.argv[1:]
     assert same is OnnxEncoder
-    encoder, skipped = open_encoder(folder), SkippedImages()
+    encoder, skipped = pickle.loads(pickle.dumps(open_encoder(folder))), SkippedImages()
     vectors = encoder.encode([photo, broken, photo], batch_size=2, progress=True, workers=1, skipped=skipped)
     found = [name for name in absent if importlib.util.find_spec(name)]
     ids = [encoder.id.to_json(), encoder.report_id().report_json()]
@@ -84,3 +85,9 @@ def test_numpy_pillow_and_onnx_runtime_are_all_that_the_deployed_encoder_needs(
     assert (answer["skipped"], answer["found"]) == ([1], [])
     assert answer["ids"] == json.loads(json.dumps([here.id.to_json(), here.report_id().report_json()]))
     assert ran.stderr.endswith("Encoding 3/3\n")
+
+
+@pytest.mark.skipif(not (REPOSITORY / "README.md").is_file(), reason="runs in a clone: it reads README.md")
+def test_the_readme_gives_the_two_lines_that_this_installation_takes():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert "\npip install numpy pillow onnxruntime\npip install --no-deps .\n" in text

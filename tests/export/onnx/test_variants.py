@@ -13,13 +13,15 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from goodviews.export.onnx import judge, onnx_file
+from goodviews.export.onnx.classifier_folder import read_classifier
 from goodviews.export.onnx.extras import write_classifier, write_feature_maps
 from goodviews.export.onnx.judge import LIMITS, Limits, compare, refusal
 from goodviews.export.onnx.onnx_file import Export, Wanted, export
 from goodviews.export.onnx.samples import FEWEST, split
 from goodviews.export.onnx.trial_photos import trial_photos
 from goodviews.export.onnx.write import ExportFailed
-from goodviews.hub import ArtifactError, DataError, Encoder, OnnxEncoder
+from goodviews.hub import ArtifactError, DataError, Encoder, OnnxClassifier, OnnxEncoder
+from goodviews.hub.preprocessing import prepare_pixels
 from goodviews.hub.sources.open import open_data
 from goodviews.hub.sources.source import Data
 
@@ -176,11 +178,26 @@ def classifier(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_classifier_gives_probabilities_and_names_its_classes(classifier: Path, tmp_path: Path):
-    write_classifier(classifier, tmp_path, {"format": 1}, trial_photos())
-    model = onnx.load(tmp_path / "classifier.onnx")
-    note = json.loads({each.key: each.value for each in model.metadata_props}["goodviews"])
-    assert note["classes"] == ["cat", "dog", "owl"]
-    assert [each.name for each in (*model.graph.input, *model.graph.output)] == ["image", "classes"]
+    photos = trial_photos()
+    write_classifier(classifier, tmp_path, {"format": 1}, photos)
+    opened = OnnxClassifier(tmp_path, threads=1)
+    assert opened.classes == ("cat", "dog", "owl")
+    found = opened.classify(photos)
+    assert found.shape == (len(photos), 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    ours = read_classifier(classifier)
+    pixels = np.stack([prepare_pixels(photo, ours.preprocessing) for photo in photos])
+    with torch.inference_mode():
+        np.testing.assert_allclose(found, ours.network(torch.from_numpy(pixels)).softmax(dim=1), atol=1e-2)
+    with pytest.raises(ArtifactError, match="gives classes, no embedding"):
+        OnnxEncoder(tmp_path / "classifier.onnx")
+
+
+def test_a_file_that_is_no_classifier_is_refused(exported: Export, tmp_path: Path):
+    with pytest.raises(ArtifactError, match="--head"):
+        OnnxClassifier(tmp_path)
+    with pytest.raises(ArtifactError, match="classes"):
+        OnnxClassifier(exported.folder / "model.onnx")
 
 
 def test_a_folder_without_a_classifier_is_refused(classifier: Path, encoder_folder: Path, tmp_path: Path):
