@@ -1,6 +1,7 @@
 """A small network of every family of timm: it comes back from its folder by every reader, or is refused at once.
 
     python benchmarks/timm_families.py [--only vision_transformer swin_transformer] [--out families.json] [--page DIR]
+    python benchmarks/timm_families.py --read a.json b.json --page DIR
 
 A family is a file of timm.models. Its smallest network, as far as names tell, goes where a pretraining run takes it:
 tried on views of its own size, made an encoder, saved, loaded, checked, embedding photos, and read by timm and
@@ -58,13 +59,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", help="families, by default all")
     parser.add_argument("--out", type=Path, help="write the outcomes here as JSON")
+    parser.add_argument("--read", nargs="+", type=Path, help="walk nothing; take what --out wrote in these runs")
     parser.add_argument("--page", type=Path, help="write README.md and families.json into this folder")
     given = parser.parse_args()
     outcomes = []
-    for family in given.only or list_modules():
+    for file in given.read or ():
+        outcomes += [Outcome(**one) for one in json.loads(file.read_text())["outcomes"]]
+    for family in () if given.read else given.only or list_modules():
         if name := smallest(family):
             outcomes.append(walk(name, family))
             print(_line(outcomes[-1]), flush=True)
+    outcomes.sort(key=lambda one: one.family)
     content = json.dumps(
         {"outcomes": [asdict(one) for one in outcomes], "hardware": hardware(), "libraries": libraries()}, indent=1
     )
