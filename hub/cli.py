@@ -127,5 +127,5 @@ def _fail(sentence: str, *, status: int) -> None:
         time.sleep(FIRST_SPEAKS_S)
         who = f"error in process {os.environ['RANK']}: "
     console = Terminal(stderr=True, highlight=False, quiet=False)
-    console.print(Text.assemble((who, "bold red"), sentence), soft_wrap=True)
+    console.print(Text.assemble((who, "bold red"), sentence))
     sys.exit(status)

@@ -77,11 +77,11 @@ def progress_bar(*columns: "ProgressColumn", is_shown: bool = True) -> "Progress
 
 
 class LogLines(logging.Handler):
-    """Log records as lines of the screen, whole whatever its width; warnings say that they are."""
+    """Log records on the screen, in a pipe a line each; warnings say that they are."""
 
     def emit(self, record: logging.LogRecord) -> None:
         label, style = ("warning: ", "yellow") if record.levelno >= logging.WARNING else ("", "")
-        screen().print(Text(label + self.format(record), style), soft_wrap=True)
+        screen().print(Text(label + self.format(record), style))
 
 
 class _Lines:

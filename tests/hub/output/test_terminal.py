@@ -40,7 +40,7 @@ def test_a_table_on_a_screen_keeps_to_its_width():
     assert max(len(line) for line in stream.getvalue().splitlines()) <= 40
 
 
-def test_a_log_line_is_one_line_however_narrow_the_screen(own_screen, monkeypatch, capsys):
+def test_a_log_line_in_a_pipe_is_one_line_of_any_length(own_screen, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     record = logging.LogRecord("goodviews", logging.INFO, __file__, 1, LONG, None, None)
     LogLines().emit(record)
