@@ -59,7 +59,7 @@ COMMANDS = {
     "hub serve": ("goodviews.hub.server.commands:serve", "Serve a private hub for a team's encoders."),
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
-FIRST_SPEAKS_S = 3.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
+FIRST_SPEAKS_S = 10.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
 GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}
 
 

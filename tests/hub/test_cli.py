@@ -74,6 +74,19 @@ def test_an_error_is_printed_whole_with_its_brackets(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: There is no [bold] in photos[0].\n"
 
 
+def test_another_process_than_the_first_says_its_error_later_and_which_one_it_is(monkeypatch, capsys):
+    def fails(argv):
+        raise GoodviewsError("No such photo.")
+
+    waits: list[float] = []
+    monkeypatch.setattr(cli, "run", fails)
+    monkeypatch.setattr(cli.time, "sleep", waits.append)
+    monkeypatch.setenv("RANK", "1")
+    assert exit_status(["count"]) == 1
+    assert capsys.readouterr().err == "error in process 1: No such photo.\n"
+    assert waits == [cli.FIRST_SPEAKS_S]
+
+
 def test_a_missing_package_is_named_with_a_command_that_installs_it_and_not_a_stranger_s():
     for extra, wanted in (
         ("log", "tensorboard"),
