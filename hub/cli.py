@@ -59,7 +59,7 @@ COMMANDS = {
     "hub serve": ("goodviews.hub.server.commands:serve", "Serve a private hub for a team's encoders."),
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
-FIRST_SPEAKS_S = 10.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
+FIRST_SPEAKS_S = 3.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
 GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}
 
 
@@ -128,4 +128,8 @@ def _fail(sentence: str, *, status: int) -> None:
         who = f"error in process {os.environ['RANK']}: "
     console = Terminal(stderr=True, highlight=False, quiet=False)
     console.print(Text.assemble((who, "bold red"), sentence))
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # Python's usual end waits for the connections to the other processes
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)
