@@ -27,7 +27,13 @@ def weights_bytes(backbone: nn.Module) -> bytes:
     Raises:
         ArtifactError: a weight is NaN or infinite.
     """
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
+    weights: dict[str, Tensor] = {}
+    places = set()
+    for name, tensor in backbone.state_dict().items():
+        weight = tensor.detach().cpu().contiguous()
+        place = weight.untyped_storage().data_ptr()
+        weights[name] = weight.clone() if place in places else weight  # of a module that is used twice, two copies
+        places.add(place)
     refuse_odd_weights(weights, source="The encoder")
     return to_bytes(weights, metadata={"format": "pt"})
 

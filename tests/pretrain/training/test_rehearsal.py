@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from goodviews.hub.artifact import check, load
+from goodviews.hub.artifact import check, load, save
 from goodviews.hub.backbone import build_backbone, features_of
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import UsageError
@@ -82,3 +82,10 @@ def test_features_are_counted_after_the_last_layer():
     with torch.no_grad():
         assert backbone(torch.zeros(1, 3, 64, 64)).shape == (1, features_of(backbone))
     assert features_of(backbone) != backbone.num_features
+
+
+def test_weights_that_a_network_uses_twice_are_written_under_both_names(tmp_path):
+    backbone = build_backbone("test_resnet")
+    backbone.layer1[0].bn2 = backbone.layer1[0].bn1
+    folder = save(Encoder(backbone, Preprocessing(32), Origin("shared")), tmp_path / "encoder")
+    assert check(folder) == []
