@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 from rich.text import Text
 
-from .errors import GoodviewsError
+from .errors import EndedTogether, GoodviewsError
 from .options_of_others import explain
 from .output.terminal import LogLines, Terminal, is_first_process
 from .reports.provenance import version
@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     _configure_logging()
     try:
         run(sys.argv[1:] if argv is None else argv)
+    except EndedTogether:
+        sys.exit(1)
     except GoodviewsError as error:
         _fail(str(error), status=1)
     except CycloptsError as error:
@@ -89,7 +91,17 @@ def run(argv: Sequence[str]) -> None:
         GoodviewsError: the command could not do what it was asked.
         CycloptsError: the words are not a command.
     """
-    _app(argv)(list(argv), exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
+    words = _with_values(argv)
+    _app(words)(words, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
+
+
+def _with_values(argv: Sequence[str]) -> list[str]:
+    """An option that may stand alone or with one word gets a word: --resume becomes --resume=yes, unless auto follows.
+
+    The parser would take any word that follows, the recipe too.
+    """
+    following = [*argv[1:], ""]
+    return [f"{word}=yes" if word == "--resume" and after != "auto" else word for word, after in zip(argv, following)]
 
 
 def _app(argv: Sequence[str]) -> App:

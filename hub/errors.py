@@ -30,6 +30,10 @@ class Busy(GoodviewsError):
     """Another process is writing there, and two would undo each other's work."""
 
 
+class EndedTogether(GoodviewsError):
+    """Another process of the same run says why all of them end; this one ends without a word."""
+
+
 class MissingExtra(GoodviewsError):
     """An optional package is needed and not installed."""
 

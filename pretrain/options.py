@@ -43,7 +43,12 @@ class Options:
             with a schedule of its own, for more epochs or other data. Give another --seed to see new views. For an
             encoder without training/, --init.
         keep_training: At the end, put the whole state into RUN/encoder/training, so that others can continue from it.
-        resume: Continue the run in RUN from its last checkpoint.
+        snapshot_every: Epochs between encoders that stay in RUN/snapshots, 1 or more; by default none stays.
+        licence: Licence of the weights for the card, e.g. apache-2.0 or cc-by-4.0; by default none is named.
+        record_paths: Write absolute paths into recipe.json, of the data and in the command; by default of each only the
+            last part, since runs are published.
+        resume: Continue the run in RUN from its last checkpoint, also for more --epochs than it was started with.
+            --resume auto starts a run where there is none yet: one line for a job that may be stopped at any time.
         overwrite: Replace the run in RUN.
     """
 
@@ -63,7 +68,10 @@ class Options:
     init: str | None = None
     continue_from: Path | None = None
     keep_training: bool = False
-    resume: bool = False
+    snapshot_every: int | None = None
+    licence: str | None = None
+    record_paths: bool = False
+    resume: bool | Literal["auto"] = False
     overwrite: bool = False
 
     @property

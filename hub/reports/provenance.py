@@ -1,5 +1,6 @@
 """What is recorded beside a measured number: the code, the machine and the libraries that made it."""
 
+import os
 import platform
 import re
 import shlex
@@ -52,12 +53,39 @@ def hardware() -> str:
     return f"{cores()} x {processor_name()}"
 
 
-def command() -> str:
-    """The command line of this process. Of absolute paths only the last part: reports are published."""
+def command(*, has_paths: bool = False) -> str:
+    """The command line of this process, or of torchrun or accelerate where that started it.
+
+    Of absolute paths only the last part, since reports are published; with `has_paths` they stay whole.
+    """
     script = Path(sys.argv[0])
     name = ["python", "-m", f"goodviews.{script.parent.name}"] if script.name == "__main__.py" else [script.name]
-    return shown(shlex.join([*name, *(_shorten(word) for word in sys.argv[1:])]), keep="\n\t")
+    launcher = _launcher()
+    words = launcher or [*name, *sys.argv[1:]]
+    words = words if has_paths else [words[0], *(_shorten(word) for word in words[1:])]
+    return shown(shlex.join(words), keep="\n\t")
+
+
+def _launcher() -> list[str]:
+    """The words that started this process as one of several, with what it was to run; none where it was started alone.
+
+    Torchrun and accelerate run in the process above this one.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return []
+    import psutil
+
+    try:
+        interpreter, *words = psutil.Process(os.getppid()).cmdline()
+    except (psutil.Error, ValueError):
+        processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
+        return ["torchrun", "--nproc-per-node", processes, *sys.argv]
+    if not Path(interpreter).name.startswith("python"):
+        return [Path(interpreter).name, *words]
+    return ["python", *words] if words[:1] == ["-m"] else [Path(words[0]).name, *words[1:]]
 
 
 def _shorten(word: str) -> str:
-    return Path(word).name if word.startswith(("/", "~")) else word
+    """Without the folders of an absolute path, also behind an option's "="."""
+    option, is_given, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return option + is_given + (Path(value).name if value.startswith(("/", "~")) else value)

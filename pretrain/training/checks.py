@@ -1,10 +1,11 @@
 """Recipes and options that would fail are refused here, in one sentence, before anything is built or written.
 
-Whether a device is there and does the arithmetic is checked in `precision`, whether a folder may be written in
-`run_folder`.
+Whether a device is there and does the arithmetic is checked in `precision`, whether a run may start in its folder or go
+on there in `resume`.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from typing import Any
@@ -44,6 +45,7 @@ def check(recipe: Recipe, options: Options, source: Source, accelerator: Acceler
     """
     world = accelerator.num_processes
     _check_counts(options)
+    _check_licence(options.licence)
     check_recipe(recipe, images=len(source), world=world, classes=len(source.classes))
     rehearse(recipe)
     _check_accumulation(recipe, options.accumulate, world)
@@ -182,6 +184,13 @@ def _check_counts(options: Options) -> None:
             f"--save-every is {options.save_every}; it counts steps, from 1. "
             "Without it a run is saved every ten minutes."
         )
+    if options.snapshot_every is not None and options.snapshot_every < 1:
+        raise UsageError(f"--snapshot-every is {options.snapshot_every}; it counts epochs, from 1.")
+
+
+def _check_licence(licence: str | None) -> None:
+    if licence is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}", licence):
+        raise UsageError(f"--licence is {licence!r}; give its short name, e.g. apache-2.0, mit, cc-by-4.0 or other.")
 
 
 def _check_accumulation(recipe: Recipe, parts: int, world: int) -> None:

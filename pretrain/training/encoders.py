@@ -18,13 +18,15 @@ from .run import Run
 def encoders_of(run: Run) -> dict[str, Encoder]:
     """What is published, as it is now, by its folder's name; copied, so that nothing done with it reaches training."""
     knn = {} if run.monitor.knn_top1 is None else {"online_knn_top1": run.monitor.knn_top1}
+    lengthened = {"lengthened_from": [*run.earlier_epochs]} if run.earlier_epochs else {}
     origin = Origin(
         name=run.recipe.name,
-        recipe=describe(run.recipe),
+        recipe=describe(run.recipe) | lengthened,
         dataset=run.identity.data,
         epochs=round(run.epoch, 4),
         commit=commit(),
         parent=run.identity.parent,
+        licence=run.licence,
         metrics={name: round(value, 6) for name, value in run.monitor.last.items()} | knn,
     )
     preprocessing = replace(run.preprocessing, values=run.images.train.values)

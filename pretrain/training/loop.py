@@ -8,7 +8,7 @@ the same libraries and numbers of processes and threads; the number of loader wo
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from accelerate.utils import gather_object
 
 from ...hub import artifact
 from ...hub.encoder import Encoder
-from ...hub.errors import GoodviewsError
 from ..data.loader import Batch
 from ..models.memory import Known, Part, Update
 from ..models.schedules import Moment
@@ -29,7 +28,8 @@ from . import checkpoint, run_folder
 from .activations import count_activations, describe_activations
 from .clustering import renew_clusters
 from .continue_from import copy_training
-from .encoders import encoders_of
+from .encoders import backbones, encoders_of
+from .failures import broken_connections, said_by_first
 from .monitor import Progress
 from .online_knn import online_knn
 from .prepare import prepare
@@ -72,19 +72,23 @@ def pretrain(
         UsageError, OutputExists, DataError: the run cannot be done; nothing was written.
         GoodviewsError: the loss is NaN or infinite, the disk is full, or the run was asked to stop.
     """
-    run = prepare(recipe, data, out, options, observe, start=start)
-    announce()
-    if options.knn_every != 0 and run.accelerator.is_main_process:
-        knn = online_knn(run.images, encoders_of(run)["encoder"])
-        run.gauge = None if knn is None else (knn, options.knn_every or max(1, recipe.epochs // 10))
-    with closing(run.loader), stop_request() as stop:
-        _learn(run, stop)
-    run.monitor.compare_with_start()
+    with broken_connections(), ExitStack() as stack:
+        run = prepare(recipe, data, out, options, observe, stack=stack, start=start)
+        announce()
+        if options.knn_every != 0 and run.accelerator.is_main_process:
+            knn = online_knn(run.images, encoders_of(run)["encoder"])
+            run.gauge = None if knn is None else (knn, options.knn_every or max(1, recipe.epochs // 10))
+        with closing(run.loader), stop_request() as stop:
+            _learn(run, stop)
+        run.monitor.compare_with_start()
     return out / "encoder"
 
 
 def _learn(run: Run, stop: StopRequest) -> None:
     """From the current step to the last; evaluation and checkpoints come between two steps."""
+    if run.state.step == run.steps and _is_written(run):
+        log.info("all %d steps are done; nothing is left to do in %s", run.steps, run.out)
+        return
     if run.state.step == 0:
         _evaluate(run)
     run.saved_at = time.monotonic()
@@ -100,18 +104,41 @@ def _learn(run: Run, stop: StopRequest) -> None:
             run.monitor.record(run.state.step, run.epoch, values, lr=lr, images=images, wait_s=wait_s)
             if run.state.step % run.steps_per_epoch == 0:
                 _evaluate(run)
+                _keep_snapshot(run)
             must_stop, must_save = _agree(run, bool(stop), _is_time_to_save(run))
             if must_stop and run.state.step < run.steps:
                 _save(run)
-                raise GoodviewsError(
+                raise said_by_first(
+                    run.accelerator,
                     f"Stopped by {stop.signal or 'another process'} after step {run.state.step} of {run.steps}; "
-                    f"everything is saved in {run.out}. Give the same command with --resume to go on."
+                    f"everything is saved in {run.out}. Give the same command with --resume to go on.",
                 )
             if must_save:
                 _save(run)
     _save(run)
     if run.options.keep_training and run.accelerator.is_main_process:
         copy_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
+
+
+def _is_written(run: Run) -> bool:
+    """Whether the encoders of the last step lie in the folder, so that writing them again would only cost what others
+    have put beside them, such as reports."""
+    kept = [run.out / "encoder" / "training"] if run.options.keep_training else []
+    folders = [run.out / name for name in backbones(run.state.network, run.recipe)]
+    if not all(place.is_dir() for place in (*kept, *folders)):
+        return False
+    return all(artifact.read_config(folder)["goodviews"]["epochs"] == round(run.epoch, 4) for folder in folders)
+
+
+def _keep_snapshot(run: Run) -> None:
+    """The encoder as it is, to stay, when this epoch's end asks for it."""
+    every, epoch = run.options.snapshot_every, round(run.epoch)
+    if every is None or epoch % every:
+        return
+    run.monitor.require_finite(run.state.step)
+    if run.accelerator.is_main_process:
+        for name, encoder in encoders_of(run).items():
+            artifact.save(encoder, run.out / "snapshots" / f"{name}-{epoch:04d}", overwrite=True)
 
 
 def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:

@@ -17,6 +17,10 @@ class RecipeFile(Record):
     accumulate: Annotated[int, Field(ge=1, le=10**6)] = 1
     compile: bool = False
     parent: Text | None = None
+    processes: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    licence: Word | None = None
+    lengthened_from: list[Count] = Field(default_factory=list)
+    resumed: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class CheckpointFile(Record):

@@ -1,5 +1,6 @@
 """A run in memory. How it starts is in `prepare`, what it does in `loop`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .checkpoint import RunState
 from .finite_loss import FiniteWatch
 from .monitor import Monitor
 from .online_knn import OnlineKnn
-from .run_folder import Identity
+from .resume import Identity
 
 
 @dataclass
@@ -29,6 +30,8 @@ class Run:
     networks, optimizer: as objectives see the networks, and as accelerate drives the optimiser.
     state: all that changes.
     gauge: the online kNN and after how many epochs it is asked.
+    licence: of the weights.
+    earlier_epochs: the lengths that the run had before it was lengthened.
     """
 
     recipe: Recipe
@@ -48,6 +51,8 @@ class Run:
     gauge: tuple[OnlineKnn, int] | None = None
     saved_at: float = 0.0
     has_reported_activations: bool = False
+    licence: str | None = None
+    earlier_epochs: Sequence[int] = ()
 
     @property
     def steps_per_epoch(self) -> int:
