@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         run(sys.argv[1:] if argv is None else argv)
     except EndedTogether:
+        time.sleep(2 * FIRST_SPEAKS_S)  # until the process that failed has spoken; then torchrun ends all
         sys.exit(1)
     except GoodviewsError as error:
         _fail(str(error), status=1)

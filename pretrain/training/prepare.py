@@ -79,6 +79,8 @@ def prepare(
     finite, monitor = build_monitor(recipe, options, parts, accelerator, out=out, observe=observe)
     _go_on(parts, monitor, options, out, entry)
     if accelerator.is_main_process and entry.is_resumed:
+        if entry.is_lengthened(recipe.epochs):
+            log.info("the run is lengthened to %d epochs: from here on its schedule is the longer one's", recipe.epochs)
         changes = {"recipe": identity.recipe, "data": identity.data} | _notes(data, options, entry, recipe.epochs)
         run_folder.note_resumption(out, changes, has_paths=options.record_paths)
     return Run(
