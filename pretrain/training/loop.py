@@ -137,8 +137,9 @@ def _keep_snapshot(run: Run) -> None:
         return
     run.monitor.require_finite(run.state.step)
     if run.accelerator.is_main_process:
+        curves = run.monitor.lines()
         for name, encoder in encoders_of(run).items():
-            artifact.save(encoder, run.out / "snapshots" / f"{name}-{epoch:04d}", overwrite=True)
+            artifact.save(encoder, run.out / "snapshots" / f"{name}-{epoch:04d}", overwrite=True, curves=curves)
 
 
 def _batches(run: Run, epoch: int, start: int) -> Iterator[list[Batch]]:
