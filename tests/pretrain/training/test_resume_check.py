@@ -117,6 +117,12 @@ def test_resume_auto_touches_no_folder_that_is_no_run(images, smoke, tmp_path):
 )
 def test_both_spellings_of_resume_are_understood(words, resume, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(loop, "pretrain", lambda *given, observe: seen.append(given[-1]) or tmp_path)
-    cli.run(["pretrain", *words, "--data", "photos", "--out", str(tmp_path / "run")])
-    assert [options.resume for options in seen] == [resume]
+
+    def note(recipe, data, out, options, *, observe):
+        seen.append(options.resume)
+        raise UsageError("that is enough")
+
+    monkeypatch.setattr(loop, "pretrain", note)
+    with pytest.raises(UsageError, match="that is enough"):
+        cli.run(["pretrain", *words, "--data", "photos", "--out", str(tmp_path / "run")])
+    assert seen == [resume]
