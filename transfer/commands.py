@@ -55,6 +55,7 @@ def transfer(
     from ..hub.output.terminal import Terminal
     from ..hub.photo_encoder import open_on, usable_device
     from .printed_result import print_result
+    from .resume import finished_report, with_state_folder
 
     resolved = find_task(task).with_changes(set)
     data = data or _usual_data(task, resolved)
@@ -63,22 +64,30 @@ def transfer(
     if check:
         _check_data(resolved, data, draw, overwrite)
         return
-    if detector is not None and (encoder is not None or set):
-        raise UsageError("--detector is scored as it was trained; leave out --encoder and --set.")
+    if detector is not None and (encoder is not None or set or setup.resume):
+        raise UsageError("--detector is scored as it was trained; leave out --encoder, --set and --resume.")
     if (encoder is None and detector is None) or out is None:
         given = (("--encoder", encoder or detector), ("--out", out))
         missing = " and ".join(name for name, value in given if value is None)
         raise UsageError(f"{missing} must be given: the encoder to measure, and the folder to make.")
+    setup = replace(with_state_folder(setup, out, overwrite=overwrite), progress=True)
+    console, opened = Terminal(), None
+    if setup.resume == "auto" and out.exists() and encoder is not None:
+        opened = open_on(encoder, device)
+        finished = finished_report(out, resolved, opened, setup)
+        if finished is not None:
+            print_result(console, finished)
+            console.print(f"Measured before: {out}", highlight=False, markup=False, soft_wrap=True)
+            return
     refuse_folder(out, overwrite, kind="result", inputs=(data, encoder, detector, setup.cache))
-    setup = replace(setup, progress=True)
     if detector is not None:
         from .detection.finished_run import score_run
 
         place = usable_device(device)
         report = score_run(resolved, detector, data, out, device=place, setup=setup, overwrite=overwrite)
     else:
-        report = resolved.run(open_on(str(encoder), device), data, out, setup=setup, overwrite=overwrite)
-    console = Terminal()
+        opened = opened or open_on(str(encoder), device)
+        report = resolved.run(opened, data, out, setup=setup, overwrite=overwrite)
     print_result(console, report)
     if report.dataset.get("skipped_images"):
         console.print(

@@ -58,6 +58,9 @@ class Setup:
         cache: Folder for frozen features, which knn and linear then compute once, and for the state of a long
             fine-tuning: a run that was stopped continues from there, and one that ended is only scored again.
         save_every_s: Seconds between two saves of that state, at least; 0 saves as often as metrics.jsonl gets a row.
+        resume: Go on with a training that was stopped, from its state in --cache or, without one, in OUT.state.
+            --resume auto starts it where there is no state yet, and does nothing where OUT holds its report: one line
+            for a job that may be stopped at any time.
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
         processes: Processes that train a detector together, each on a GPU of its own; detectron2 only.
@@ -76,6 +79,7 @@ class Setup:
     workers: int = 0
     cache: Path | None = None
     save_every_s: float = SAVE_EVERY_S
+    resume: bool | Literal["auto"] = False
     engine: Literal["auto", "detectron2", "torchvision"] = "auto"
     processes: int = 1
     evaluate_every: int = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..hub.errors import ArtifactError
+from ..hub.errors import ArtifactError, UsageError
 from ..hub.files.atomic import write_bytes, write_text
 from ..hub.files.sealed_files import load_sealed, save_sealed
 from .task import SAVE_EVERY_S
@@ -79,11 +79,21 @@ class TrainingState:
         self._saved_s = time.monotonic()
 
 
-def state_path(cache: Path | None, name: str, work: Sequence[Any]) -> Path | None:
-    """The file for a training of exactly this work, which is JSON-able; None without a cache folder."""
+def state_path(cache: Path | None, name: str, work: Sequence[Any], *, must_exist: bool = False) -> Path | None:
+    """The file for a training of exactly this work, which is JSON-able; None without a cache folder.
+
+    Raises:
+        UsageError: it must exist and does not.
+    """
     if cache is None:
         return None
-    return cache / f"{name}-{hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]}.pt"
+    path = cache / f"{name}-{hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]}.pt"
+    if must_exist and not path.is_file():
+        raise UsageError(
+            f"{cache} holds no state of this training to go on from: {path.name} is missing. Leave out --resume, or "
+            "give --resume auto, to start it."
+        )
+    return path
 
 
 @contextmanager

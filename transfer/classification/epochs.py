@@ -97,4 +97,4 @@ def _log_row(row: Row, epochs: int) -> None:
 def state_file(name: str, encoder: Encoder, settings: Any, dataset: dict[str, Any], setup: Setup) -> Path | None:
     """The file for the state of a training of exactly this work; None without `setup.cache`."""
     work = [encoder.report_id().report_json(), asdict(encoder.preprocessing), asdict(settings), dataset, setup.seed]
-    return state_path(setup.cache, name, work)
+    return state_path(setup.cache, name, work, must_exist=setup.resume is True)

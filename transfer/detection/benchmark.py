@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +18,7 @@ import numpy as np
 
 from ...hub.errors import DataError, UsageError
 from ...hub.files.atomic import write_text
+from ...hub.files.locks import sole_writer
 from ..data_digest import digest_of
 from ..task import Measurement, Setup
 from .choose_engine import choose_engine
@@ -69,6 +71,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         Raises:
             DataError: the data or a photo is wrong.
             UsageError: the engine is missing or cannot build a detector on the encoder, or a setting is wrong.
+            Busy: another process trains the same detector with the same cache.
         """
         from ..training_state import state_path, write_rows
 
@@ -79,18 +82,21 @@ class DetectionBenchmark(DetectionSettings, ABC):
         protocol.validate()
         photos = protocol.read(data, encoder.preprocessing.values)
         dataset = describe(photos)
-        work = [encoder.report_id().report_json(), dataset, asdict(protocol), setup.seed, engine.version()]
-        detector, rows = engine.fine_tune(
-            encoder,
-            photos,
-            protocol,
-            seed=setup.seed,
-            state=state_path(setup.cache, "detection", work),
-            state_every_s=setup.save_every_s,
-            workers=setup.workers,
-            tensorboard=folder if setup.tensorboard else None,
-            progress=setup.progress,
-        )
+        content = {name: value for name, value in dataset.items() if name != "name"}  # the folder may be renamed
+        work = [encoder.report_id().report_json(), content, asdict(protocol), setup.seed, engine.version()]
+        state = state_path(setup.cache, "detection", work, must_exist=setup.resume is True)
+        with nullcontext() if state is None else sole_writer(state):
+            detector, rows = engine.fine_tune(
+                encoder,
+                photos,
+                protocol,
+                seed=setup.seed,
+                state=state,
+                state_every_s=setup.save_every_s,
+                workers=setup.workers,
+                tensorboard=folder if setup.tensorboard else None,
+                progress=setup.progress,
+            )
         detector.save(folder)
         write_rows(folder / "metrics.jsonl", rows)
         scores = protocol._find_and_score(detector, photos, folder, encoder.origin.name, is_bar_shown=setup.progress)

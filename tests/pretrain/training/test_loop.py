@@ -158,7 +158,7 @@ def test_run_is_continued_only_with_the_same_recipe_and_data(run, images, smoke,
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     for number in range(3):
         Image.new("RGB", (40, 40)).save(tmp_path / f"{number}.png")
-    with pytest.raises(UsageError, match=r"was started with data\.name images"):
+    with pytest.raises(UsageError, match=r"was started with data\.images 16, not 4"):
         loop.pretrain(smoke, tmp_path, run, Options(resume=True))
 
 

@@ -192,7 +192,7 @@ def test_a_killed_run_that_continues_ends_as_an_unbroken_one(small: Encoder, dev
     killed = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "killed").exists()
-    (state,) = (tmp_path / "cache").iterdir()
+    (state,) = (tmp_path / "cache").glob("*.pt")
     assert torch.load(state, weights_only=True)["rows"][-1]["iteration"] == 2
     continued = tiny_task().run(small, devkit, tmp_path / "killed", setup=Setup(cache=tmp_path / "cache"))
     assert continued.metrics == whole.metrics
