@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..files.atomic import write_bytes
 from ..files.overwrite import Input, refuse_file
+from ..files.own_pictures import note_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,7 +34,7 @@ def check_picture_name(out: Path, overwrite: bool = False, *, inputs: Sequence[I
 
 
 def write_picture(image: "Image.Image", out: Path, *, overwrite: bool = False, inputs: Sequence[Input] = ()) -> Path:
-    """Write a picture whole.
+    """Write a picture whole. Among photos it is noted, so that it is not taken for one of them (see `own_pictures`).
 
     Raises:
         UsageError: `out` ends neither in .png nor in .jpg.
@@ -42,4 +43,12 @@ def write_picture(image: "Image.Image", out: Path, *, overwrite: bool = False, i
     check_picture_name(out, overwrite, inputs=inputs)
     content = BytesIO()
     image.save(content, _FORMATS[out.suffix.lower()], quality=92)  # PNG has no quality and ignores it
-    return write_bytes(out, content.getvalue())
+    write_bytes(out, content.getvalue())
+    if _lies_among_photos(out):
+        note_picture(out, content.getvalue())
+    return out
+
+
+def _lies_among_photos(out: Path) -> bool:
+    """Whether the folder has other pictures too, so that somebody may take it for data."""
+    return any(is_picture_name(other) and other.name != out.name for other in out.parent.iterdir())
