@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..files.overwrite import MARKER
+from ..files.own_pictures import LIST, own_pictures
 from ..images import has_image_suffix
 from ..output.printing import shown
 
@@ -96,9 +97,10 @@ def _read(root: Path, folder: str, above: tuple[_Place, ...], listing: Listing) 
     listing.stamps[folder] = stat.st_mtime_ns
     if folder and any(entry.name == MARKER for entry in entries):
         return []  # written by goodviews: pictures in it are results
+    ours = own_pictures(path) if any(entry.name == LIST for entry in entries) else frozenset()
     found = []
     for entry in entries:
-        if is_passed_over(entry.name):
+        if is_passed_over(entry.name) or entry.name in ours:
             continue
         name = folder + entry.name
         try:

@@ -5,6 +5,7 @@ from PIL import Image
 
 from goodviews.hub import DataError, find_images
 from goodviews.hub.images import has_image_suffix
+from goodviews.hub.output.pictures import write_picture
 from goodviews.hub.sources.folders import open_folder, train_and_test, training_root
 
 
@@ -76,3 +77,13 @@ def test_test_labels_are_numbered_as_the_train_labels(tmp_path):
 def test_splits_that_cannot_be_scored_are_refused(tmp_path, names, sentence):
     with pytest.raises(DataError, match=sentence):
         train_and_test(make(tmp_path, *names))
+
+
+def test_a_picture_that_a_command_drew_among_photos_is_no_photo(tmp_path: Path):
+    paint = Image.new("RGB", (8, 8), "teal")
+    for name in ("a/0.png", "b/0.png"):
+        (tmp_path / name).parent.mkdir()
+        paint.save(tmp_path / name)
+    before = open_folder(tmp_path).describe()
+    write_picture(paint, tmp_path / "a" / "views.png")
+    assert open_folder(tmp_path).describe() == before
