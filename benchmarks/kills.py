@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the counts here as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = kill_all(Path(folder), kills=given.kills, seed=given.seed, names=given.only, show=print)
-    for failure in [*outcome.lost, *outcome.litter]:
-        print(failure)
+        outcome = kill_all(
+            Path(folder), kills=given.kills, seed=given.seed, names=given.only, show=partial(print, flush=True)
+        )
     print(f"{sum(outcome.kills.values())} kills: {dict(outcome.kills)}; {len(outcome.lost)} lost, ", end="")
     print(f"{len(outcome.litter)} with litter; {sum(outcome.ended_before.values())} commands had ended before")
     if given.out is not None:
@@ -116,9 +117,13 @@ def kill_all(
             show(what)
         else:
             outcome.ended_before[name] += 1
-        outcome.lost += [f"{what}: {reason}" for reason in _losses(COMMANDS[name], place, expected)]
+        lost = [f"{what}: {reason}" for reason in _losses(COMMANDS[name], place, expected)]
         left = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.name.endswith(LITTER))
-        outcome.litter += [f"{what}: {', '.join(left)} stayed"] if left else []
+        litter = [f"{what}: {', '.join(left)} stayed"] if left else []
+        for failure in (*lost, *litter):
+            show(failure)
+        outcome.lost += lost
+        outcome.litter += litter
         shutil.rmtree(place)
     return outcome
 
