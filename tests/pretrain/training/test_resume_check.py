@@ -118,7 +118,7 @@ def test_resume_auto_touches_no_folder_that_is_no_run(images, smoke, tmp_path):
 def test_both_spellings_of_resume_are_understood(words, resume, tmp_path, monkeypatch):
     seen = []
 
-    def note(recipe, data, out, options, *, observe, start=None):
+    def note(recipe, data, out, options, **further):
         seen.append(options.resume)
         raise UsageError("that is enough")
 
