@@ -23,6 +23,31 @@ except ModuleNotFoundError:  # Windows
 LOCK = ".goodviews"  # in a folder, the marker that says what it is; a file is its own lock
 
 
+_held: set[int] = set()  # open locks of this process
+
+
+def hold(handle: int) -> None:
+    """Keep a lock from the forks of this process: a loader worker that outlives it would hold the lock for it."""
+    _held.add(handle)
+
+
+def let_go(handle: int) -> None:
+    """Close a lock; in a fork, which has none, nothing happens."""
+    if handle in _held:
+        _held.discard(handle)
+        os.close(handle)
+
+
+def _forget_in_a_fork() -> None:
+    for handle in _held:
+        os.close(handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_a_fork)
+
+
 @contextmanager
 def own_folder(out: Path, suffix: str) -> Iterator[Path]:
     """A new folder beside `out`, locked while the block runs, and removed after it where it is still there."""
@@ -34,10 +59,11 @@ def own_folder(out: Path, suffix: str) -> Iterator[Path]:
             continue
         if _lock(handle, folder / LOCK):
             break
+    hold(handle)
     try:
         yield folder
     finally:
-        os.close(handle)
+        let_go(handle)
         remove(folder)
 
 

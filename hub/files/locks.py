@@ -19,7 +19,7 @@ from threading import local
 
 from ..errors import Busy
 from .disk_errors import disk_errors
-from .leftovers import try_lock
+from .leftovers import hold, let_go, try_lock
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +48,14 @@ def sole_writer(place: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     with disk_errors(place):
         handle, path = _acquire(place, wait_s)
     held.add(place)
+    owner = os.getpid()
     try:
         yield
     finally:
         held.discard(place)
-        if handle is not None:
+        if handle is not None and os.getpid() == owner:  # not in a fork
             path.unlink(missing_ok=True)  # before it is released: whoever gets it sees that it is another file
-            os.close(handle)
+            let_go(handle)
 
 
 def refuse_busy(place: Path) -> None:
@@ -83,6 +84,7 @@ def _acquire(place: Path, wait_s: float) -> tuple[int | None, Path]:
             os.close(handle)
             return None, path
         if is_locked and _is_same_file(handle, path):
+            hold(handle)
             _write_holder(handle)
             return handle, path
         os.close(handle)

@@ -118,3 +118,30 @@ def test_a_disk_without_locks_refuses_nobody(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(locks, "try_lock", lambda handle: None)
     with sole_writer(tmp_path / "run"):
         assert list(tmp_path.iterdir()) == []
+
+
+FORKS = """
+import os, sys, time
+from pathlib import Path
+from goodviews.hub.files.locks import sole_writer
+with sole_writer(Path(sys.argv[1])):
+    worker = os.fork()
+    if worker == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(worker, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_worker_that_outlives_its_killed_process_does_not_hold_the_lock_for_it(tmp_path: Path):
+    words = [sys.executable, "-c", FORKS, str(tmp_path / "run")]
+    holder = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    worker = int(holder.stdout.readline())
+    with pytest.raises(Busy):
+        refuse_busy(tmp_path / "run")
+    holder.kill()
+    holder.wait(timeout=60)
+    with sole_writer(tmp_path / "run"):
+        os.kill(worker, signal.SIGKILL)  # it was alive until now
