@@ -172,7 +172,9 @@ def evidence_cells(run: Run) -> list[str]:
     """A row of the table of evidence."""
     report, evidence = run.report, run.report.evidence
     facts = (report.task, report.encoder.name, report.seed, evidence.commit, evidence.started)
-    return [*map(str, facts), f"{evidence.seconds:.0f}", evidence.hardware, f"`{evidence.command}`"]
+    trained = report.details.get("trained_by")  # of a detector that was only scored here
+    before = f"; trained by `{trained['command']}`, commit {trained['commit']}" if trained else ""
+    return [*map(str, facts), f"{evidence.seconds:.0f}", evidence.hardware, f"`{evidence.command}`{before}"]
 
 
 def _draw_trainings(trainings: list[Training], path: Path) -> None:
