@@ -1,7 +1,9 @@
 """The benchmarks run on a CPU, tiny: looked at is not what they measure but what it must add up to."""
 
 import json
+import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -75,3 +77,15 @@ def test_crops_from_reduced_jpeg_files_are_held_against_those_of_whole_ones(run)
     assert (loose["spare"], strict["spare"]) == (1, 2)
     assert loose["reduced_share"] == 1
     assert strict["psnr_median"] > loose["psnr_median"] > 20
+
+
+def test_downloads_are_whole_while_a_push_runs(tmp_path):
+    words = ["--downloads", "30", "--megabytes", "0.3", "--out", str(tmp_path / "out.json")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
+    script = [sys.executable, str(BENCHMARKS / "hub_downloads.py"), *words]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert (sum(figures["versions"].values()), figures["failures"]) == (60, [])
+    assert figures["pushes"] >= 3

@@ -12,11 +12,12 @@ TOKEN = "a-secret-for-tests"
 
 @dataclass
 class RunningHub:
-    """`address` is where it answers; `root` is its folder."""
+    """`address` is where it answers; `root` is its folder; `python` runs its clients."""
 
     root: Path
     address: str
     process: subprocess.Popen[str]
+    python: str = sys.executable
 
     def client(self, code: str, *, token: str | None = TOKEN, home: Path, **variables: str) -> str:
         """What code prints that must end well, run as by `run`."""
@@ -39,7 +40,7 @@ class RunningHub:
             **({"HF_TOKEN": token} if token else {}),
             **variables,
         }
-        words = [sys.executable, "-c", code]
+        words = [self.python, "-c", code]
         return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:

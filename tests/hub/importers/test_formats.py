@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from goodviews.hub import check, load
+from goodviews.hub.importers.convert import TARGETS, convert
 from goodviews.hub.importers.formats import FORMATS
 from goodviews.hub.importers.import_file import import_file, read_encoders
 from goodviews.hub.ydbdr import MEAN, TO_YDBDR
@@ -239,17 +240,31 @@ def test_each_layout_is_recognised_and_gives_the_features_of_its_network(layout,
     assert found.encoder.preprocessing == FORMATS[format].preprocessing
 
 
-@pytest.mark.parametrize("layout", ["MoCo v2, CLSA, PCL", "torchvision", "DINO"])
+def wrap(content: dict, prefix: str) -> dict:
+    """With the prefix before the tensors of every network in a checkpoint."""
+    if any(isinstance(value, torch.Tensor) and "." in name for name, value in content.items()):
+        return under(prefix, content)
+    is_network = {
+        key: isinstance(value, dict) and key not in ("optimizer", "contrast") for key, value in content.items()
+    }
+    return {key: wrap(value, prefix) if is_network[key] else value for key, value in content.items()}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_prefixes_of_data_parallel_training_and_of_the_compiler_are_cut_off(layout, network, save_checkpoint, features):
     write, format, _ = LAYOUTS[layout]
-    content = write(network.state_dict())
-    wrapped = {
-        key: under("module._orig_mod.", value) if key in ("state_dict", "teacher") else value
-        for key, value in (content if "fc.weight" not in content else {"state_dict": content}).items()
-    }
-    report = read_encoders(save_checkpoint(wrapped))
+    report = read_encoders(save_checkpoint(wrap(write(network.state_dict()), "module._orig_mod.")))
     assert report.format == format
     assert torch.equal(features(report.encoders[0].encoder), features(network))
+
+
+@pytest.mark.parametrize("layout", ["InfoMin", "SimCLR v2", "VISSL"])
+def test_what_was_imported_converts_back_to_the_same_features(layout, network, save_checkpoint, features, tmp_path):
+    write, _, _ = LAYOUTS[layout]
+    import_file(save_checkpoint(write(network.state_dict())), tmp_path / "encoder")
+    for to in ("moco", "detectron2"):
+        file = convert(tmp_path / "encoder", to, tmp_path / f"back{TARGETS[to].suffixes[0]}")
+        assert torch.equal(features(read_encoders(file).encoders[0].encoder), features(network))
 
 
 @pytest.mark.parametrize("format", ["dino", "byol", "barlow-twins", "vicreg", "simclr", "timm"])

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from safetensors.torch import load_file
 
 from goodviews.hub import Encoder, save
 
@@ -147,20 +147,38 @@ except errors.HfHubHTTPError as error: print(error.response.status_code)
     assert hub.client(START + code, home=home, token=token) == str(status)
 
 
-def test_timm_and_transformers_load_from_the_hub_what_goodviews_saved(
-    hub: RunningHub, folder: Path, encoder: Encoder, home: Path
+@pytest.mark.slow
+def test_every_reader_gives_the_same_vector_of_a_photo(
+    hub: RunningHub, spread_encoder: Encoder, gallery: list[Path], home: Path, tmp_path: Path
 ):
+    """From the hub and from the folder; each by its own preparation of the photo."""
+    folder = save(spread_encoder, tmp_path / "spread")
     code = f"""
-import torch
+import numpy, timm, torch
+from PIL import Image
+from timm.data import create_transform, resolve_model_data_config
+from transformers import AutoImageProcessor, AutoModel, pipeline
+from goodviews.hub import from_pretrained
 api.create_repo('team/readers'); api.upload_folder(repo_id='team/readers', folder_path={str(folder)!r})
-import timm
-from transformers import AutoImageProcessor, AutoModel
-theirs = timm.create_model('hf-hub:team/readers', pretrained=True)
-model, processor = AutoModel.from_pretrained('team/readers'), AutoImageProcessor.from_pretrained('team/readers')
-weights = timm.create_model('hf-hub:team/readers', pretrained=True).state_dict()
-wrapped = {{k.removeprefix('timm_model.'): v for k, v in model.state_dict().items()}}
-print(all(torch.equal(wrapped[k], v) for k, v in weights.items()), weights['conv1.weight'].double().sum().item())
+photo = Image.open({str(gallery[0])!r}).convert('RGB')
+def with_timm(name):
+    model = timm.create_model(name, pretrained=True).eval()
+    return model(create_transform(**resolve_model_data_config(model))(photo)[None])[0].tolist()
+def with_transformers(name):
+    pixels = AutoImageProcessor.from_pretrained(name)(photo, return_tensors='pt')
+    return AutoModel.from_pretrained(name).eval()(**pixels).pooler_output.flatten().tolist()
+def with_pipeline(name):
+    extract = pipeline('image-feature-extraction', model=name, pool=True, device='cpu')
+    return numpy.array(extract(photo)).flatten().tolist()
+with torch.inference_mode():
+    vectors = [with_timm('hf-hub:team/readers'), with_timm('local-dir:' + {str(folder)!r})]
+    for place in ('team/readers', {str(folder)!r}):
+        vectors += [with_transformers(place), with_pipeline(place)]
+        vectors.append(from_pretrained(place).encode([photo], normalise=False)[0].tolist())
+print(json.dumps(vectors))
 """
-    same, total = hub.client(START + code, home=home).split()[-2:]
-    assert same == "True"
-    assert float(total) == float(load_file(folder / "model.safetensors")["conv1.weight"].double().sum())
+    found = np.array(json.loads(hub.client(START + code, home=home).splitlines()[-1]))
+    expected = spread_encoder.encode([gallery[0]], normalise=False)
+    assert found.shape == (8, 512)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(found, np.repeat(expected, 8, axis=0), atol=1e-5)
