@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,7 +38,7 @@ class Outcome:
 
     downloads: int = 0
     pushes: int = 0
-    versions: Counter[str] = field(default_factory=Counter)  # how often each was met
+    versions: dict[str, int] = field(default_factory=dict)  # how often each was found
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -56,7 +55,7 @@ def main() -> None:
         outcome = campaign(address, Path(place), given.downloads, int(given.megabytes * 2**20))
     print(
         f"{outcome.downloads} downloads of {given.megabytes:g} MB, {given.downloads} at once, {outcome.pushes} pushes "
-        f"meanwhile, in {outcome.seconds:.0f} s: {len(outcome.failures)} failures; found {dict(outcome.versions)}; "
+        f"meanwhile, in {outcome.seconds:.0f} s: {len(outcome.failures)} failures; found {outcome.versions}; "
         f"{hardware()}"
     )
     for failure in outcome.failures[:10]:
@@ -80,7 +79,8 @@ def campaign(address: str, place: Path, downloads: int, size: int) -> Outcome:
         found = [threads.submit(download_twice, address, place / str(number), together) for number in range(downloads)]
         for one in found:
             try:
-                outcome.versions.update(one.result())
+                for version in one.result():
+                    outcome.versions[version] = outcome.versions.get(version, 0) + 1
             except Exception as error:  # a campaign counts every failure
                 outcome.failures.append(f"{type(error).__name__}: {str(error)[:300]}")
         ended.set()

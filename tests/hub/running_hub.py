@@ -43,6 +43,12 @@ class RunningHub:
         words = [self.python, "-c", code]
         return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
 
+    def script(self, file: Path, *words: str, home: Path) -> str:
+        """What a script prints that must end well, run as by `run`."""
+        argv = [str(file), *words]
+        code = f"import runpy, sys; sys.argv[:] = {argv!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+        return self.client(code, home=home)
+
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         self.process.send_signal(with_signal)
         return self.process.wait(timeout=60)

@@ -1,8 +1,4 @@
-"""The other major version of the Hugging Face client, in an environment of its own, pushes and pulls too.
-
-The faults at each request are tried with the installed client by test_publish.py, which `.ci/run` repeats with the
-oldest one.
-"""
+"""The other major version of the Hugging Face client, in an environment of its own, pushes and pulls too."""
 
 import subprocess
 import sys
@@ -17,7 +13,7 @@ from goodviews.hub import from_pretrained, load, save
 
 from ..running_hub import RunningHub
 from ..test_bare_environment import pip
-from .test_publish import goodviews
+from .test_publish import goodviews, push_with_faults
 
 OTHERS = {"1": "huggingface-hub>=2,<3", "2": "huggingface-hub>=1.31,<2"}
 
@@ -57,3 +53,4 @@ def test_a_push_and_a_pull_with_the_other_major_version(other: RunningHub, home:
         refused = goodviews(other, "hub", "pull", *words, "--out", out + "2", home=home)
         assert sentence in refused.stderr
         assert "Traceback" not in refused.stderr
+    push_with_faults(other, "other/fault", home, tmp_path)
