@@ -56,12 +56,12 @@ def hardware() -> str:
 def command(*, has_paths: bool = False) -> str:
     """The command line of this process, or of torchrun or accelerate where that started it.
 
-    Of absolute paths only the last part, since reports are published; with `has_paths` they stay whole.
+    Of absolute paths only the last part, since reports are published; with `has_paths` they stay whole. A token never.
     """
     script = Path(sys.argv[0])
     name = ["python", "-m", f"goodviews.{script.parent.name}"] if script.name == "__main__.py" else [script.name]
     launcher = _launcher()
-    words = launcher or [*name, *sys.argv[1:]]
+    words = _without_token(launcher or [*name, *sys.argv[1:]])
     words = words if has_paths else [words[0], *(_shorten(word) for word in words[1:])]
     return shown(shlex.join(words), keep="\n\t")
 
@@ -83,6 +83,11 @@ def _launcher() -> list[str]:
     if not Path(interpreter).name.startswith("python"):
         return [Path(interpreter).name, *words]
     return ["python", *words] if words[:1] == ["-m"] else [Path(words[0]).name, *words[1:]]
+
+
+def _without_token(words: list[str]) -> list[str]:
+    hidden = ["..." if before == "--token" else word for before, word in zip(["", *words], words)]
+    return [re.sub(r"^--token=.*", "--token=...", word) for word in hidden]
 
 
 def _shorten(word: str) -> str:
