@@ -17,7 +17,8 @@ from .report import Report
 from .results import by_protocol, model_index
 
 HUB = "https://huggingface.co"
-_REPOSITORY = re.compile(r"(?:hf-hub:)?([\w.-]+/[\w.-]+)(?:@[\w./-]+)?")
+# A parent that is a repository of the Hub: OWNER/NAME, with a revision and the digest of its weights at will.
+_REPOSITORY = re.compile(r"(?:hf-hub:)?([\w.-]+/[\w.-]+)(?:@[\w./-]+)?(?: \(weights [0-9a-f]{64}\))?")
 _OPTIONAL = ("recipe", "dataset", "epochs", "commit", "parent", "licence")  # of the block "goodviews"
 _MOST_CLASSES = 20  # that are named
 _SENTENCES = ("metric", "interval")  # of a report's description: they stand in the table

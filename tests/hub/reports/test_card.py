@@ -182,3 +182,21 @@ def test_the_name_of_an_encoder_cannot_break_the_header(
     data = ModelCard.load(folder / "README.md").data
     assert (data.license, data.license_name, data.model_name) == ("other", "a: b\n---", name)
     assert load(folder).name == name
+
+
+@pytest.mark.parametrize(
+    ("parent", "base"),
+    [
+        ("timm/resnet50.a1_in1k", "timm/resnet50.a1_in1k"),
+        (f"owner/name@v1 (weights {'a' * 64})", "owner/name"),
+        (f"moco_v2_200 (weights {'a' * 64})", None),
+        ("https://download.pytorch.org/models/resnet50.pth", None),
+    ],
+)
+def test_the_parent_is_named_and_is_the_hubs_base_model_where_it_is_a_repository(
+    parent: str, base: str | None, encoder: Encoder, tmp_path: Path
+):
+    made = Encoder(encoder.backbone, encoder.preprocessing, Origin("adapted", parent=parent))
+    folder = save(made, tmp_path / "adapted")
+    assert f"| from | {parent} |" in (folder / "README.md").read_text()
+    assert ModelCard.load(folder / "README.md").data.base_model == base
