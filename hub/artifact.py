@@ -13,7 +13,7 @@ from .fingerprint import TOLERANCE, fingerprint, fingerprint_distance
 from .identity import sha256
 from .preprocessing import Preprocessing
 from .reports.report import load_report
-from .weights import load_strictly, read_weights, verified
+from .weights import is_half, load_strictly, read_weights, verified
 
 __all__ = ["FORMAT", "WEIGHTS", "check", "load", "read_config", "save"]
 
@@ -38,7 +38,8 @@ def load(folder: Path | str, *, verify: bool = True) -> Encoder:
         backbone = empty_backbone(
             config["architecture"], config.get("model_args", {}), global_pool=config.get("global_pool")
         )
-        load_strictly(backbone, read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
+        weights = read_weights(folder / WEIGHTS)
+        load_strictly(backbone, weights, source=folder / WEIGHTS)
     ours = config["goodviews"]
     preprocessing = Preprocessing(
         input_px=int(cfg["input_size"][-1]),
@@ -50,7 +51,8 @@ def load(folder: Path | str, *, verify: bool = True) -> Encoder:
     )
     known = {field.name for field in fields(Origin)}
     origin = Origin(**{key: value for key, value in ours.items() if key in known})
-    return Encoder(backbone, preprocessing, origin, recorded=Recorded(ours["weights_sha256"], ours["fingerprint"]))
+    recorded = Recorded(ours["weights_sha256"], ours["fingerprint"])
+    return Encoder(backbone, preprocessing, origin, recorded=recorded, half=is_half(weights))
 
 
 def check(folder: Path | str) -> list[str]:

@@ -54,6 +54,7 @@ COMMANDS = {
     ),
     "hub import": ("goodviews.hub.importers.commands:import_", "Make an encoder folder of somebody's checkpoint."),
     "hub convert": ("goodviews.hub.importers.commands:convert", "Write an encoder as a file that others read."),
+    "hub halve": ("goodviews.hub.commands:halve", "Write an encoder with weights in half precision."),
     "hub push": ("goodviews.hub.remote.commands:push", "Publish an encoder folder in a Hub repository."),
     "hub pull": ("goodviews.hub.remote.commands:pull", "Copy an encoder from a Hub repository into a folder."),
     "hub serve": ("goodviews.hub.server.commands:serve", "Serve a private hub for a team's encoders."),

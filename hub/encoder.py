@@ -58,6 +58,7 @@ class Encoder(nn.Module):
         preprocessing: what its input must look like.
         origin: where its weights come from.
         recorded: what the folder it was read from says of them.
+        half: its weights are float16 numbers, and are written and hashed as such; it computes in float32 all the same.
 
     Attributes:
         source: what `open_encoder` opens it by again; None for one that was made in memory.
@@ -71,7 +72,13 @@ class Encoder(nn.Module):
     backbone: Any  # timm's nn.Module, which types do not describe: pretrained_cfg, num_features, forward_intermediates
 
     def __init__(
-        self, backbone: nn.Module, preprocessing: Preprocessing, origin: Origin, *, recorded: Recorded | None = None
+        self,
+        backbone: nn.Module,
+        preprocessing: Preprocessing,
+        origin: Origin,
+        *,
+        recorded: Recorded | None = None,
+        half: bool = False,
     ):
         super().__init__()
         if not hasattr(backbone, "pretrained_cfg") or not hasattr(backbone, "num_features"):
@@ -86,6 +93,7 @@ class Encoder(nn.Module):
         self.preprocessing = preprocessing
         self.origin = origin
         self.recorded = recorded
+        self.half_weights = half
         self.source: str | None = None
         self.eval()
 
@@ -122,7 +130,7 @@ class Encoder(nn.Module):
         found = fingerprint(self)
         recorded = self.recorded
         is_as_recorded = recorded is not None and fingerprint_distance(recorded.fingerprint, found) <= TOLERANCE
-        weights = recorded.weights_sha256 if recorded is not None and is_as_recorded else weights_sha256(self.backbone)
+        weights = recorded.weights_sha256 if recorded is not None and is_as_recorded else self._weights_sha256()
         return replace(
             self._id_with(weights), dimension=self.num_features, preprocessing=self.preprocessing, fingerprint=found
         )
@@ -134,7 +142,10 @@ class Encoder(nn.Module):
 
     def report_id(self) -> EncoderId:
         """Which weights a report is about; hashed now."""
-        return self._id_with(weights_sha256(self.backbone))
+        return self._id_with(self._weights_sha256())
+
+    def _weights_sha256(self) -> str:
+        return weights_sha256(self.backbone, half=self.half_weights)
 
     def _id_with(self, weights: str) -> EncoderId:
         return EncoderId(self.name, self.architecture, weights, (self.origin.recipe or {}).get("name"))

@@ -53,7 +53,7 @@ def save(
 
 def write_encoder(encoder: Encoder, folder: Path) -> None:
     """The files of an encoder folder, into a folder that is there."""
-    weights = weights_bytes(encoder.backbone)
+    weights = weights_bytes(encoder.backbone, half=encoder.half_weights)
     config = _config(encoder, weights_sha256=hashlib.sha256(weights).hexdigest())
     write_bytes(folder / WEIGHTS, weights)
     write_json(folder / "config.json", config)

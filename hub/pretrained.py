@@ -14,16 +14,23 @@ from .deep_pixels import split_values
 from .encoder import Encoder
 from .errors import ArtifactError, UsageError
 from .importers.import_file import read_encoder
+from .loading.bundled import load_bundled
 from .loading.timm_weights import load_timm, load_timm_folder
 from .loading.torchvision_weights import load_torchvision
 from .loading.untrained import make_untrained
 
 SOURCES = (
-    "a folder written by goodviews (RUN/encoder), a Hub repository (owner/name or owner/name@revision), "
+    "a folder written by goodviews (RUN/encoder), 'goodviews:mini', "
+    "a Hub repository (owner/name or owner/name@revision), "
     "'torchvision:resnet50' (or 'torchvision:resnet50.IMAGENET1K_V1'), 'timm:resnet50.a1_in1k', "
     "a name of `goodviews hub list`, a checkpoint file that `goodviews hub import` reads, or 'random:resnet50-224px@0'"
 )
-LOADERS = {"torchvision": load_torchvision, "timm": load_timm, "random": make_untrained}
+LOADERS = {
+    "goodviews": load_bundled,
+    "torchvision": load_torchvision,
+    "timm": load_timm,
+    "random": make_untrained,
+}
 
 
 def from_pretrained(
@@ -39,9 +46,10 @@ def from_pretrained(
     """Load an encoder, in evaluation mode.
 
     Args:
-        name: a folder; a Hub repository in timm's form, "owner/name", "owner/name@revision" or "hf-hub:owner/name";
-            "torchvision:ARCHITECTURE[.WEIGHTS]"; "timm:ARCHITECTURE.TAG"; a name of the catalogue, which is downloaded
-            and imported once; a checkpoint of another program, imported on the fly; or
+        name: a folder; "goodviews:mini", which ships with the package; a Hub repository in timm's form,
+            "owner/name", "owner/name@revision" or "hf-hub:owner/name"; "torchvision:ARCHITECTURE[.WEIGHTS]";
+            "timm:ARCHITECTURE.TAG"; a name of the catalogue, which is downloaded and imported once; a checkpoint of
+            another program, imported on the fly; or
             "random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED]", the untrained network that every result should be compared
             with; WIDTH as `build_backbone` takes it. Behind any of them "#values=LOW..HIGH" may declare which values
             of photos of more than 8 bits are black and white, see `deep_pixels`.

@@ -19,13 +19,13 @@ from .identity import sha256
 UNREADABLE = (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError, OverflowError)
 
 
-def weights_bytes(backbone: nn.Module) -> bytes:
-    """model.safetensors: equal tensors, equal bytes, on any device.
+def weights_bytes(backbone: nn.Module, *, half: bool = False) -> bytes:
+    """model.safetensors: equal tensors, equal bytes, on any device; with `half`, floating-point ones in float16.
 
     It has one metadata key: with two or more, files of equal tensors differ from run to run.
 
     Raises:
-        ArtifactError: a weight is NaN or infinite.
+        ArtifactError: a weight is NaN or infinite, or beyond 65,504 with `half`.
     """
     weights: dict[str, Tensor] = {}
     places = set()
@@ -34,13 +34,15 @@ def weights_bytes(backbone: nn.Module) -> bytes:
         place = weight.untyped_storage().data_ptr()
         weights[name] = weight.clone() if place in places else weight  # of a module that is used twice, two copies
         places.add(place)
+    if half:
+        weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     refuse_odd_weights(weights, source="The encoder")
     return to_bytes(weights, metadata={"format": "pt"})
 
 
-def weights_sha256(backbone: nn.Module) -> str:
+def weights_sha256(backbone: nn.Module, *, half: bool = False) -> str:
     """SHA-256 of `weights_bytes`."""
-    return hashlib.sha256(weights_bytes(backbone)).hexdigest()
+    return hashlib.sha256(weights_bytes(backbone, half=half)).hexdigest()
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -55,6 +57,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except UNREADABLE as error:
         raise ArtifactError(f"{path} is not a complete safetensors file ({error}); copy it again.") from None
+
+
+def is_half(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a file holds its weights in float16."""
+    return any(tensor.dtype == torch.float16 for tensor in weights.values())
 
 
 @contextmanager

@@ -70,6 +70,8 @@ _TABLE: tuple[Callable[..., Recipe], ...] = (
     moco.moco_v2_800,
     moco.moco_v2_imagenette,
     moco.moco_v2_imagenette_cpu,
+    moco.mini,
+    moco.mini_colours,
     moco.moco_v2_cifar_cpu,
     moco.moco_v2_smoke,
     pcl.pcl_v1_200,
