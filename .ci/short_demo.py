@@ -16,7 +16,7 @@ def main() -> None:
 
     def shorter(out: Path) -> list[chain.Step]:
         return [
-            replace(step, argv=(*step.argv, "--epochs", "1")) if step.argv[0] == "pretrain" else step
+            replace(step, argv=tuple("1" if word == chain.EPOCHS else word for word in step.argv))
             for step in whole(out)
         ]
 

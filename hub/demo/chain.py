@@ -21,8 +21,10 @@ from ..files.overwrite import mark, refuse_folder
 from ..output.terminal import Terminal
 
 PHOTOS = Path(__file__).parents[1] / "photos"
-RECIPE = "infomin_demo"
-RANDOM = "random:resnet18-32px"  # the network of RECIPE, untrained: what every score is compared with
+RECIPE, EPOCHS = "moco_v2_adapt", "60"
+MINI = "goodviews:mini"  # the start, an encoder that ships
+RANDOM = "random:resnet18-w0.5-56px"  # the network of MINI, untrained: what every score is compared with
+KINDS = ("adapted", "mini", "untrained")
 DETECTION = "voc-detection-smoke"
 VIEWED = "val/raccoon/raccoon-3.jpg"  # the photo whose views are drawn
 QUERIES = {  # the photos that are searched for, by the name of the picture; none of them is in the index
@@ -82,32 +84,25 @@ def demo(*, out: Path = Path("goodviews-demo"), overwrite: bool = False) -> None
 def steps(out: Path) -> list[Step]:
     """The demo's commands in their order; together they leave everything that the page shows below `out`."""
     photos, encoder = out / "photos", out / "pretrain" / "encoder"
-    runs = [out / "transfer" / f"{task}-{kind}" for task in ("knn", "linear") for kind in ("pretrained", "random")]
+    tested = dict(zip(KINDS, (encoder, MINI, RANDOM), strict=True))
+    runs = [out / "transfer" / f"{task}-{kind}" for task in ("knn", "linear") for kind in KINDS]
+    adapt = ["pretrain", RECIPE, "--init", MINI, "--data", photos, "--epochs", EPOCHS, "--out", out / "pretrain"]
     chain: list[tuple[str, list[str | Path]]] = [
+        ("See what ships with goodviews", ["hub", "info", MINI]),
         ("See what the network will see", ["views", RECIPE, "--image", photos / VIEWED, "--out", out / "views.png"]),
-        ("Learn from photos without labels", ["pretrain", RECIPE, "--data", photos, "--out", out / "pretrain"]),
+        ("Adapt it to photos, without labels", adapt),
         ("Check the encoder that was written", ["hub", "check", encoder]),
     ]
     for run in runs:
         task, kind = run.name.split("-")
-        tested = encoder if kind == "pretrained" else RANDOM
         title = f"Score it: {task}, {kind}"
-        chain.append((title, ["transfer", task, "--encoder", tested, "--data", photos, "--out", run]))
+        chain.append((title, ["transfer", task, "--encoder", tested[kind], "--data", photos, "--out", run]))
+    chain.append(("Put the scores side by side", ["compare", *runs, "--out", out / "compare"]))
+    for kind in ("mini", "untrained"):
+        boxed, run = out / "VOCdevkit", out / "transfer" / f"detection-{kind}"
+        title = f"Fine-tune a small detector: {kind}"
+        chain.append((title, ["transfer", DETECTION, "--encoder", tested[kind], "--data", boxed, "--out", run]))
     chain += [
-        ("Put the scores side by side", ["compare", *runs, "--out", out / "compare"]),
-        (
-            "Fine-tune a small detector",
-            [
-                "transfer",
-                DETECTION,
-                "--encoder",
-                encoder,
-                "--data",
-                out / "VOCdevkit",
-                "--out",
-                out / "transfer" / "detection",
-            ],
-        ),
         ("Export for use without torch", ["export", encoder, "--images", photos / "val", "--out", out / "onnx"]),
         (
             "Build a search index",

@@ -18,9 +18,16 @@ from goodviews.hub.identity import EncoderId
 from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
 from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.recipe import describe
-from goodviews.pretrain.recipes.infomin import infomin_demo
+from goodviews.pretrain.recipes.adapt import moco_v2_adapt
 
-TOP1 = {"knn-pretrained": 71.7, "knn-random": 65.2, "linear-pretrained": 80.4, "linear-random": 73.9}
+TOP1 = {
+    "knn-adapted": 73.7,
+    "knn-mini": 71.7,
+    "knn-untrained": 65.2,
+    "linear-adapted": 82.6,
+    "linear-mini": 80.4,
+    "linear-untrained": 73.9,
+}
 
 
 def report_of(finished: Path) -> Path:
@@ -55,23 +62,12 @@ def test_page_holds_its_pictures_and_asks_the_network_for_nothing(finished):
 
 def test_page_shows_the_numbers_of_the_runs(finished):
     text = report_of(finished).read_text()
-    for shown in ("71.7\u00a0%", "65.2\u00a0%", "AP50 23.4\u00a0%", "3.1e-07", "1234567", "$HOME/weird &amp; name"):
+    for shown in ("71.7\u00a0%", "65.2\u00a0%", "23.4\u00a0%", "3.1e-07", "1234567", "$HOME/weird &amp; name"):
         assert shown in text, shown
 
 
 def test_page_says_when_the_intervals_overlap(finished):
-    assert "cannot tell them apart" in report_of(finished).read_text()
-
-
-def test_page_does_not_sell_a_passing_dip_of_the_loss_as_learning(finished):
-    metrics = finished / "pretrain" / "metrics.jsonl"
-    assert "is hardly skill" not in report_of(finished).read_text()
-    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
-    for line in lines[60:-1]:
-        line["contrast"] = 4.15
-    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    text = report_of(finished).read_text()
-    assert "matched hardly better than by guessing. The dip before is hardly skill" in text
+    assert "cannot tell the two apart" in report_of(finished).read_text()
 
 
 def test_page_of_an_unfinished_demo_is_refused_in_a_sentence(finished):
@@ -91,12 +87,10 @@ def finished(tmp_path):
     for name, top1 in TOP1.items():
         metrics = {"top1": top1, "top1_low": top1 - 13, "top1_high": top1 + 11}
         _measured(tmp_path / "transfer" / name, name.split("-")[0], metrics)
-    _measured(
-        tmp_path / "transfer" / "detection",
-        "voc-detection-smoke",
-        {"AP50": 23.4, "AP50_low": 9.9, "AP50_high": 40.2, "AP": 9.8},
-    )
-    _photo(tmp_path / "transfer" / "detection" / "samples.png")
+    for kind, ap50 in (("mini", 23.4), ("untrained", 12.3)):
+        metrics = {"AP50": ap50, "AP50_low": 9.9, "AP50_high": 40.2, "AP": 9.8}
+        _measured(tmp_path / "transfer" / f"detection-{kind}", "voc-detection-smoke", metrics)
+    _photo(tmp_path / "transfer" / "detection-mini" / "samples.png")
     _photo(tmp_path / "views.png")
     for name in demo.QUERIES:
         _photo(tmp_path / "search" / f"{name}.png")
@@ -109,11 +103,11 @@ def finished(tmp_path):
 
 
 def _pretrained(run):
-    losses = [{"step": i, "contrast": 4.1 - i / 45, "jigsaw": 4.3 - i / 60, "time_s": i / 2} for i in range(1, 91)]
+    losses = [{"step": i, "contrast": 4.1 - i / 45, "time_s": i / 2} for i in range(1, 91)]
     lines = [{"step": 0, "knn_top1": 40.0}, *losses, {"step": 90, "knn_top1": 55.0}]
     (run / "encoder").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    recipe = describe(replace(infomin_demo(), batch_size=32, memory=Queue(64)))
+    recipe = describe(replace(moco_v2_adapt(), batch_size=32, memory=Queue(64)))
     write_json(run / "encoder" / "config.json", {"goodviews": {"recipe": recipe}})
     (run / "encoder" / "model.safetensors").write_bytes(bytes(440_000))
 
