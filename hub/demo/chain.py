@@ -84,9 +84,20 @@ def demo(*, out: Path = Path("goodviews-demo"), overwrite: bool = False) -> None
 def steps(out: Path) -> list[Step]:
     """The demo's commands in their order; together they leave everything that the page shows below `out`."""
     photos, encoder = out / "photos", out / "pretrain" / "encoder"
-    tested = dict(zip(KINDS, (encoder, MINI, RANDOM), strict=True))
+    tested: dict[str, str | Path] = dict(zip(KINDS, (encoder, MINI, RANDOM), strict=True))
     runs = [out / "transfer" / f"{task}-{kind}" for task in ("knn", "linear") for kind in KINDS]
-    adapt = ["pretrain", RECIPE, "--init", MINI, "--data", photos, "--epochs", EPOCHS, "--out", out / "pretrain"]
+    adapt: list[str | Path] = [
+        "pretrain",
+        RECIPE,
+        "--init",
+        MINI,
+        "--data",
+        photos,
+        "--epochs",
+        EPOCHS,
+        "--out",
+        out / "pretrain",
+    ]
     chain: list[tuple[str, list[str | Path]]] = [
         ("See what ships with goodviews", ["hub", "info", MINI]),
         ("See what the network will see", ["views", RECIPE, "--image", photos / VIEWED, "--out", out / "views.png"]),
