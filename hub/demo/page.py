@@ -8,7 +8,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from ..output.templates import fill_template
 from ..reports.report import Report, load_report
 from ..sources.files import Files
 from ..sources.folders import train_and_test
-from .chain import KINDS
 from .charts import LineChart, line_chart, running_mean
 
 SMOOTHED_OVER = 10  # steps
@@ -146,7 +145,10 @@ def _remark(losses: Sequence[float], chance: float) -> str:
 
 
 def _scores(out: Path, task: str) -> Scores:
-    reports = [load_report(out / "transfer" / f"{task}-{kind}" / "report.json") for kind in KINDS]
+    reports = [
+        load_report(out / "transfer" / f"{task}-{kind}" / "report.json")
+        for kind in (field.name for field in fields(Scores))
+    ]
     return Scores(*reports)
 
 
