@@ -204,7 +204,7 @@ def test_a_folder_without_a_classifier_is_refused(classifier: Path, encoder_fold
     with pytest.raises(ArtifactError, match="0 for num_classes"):
         write_classifier(encoder_folder, tmp_path, {}, [])
     with pytest.raises(ArtifactError, match="holds no classifier"):
-        write_classifier(tmp_path, tmp_path, {}, [])
+        write_classifier(tmp_path / "absent", tmp_path, {}, [])
     config = json.loads((classifier / "config.json").read_text())
     (classifier / "config.json").write_text(json.dumps(config | {"label_names": ["cat"]}))
     with pytest.raises(ArtifactError, match="names 1 classes where num_classes is 3"):
