@@ -89,3 +89,19 @@ def test_downloads_are_whole_while_a_push_runs(tmp_path):
     figures = json.loads((tmp_path / "out.json").read_text())
     assert (sum(figures["versions"].values()), figures["failures"]) == (60, [])
     assert figures["pushes"] >= 3
+
+
+@pytest.mark.precision
+def test_gain_of_adapting_is_the_difference_of_two_scores_and_a_stopped_measurement_goes_on(run, colours, tmp_path):
+    words = ["--init", "random:test_resnet-32px", "--data", str(colours), "--photos", "15", "--seeds", "0", "1"]
+    words += ["--runs", str(tmp_path / "runs"), "--set", "epochs=1", "batch_size=6", "memory.size=6", "slow.group=6"]
+    words += ["schedule.warmup_epochs=0"]
+    figures = run("adapt_gain", *words)
+    assert (figures["photos"], figures["test_photos"]) == (15, 9)
+    for row in figures["runs"]:
+        assert row["top1"] - figures["start"] == pytest.approx(100 * (row["won"] - row["lost"]) / 9)
+        assert row["core_minutes"] > 0
+    assert figures["gain"] == pytest.approx(sum(row["top1"] - figures["start"] for row in figures["runs"]) / 2)
+    assert figures["over_seeds"][0] <= figures["gain"] <= figures["over_seeds"][1]
+    assert figures["recipe"]["architecture"] == "test_resnet"
+    assert run("adapt_gain", *words)["runs"] == figures["runs"]

@@ -30,6 +30,11 @@ def speeds():
     return load(SCRIPT.with_name("speed.py"))
 
 
+@pytest.fixture(scope="module")
+def adapting():
+    return load(SCRIPT.with_name("adapt.py"))
+
+
 def load(script: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(script.stem, script)
     module = importlib.util.module_from_spec(spec)
@@ -216,3 +221,50 @@ def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     assert "7 photos of 0.31 million pixels (median), decoded by simplejpeg; 1 x Processor, commit abc1234" in page
     assert "| resnet50 | 96 | 32 | 7.50 | 1.10 | 1.00 to 1.20 | 2 |" in page
     assert json.loads((tmp_path / "page" / "loop.json").read_text()) == loop
+
+
+GAIN = {
+    "data": "flowers",
+    "photos": 2000,
+    "test_photos": 500,
+    "encoder": {"parent": "mini (weights 0123)", "architecture": "resnet18"},
+    "recipe": {"name": "moco_v2_adapt", "epochs": 10},
+    "start": 48.75,
+    "runs": [
+        {"seed": 0, "core_minutes": 3.0, "top1": 52.0, "won": 40, "lost": 24, "p": 0.06},
+        {"seed": 1, "core_minutes": 4.0, "top1": 51.0, "won": 40, "lost": 29, "p": 0.2},
+    ],
+    "gain": 2.75,
+    "over_seeds": [-3.6, 9.1],
+    "over_photos_and_seeds": [0.21, 5.3],
+    "evidence": {
+        "command": "adapt_gain.py --init mini",
+        "commit": "abc1234",
+        "hardware": "2 x Processor",
+        "precision": "bf16",
+        "libraries": {"torch": "2.9", "torchvision": "0.24", "timm": "1.0"},
+    },
+}
+
+
+def test_page_on_adapting_tells_what_the_benchmark_wrote_and_what_was_tried(adapting, tmp_path):
+    trial = tmp_path / "trial"
+    trial.mkdir()
+    jitter = {"type": "ColorJitter", "brightness": 0.2}
+    recipe = {
+        "optimizer": {"lr": 0.03},
+        "schedule": {"warmup_epochs": 1},
+        "epochs": 10,
+        "views": [{"crop": {"scale": [0.4, 1.0]}, "program": [jitter]}],
+    }
+    about = {"recipe": recipe, "parent": "mini", "seed": 0, "commit": "abc", "hardware": "1 x Processor"}
+    (trial / "recipe.json").write_text(json.dumps(about | {"data": {"images": 2000, "name": "flowers"}}))
+    rows = [{"epoch": 0.0, "knn_top1": 48.8}, {"epoch": 1.0, "loss": 5.0}, {"epoch": 3.0, "knn_top1": 51.25}]
+    (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "gain.json").write_text(json.dumps(GAIN))
+    adapting.write(gains=[tmp_path / "gain.json"], tried=[trial], out=tmp_path / "page")
+    page = (tmp_path / "page" / "README.md").read_text()
+    assert "| 2,000 of flowers | 48.8 | 52.0, 51.0 | +2.8 | [-3.6, +9.1] | [+0.2, +5.3] | 500 | 3.5 |" in page
+    assert "| 2,000 of flowers | 0.03 | 1 | 10 | 0.4 | 0.2 | 48.8 → 51.2 |" in page
+    assert "from mini (weights 0123); seeds 0, 1; `adapt_gain.py --init mini` on 2 x Processor; commit abc1234" in page
+    assert json.loads((tmp_path / "page" / "gains.json").read_text()) == [GAIN]
