@@ -89,6 +89,7 @@ def prepare(
         options=options,
         identity=identity,
         preprocessing=preprocessing_of(recipe, start),
+        licence=None if start is None else start.origin.licence,
         images=images,
         accelerator=accelerator,
         processes=parts.processes,

@@ -30,7 +30,7 @@ INPUT = Preprocessing(32, crop_pct=1.0, interpolation="bicubic", mean=(0.5, 0.5,
 def parent(tmp_path_factory) -> Path:
     """An encoder of another network and another input than the recipes have."""
     torch.manual_seed(3)
-    encoder = Encoder(build_backbone("resnet18", width=0.125), INPUT, Origin("theirs"))
+    encoder = Encoder(build_backbone("resnet18", width=0.125), INPUT, Origin("theirs", licence="cc-by-nc-4.0"))
     return save(encoder, tmp_path_factory.mktemp("parent") / "encoder")
 
 
@@ -83,6 +83,7 @@ def test_run_is_of_the_encoders_network_and_input_and_names_it_with_its_digest(p
     assert encoder.origin.parent == f"theirs (weights {digest})"
     assert (encoder.architecture, encoder.model_args) == ("resnet18", {"channels": [8, 16, 32, 64]})
     assert encoder.preprocessing == INPUT
+    assert encoder.origin.licence == "cc-by-nc-4.0"
     assert encoder.origin.recipe["width"] == 0.125
     assert encoder.origin.recipe["views"][0]["program"][-1]["mean"] == [0.5, 0.5, 0.5]
     assert not torch.equal(encoder.backbone.conv1.weight, load(parent).backbone.conv1.weight)
