@@ -111,7 +111,7 @@ def tried_table(trials: Sequence[dict[str, Any]]) -> str:
         jitter = next((step for step in view["program"] if step["type"] == "ColorJitter"), {"brightness": 0.0})
         lines.append(
             [
-                f"{one['photos']:,} of {one['data']}",
+                f"{one['photos']:,}: {', '.join(one['classes'][:2])}, ...",
                 f"{recipe['optimizer']['lr']:g}",
                 f"{recipe['schedule'].get('warmup_epochs', 0)}",
                 f"{recipe['epochs']}",
