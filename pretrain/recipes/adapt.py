@@ -11,8 +11,8 @@ code, cjrd/self-supervised-pretraining. What they do: MoCo v2 with its views, he
 new photos; SGD at 0.03 for 256 images, momentum 0.999, a queue of 65536, a cosine to zero without warm-up; 50 to 50,000
 steps, whatever the number of photos (configs/hpt-pretrain). Ours, for photos that are far fewer than theirs:
 - A function of the input's side: with --init it is the encoder's own, and so are the network and the normalisation.
-- Batches of 64 instead of 256, for enough steps of few photos; the rate is above theirs in proportion to the batch, and
-  below the one at which our small recipes begin (0.03 to 0.04 for 64 images).
+- Batches of 64 instead of 256, for enough steps of few photos; the rate is a little above theirs in proportion to the
+  batch, and a third of the one at which our small recipes begin.
 - A queue that is smaller than the data, and an EMA momentum of 0.99, for there are hundreds of steps, not thousands.
 - A warm-up of an epoch: the head is new, and its first gradients would undo what the backbone knows. Not in their code.
 - InfoMin, CLSA and SimCLR in the same frame, with their own views and losses: unverified, nobody published such runs.
@@ -40,7 +40,7 @@ def moco_v2_adapt(px: int = 224) -> Recipe:
         moco_v2_200(),
         views=moco_v2_views(px=px, blur_px=BLUR * px),
         objective=QueueContrast(temperature=0.2),
-        optimizer=Sgd(lr=0.02, momentum=0.9, weight_decay=1e-4),
+        optimizer=Sgd(lr=0.01, momentum=0.9, weight_decay=1e-4),
         schedule=WarmupCosine(warmup_epochs=1),
         batch_size=64,
         epochs=10,
@@ -78,7 +78,7 @@ def simclr_adapt(px: int = 224) -> Recipe:
     return replace(
         recipe,
         views=simclr_views(px=px, smallest_crop=0.2),
-        optimizer=Sgd(lr=0.01, momentum=0.9, weight_decay=2e-4),
+        optimizer=Sgd(lr=0.005, momentum=0.9, weight_decay=2e-4),
         slow=None,
         memory=None,
     )
