@@ -69,11 +69,8 @@ def read_trial(folder: Path) -> dict[str, Any]:
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     scores = [[row["epoch"], row["knn_top1"]] for row in rows if "knn_top1" in row]
     fields = ("recipe", "parent", "seed", "precision", "hardware")
-    return (
-        {name: about[name] for name in fields}
-        | {"photos": about["data"]["images"], "online_knn": scores}
-        | {"data": about["data"]["name"]}
-    )
+    data = {"photos": about["data"]["images"], "classes": about["data"]["classes"]}
+    return {name: about[name] for name in fields} | data | {"online_knn": scores}
 
 
 def gain_table(found: Sequence[dict[str, Any]]) -> str:
