@@ -89,7 +89,6 @@ def prepare(
         options=options,
         identity=identity,
         preprocessing=preprocessing_of(recipe, start),
-        licence=None if start is None else start.origin.licence,
         images=images,
         accelerator=accelerator,
         processes=parts.processes,
@@ -99,7 +98,7 @@ def prepare(
         state=parts.state,
         monitor=monitor,
         finite=finite,
-        licence=options.licence or entry.licence,
+        licence=options.licence or entry.licence or (None if start is None else start.origin.licence),
         earlier_epochs=entry.earlier_epochs(recipe.epochs),
     )
 

@@ -26,7 +26,7 @@ class Run:
     """What was asked for, and the parts that work on it.
 
     identity: what must be the same for the run to be resumed.
-    preprocessing, licence: of the encoder that is published; the licence is that of the one it started from.
+    preprocessing: of the encoder that is published.
     networks, optimizer: as objectives see the networks, and as accelerate drives the optimiser.
     state: all that changes.
     gauge: the online kNN and after how many epochs it is asked.
@@ -39,7 +39,6 @@ class Run:
     options: Options
     identity: Identity
     preprocessing: Preprocessing
-    licence: str | None
     images: Data
     accelerator: Accelerator
     processes: Processes
