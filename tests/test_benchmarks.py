@@ -105,3 +105,17 @@ def test_gain_of_adapting_is_the_difference_of_two_scores_and_a_stopped_measurem
     assert figures["over_seeds"][0] <= figures["gain"] <= figures["over_seeds"][1]
     assert figures["recipe"]["architecture"] == "test_resnet"
     assert run("adapt_gain", *words)["runs"] == figures["runs"]
+
+
+def test_views_rendered_for_a_gpu_are_those_of_the_cpu_in_a_rehearsal_too(run):
+    found = run("gpu_session", "--rehearse", "--part", "views_agree")
+    assert {figures["share"] for figures in found.values()} == {0.0}
+
+
+def test_a_session_writes_down_that_a_part_was_skipped_or_took_too_long(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    session = runpy.run_path(str(BENCHMARKS / "gpu_session.py"))
+    setting = session["Setting"](True, session["PHOTOS"])
+    assert session["_in_a_process"]("in_fp16", setting, 120.0)["skipped"] == "fp16 needs a GPU"
+    assert session["_in_a_process"]("in_fp16", setting, 1.0)["skipped"] == "the time is used up"
+    assert all(part.limit_s <= session["BUDGET_S"] for part in session["PARTS"].values())
