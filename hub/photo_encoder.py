@@ -122,9 +122,18 @@ def open_on(name: str | Path, device: str, *, verify: bool = True) -> PhotoEncod
     Raises:
         UsageError: the device is unsupported here; else as `open_encoder`.
     """
+    return open_encoder(name, device=device_for(name, device), verify=verify)
+
+
+def device_for(name: str | Path, device: str) -> str:
+    """What --device means for an encoder: an exported one runs on the processor, and needs no torch to know it.
+
+    Raises:
+        UsageError: the device is unsupported here.
+    """
     if is_exported(split_values(name)[0]):
-        return open_encoder(name, device="cpu" if device == "auto" else device, verify=verify)
-    return open_encoder(name, device=usable_device(device), verify=verify)
+        return "cpu" if device == "auto" else device
+    return usable_device(device)
 
 
 def usable_device(name: str) -> str:

@@ -15,7 +15,7 @@ def embed(
     batch_size: int = 64,
     processes: int = 1,
     engine: Literal["local", "ray"] = "local",
-    device: str = "cpu",
+    device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Embed photos into a file of vectors: path, SHA-256, size and unit vector of each.
@@ -31,11 +31,12 @@ def embed(
         out: File to make: .parquet, .npy, .safetensors or .csv.
         batch_size: Photos in a forward pass.
         processes: How many embed at the same time, each with its share of the cores; with --engine ray actors.
-        engine: local, or ray for a cluster (extra "cluster"): RAY_ADDRESS names it, and its machines must share the
-            folders of data, encoder and output.
-        device: Where an encoder on PyTorch computes: cpu, cuda, cuda:1, ...
+        engine: This machine (local) or a cluster (ray, extra "cluster"): RAY_ADDRESS names it, and its machines must
+            share the folders of data, encoder and output.
+        device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
         overwrite: Replace OUT if it exists.
     """
+    from ...hub.photo_encoder import device_for
     from .embed import embed as run
     from .embed import skipped_file
 
@@ -47,7 +48,7 @@ def embed(
         batch_size=batch_size,
         processes=processes,
         engine=engine,
-        device=device,
+        device=device_for(encoder, device),
         progress=console.is_terminal,
         overwrite=overwrite,
     )
