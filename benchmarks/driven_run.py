@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,10 +53,11 @@ def watch(
         synthetic: take one batch of views, rendered once and lying on the device, for every step.
         separate: take the time of the objective, the backward pass and the optimiser too; a GPU then waits for each.
     """
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, ExitStack() as stack:
         listed = repeated(images, Path(folder) / "photos.txt", at_least=4 * recipe.batch_size)
         longer = replace(recipe, epochs=10**6)
-        run = prepare(longer, listed, Path(folder) / "run", replace(options, save_every=10**9), lambda now: None)
+        endless = replace(options, save_every=10**9)
+        run = prepare(longer, listed, Path(folder) / "run", endless, lambda now: None, stack=stack)
         if synthetic:
             _feed_one_batch(run)
         return _drive(run, steps, warm_up, separate)
