@@ -1,6 +1,6 @@
 """Make hub/mini, the encoder that ships, of the run that trained it: half precision, its data and its terms named.
 
-python docs/results/bundle_mini.py runs/mini --out hub/mini
+python docs/results/bundle_mini.py runs/mini_colours --out hub/mini
 """
 
 from dataclasses import replace
@@ -19,16 +19,19 @@ LICENCE = "LicenseRef-ImageNet-research"
 TERMS = Path(__file__).parents[2] / "hub" / "mini" / "LICENSE"
 
 
-def bundle(run: Path, *, out: Path) -> None:
+def bundle(run: Path, *, out: Path, commit: str | None = None) -> None:
     """Write OUT; an earlier one is replaced.
 
     Args:
-        run: What `goodviews pretrain mini` wrote.
+        run: What `goodviews pretrain mini_colours --init RUN/encoder`, from that of `goodviews pretrain mini`, wrote.
         out: The folder to write.
+        commit: Of the code that trained it, where the run could not know.
     """
     encoder = from_pretrained(run / "encoder")
     dataset = {**(encoder.origin.dataset or {}), "name": DATA}
-    encoder.origin = replace(encoder.origin, name="goodviews-mini", dataset=dataset, licence=LICENCE)
+    encoder.origin = replace(
+        encoder.origin, name="goodviews-mini", dataset=dataset, licence=LICENCE, commit=commit or encoder.origin.commit
+    )
     terms = TERMS.read_text("utf-8")
     with new_folder(out, overwrite=True, kind="encoder") as folder:
         write_encoder(halve(encoder), folder)

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import shlex
+import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 from ..machine import cores, processor_name
 from ..output.printing import shown
 
+SOURCE = Path(__file__).resolve().parents[2]  # the checkout, where the package is not installed from a wheel
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "onnxruntime", "faiss-cpu", "detectron2")
 
 
@@ -25,12 +27,27 @@ def version() -> str:
         return "not installed"
 
 
+@cache
 def commit() -> str | None:
-    """The commit that the installed package was built from, with "-dirty" if files had changed; None if unknown."""
+    """The commit of the code that runs, with "-dirty" if files had changed; None if unknown.
+
+    An editable installation keeps the version of the day it was made; there git is asked instead.
+    """
+    if (SOURCE / ".git").exists():
+        with suppress(OSError, subprocess.CalledProcessError):
+            return _of_checkout()
     match = re.search(r"\+g([0-9a-f]{7,40})(\.d\d+)?", version())
     if match is None:
         return None
     return match[1] + ("-dirty" if match[2] else "")
+
+
+def _of_checkout() -> str:
+    def git(*words: str) -> str:
+        run = ["git", "-C", str(SOURCE), *words]
+        return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+
+    return git("rev-parse", "--short=9", "HEAD") + ("-dirty" if git("status", "--porcelain", "-uno") else "")
 
 
 @cache
