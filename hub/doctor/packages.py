@@ -26,6 +26,7 @@ EXTRAS = {  # what the extras are for
     "retrieval": INDEX,
     "plots": PLOTS,
     "detection": COCO,
+    "cluster": "goodviews embed --engine ray",
     "data": "--data hf:NAME",
     "log": "--tensorboard",
     "openvino": "OnnxEncoder on OpenVINO",
