@@ -184,7 +184,6 @@ def mini() -> Recipe:
     """
     return replace(
         moco_v2_imagenette_cpu(),
-        name="mini",
         width=0.5,
         epochs=130,
         views=moco_v2_views(px=56, smallest_crop=0.25, colour=0.75, blur_px=2.0 * 56 / 224),
@@ -205,7 +204,6 @@ def mini_colours() -> Recipe:
     )
     return replace(
         mini(),
-        name="mini_colours",
         epochs=20,
         views=coloured,
         optimizer=Sgd(lr=0.02, momentum=0.9, weight_decay=5e-4),

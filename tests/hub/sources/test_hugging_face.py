@@ -50,5 +50,5 @@ def test_split_of_a_hugging_face_dataset_is_chosen_by_name(images, tmp_path):
 
 def test_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(MissingExtra, match=r'needs datasets, .* pip install "goodviews\[data\]"'):
+    with pytest.raises(MissingExtra, match=r'needs datasets, .*: pip install "datasets'):
         open_data("hf:some/photos")

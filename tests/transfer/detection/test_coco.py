@@ -108,7 +108,7 @@ def test_a_missing_evaluator_is_reported_before_any_training(
 ):
     monkeypatch.delitem(sys.modules, "goodviews.transfer.evaluation.coco")
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    with pytest.raises(MissingExtra, match=r"needs faster-coco-eval.*pip install .goodviews\[detection\]"):
+    with pytest.raises(MissingExtra, match=r"needs faster-coco-eval.*pip install .faster-coco-eval"):
         find_task("coco-fpn-1x").run(encoder, coco_folder, tmp_path / "run", setup=Setup(engine="torchvision"))
     assert not (tmp_path / "run").exists()
 
