@@ -163,7 +163,7 @@ def test_adapting_recipe_takes_the_size_of_the_encoder_and_none_without_one(pare
     encoder = from_pretrained(tmp_path / "run" / "encoder")
     assert encoder.preprocessing.input_px == 32
     assert [view["crop"]["px"] for view in encoder.origin.recipe["views"]] == [32, 32]
-    assert "architecture  resnet18" in capsys.readouterr().out
+    assert "network\tresnet18, width 0.125" in capsys.readouterr().out
 
 
 OWN_FILE = """
