@@ -1,4 +1,4 @@
-"""All commands of `goodviews demo`, and its page, with one epoch of pretraining: for what they import.
+"""All commands of `goodviews demo`, and its page, with a few epochs of pretraining: for what they import.
 
 python .ci/short_demo.py OUT
 """
@@ -16,7 +16,7 @@ def main() -> None:
 
     def shorter(out: Path) -> list[chain.Step]:
         return [
-            replace(step, argv=tuple("1" if word == chain.EPOCHS else word for word in step.argv))
+            replace(step, argv=tuple("12" if word == chain.EPOCHS else word for word in step.argv))
             for step in whole(out)
         ]
 
