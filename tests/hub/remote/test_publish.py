@@ -27,6 +27,7 @@ def goodviews(hub: RunningHub, *words: str, home: Path, **variables: str) -> sub
     return hub.run(GOODVIEWS.format(words=list(words)), home=home, **variables)
 
 
+@pytest.mark.slow
 def test_a_pushed_encoder_is_pulled_back_whole(
     hub: RunningHub, folder: Path, make_report: Callable[..., Report], home: Path, tmp_path: Path
 ):
@@ -65,6 +66,7 @@ def test_a_dry_run_shows_files_and_card_and_makes_nothing(hub: RunningHub, folde
     assert goodviews(hub, "hub", "pull", "pub/dry", "--out", "/nowhere/x", home=home).returncode == 1
 
 
+@pytest.mark.slow
 def test_a_pull_request_and_a_branch_leave_main_alone(hub: RunningHub, folder: Path, home: Path, tmp_path: Path):
     goodviews(hub, "hub", "push", str(folder), "pub/beside", "--revision", "trial", home=home)
     done = goodviews(hub, "hub", "push", str(folder), "pub/beside", "--create-pr", home=home)
@@ -75,6 +77,7 @@ def test_a_pull_request_and_a_branch_leave_main_alone(hub: RunningHub, folder: P
     assert goodviews(hub, "hub", "pull", "pub/beside@trial", "--out", out, home=home).returncode == 0
 
 
+@pytest.mark.slow
 def test_failures_are_one_sentence_and_come_at_once(hub: RunningHub, folder: Path, home: Path):
     out = ("--out", str(home / "out"))
     pull = ("hub", "pull")

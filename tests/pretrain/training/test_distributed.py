@@ -149,6 +149,7 @@ for run in sys.argv[3:]:
 """
 
 
+@pytest.mark.slow
 def test_every_kind_of_method_has_the_losses_of_one_process_with_the_same_batch(images, tmp_path, monkeypatch):
     """Batch statistics and embeddings, with their gradients, are shared; so are assignments, banks and clusters.
 
@@ -272,6 +273,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.precision
 def test_run_of_two_processes_continues_bit_for_bit_in_both(images, tmp_path, monkeypatch):
     """In parts and from photos on disk, which one process decodes for both; batch norms' averages in both as well.
