@@ -88,13 +88,16 @@ class PhotoEncoder(Protocol):
         ...
 
 
-def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu", verify: bool = True) -> PhotoEncoder:
+def open_encoder(
+    name: str | Path, *, device: "str | torch.device" = "cpu", verify: bool = True, threads: int | None = None
+) -> PhotoEncoder:
     """Open an encoder for photos, whatever runs it.
 
     Args:
         name: an exported folder or .onnx file, or whatever `from_pretrained` takes.
         device: where it computes; an exported encoder takes "cpu" only.
         verify: hash the weights of an encoder folder and compare with what it records.
+        threads: cores that an exported encoder takes, by default all.
 
     Raises:
         ArtifactError: there is no encoder of that name, or it is damaged.
@@ -108,7 +111,7 @@ def open_encoder(name: str | Path, *, device: "str | torch.device" = "cpu", veri
         return from_pretrained(name, device=device, verify=verify)
     if str(device) != "cpu":
         raise UsageError(f"An exported encoder runs on the processor; leave --device {device} out.")
-    encoder = OnnxEncoder(path)
+    encoder = OnnxEncoder(path, threads=threads)
     encoder.declare_values(values)
     return encoder
 

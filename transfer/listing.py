@@ -3,13 +3,12 @@
 import inspect
 import json as json_text
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from ..hub.errors import UsageError
+from ..hub.output.listing import names_with, table_of, table_of_advice
 from ..hub.output.terminal import Terminal
 from .registry import SHORT_BUDGETS, TASKS, whole_task
 from .task import Task
@@ -37,11 +36,7 @@ def tasks(filter: str = "", *, all: bool = False, json: bool = False) -> None:
     if filter in TASKS:
         _show(filter, as_json=json)
         return
-    found = [name for name in TASKS if filter.lower() in name]
-    if not found:
-        near = get_close_matches(filter, TASKS, n=4, cutoff=0.4)
-        there = f"there is {', '.join(near)}; " if near else ""
-        raise UsageError(f"No task has {filter} in its name; {there}`goodviews tasks` lists all.")
+    found = names_with(filter, TASKS, noun="task", command="tasks")
     listed = found if all else [name for name in found if whole_task(name) == name] or found
     if json:
         print(json_text.dumps([_summary(name) for name in listed], indent=2))
@@ -51,7 +46,7 @@ def tasks(filter: str = "", *, all: bool = False, json: bool = False) -> None:
         console.print(_table(layout, [name for name in listed if TASKS[name]().layout == layout]))
         console.print()
     if not filter:
-        console.print(_table_for_data())
+        console.print(table_of_advice("Which one for my data?", "data", "task", "what it is", rows=FOR_DATA))
         console.print()
     if len(listed) < len(found):
         hidden = (
@@ -61,22 +56,11 @@ def tasks(filter: str = "", *, all: bool = False, json: bool = False) -> None:
 
 
 def _table(layout: str, names: list[str]) -> Table:
-    table = Table("task", "fine-tunes", "measures", title=Text(f"Reads {layout}"), title_justify="left", box=None)
-    table.pad_edge, table.title_style = False, "bold"
-    table.columns[0].no_wrap = True
+    table = table_of(f"Reads {layout}", "task", "fine-tunes", "measures")
     for name in names:
         task = TASKS[name]()
         protocol = f" (protocol {task.name})" if task.name != name else ""
         table.add_row(name, Text(task.fine_tuned), Text(f"{task.metric}{protocol}"))
-    return table
-
-
-def _table_for_data() -> Table:
-    title = "Which one for my data?"
-    table = Table("data", "task", "what it is", title=title, title_justify="left", box=None, pad_edge=False)
-    table.title_style, table.columns[1].no_wrap = "bold", True
-    for row in FOR_DATA:
-        table.add_row(*row)
     return table
 
 

@@ -52,7 +52,7 @@ def write(*, gains: Sequence[Path] = (), tried: Sequence[Path] = (), out: Path) 
     trials = [read_trial(folder) for folder in tried]
     parts = [
         "# What adapting gains",
-        "Written by `docs/results/adapt.py` from the files beside it; no number is typed by hand.",
+        "Written by `docs/results/adapt.py` from the files beside it; nothing is typed by hand.",
         gain_table(found) if found else NOT_YET,
         *([tried_table(trials)] if trials else []),
         *([evidence(found)] if found else []),

@@ -40,7 +40,7 @@ def write(*, speed: Path, quality: Path, out: Path) -> None:
     figures, exported = (json.loads(file.read_text()) for file in (speed, quality))
     parts = [
         "# Serving: exported files beside PyTorch",
-        "Written by `docs/results/serving.py` from the files beside it; no number is typed by hand.",
+        "Written by `docs/results/serving.py` from the files beside it; nothing is typed by hand.",
         _speed(figures),
         _sizes(figures),
         _quality(exported),

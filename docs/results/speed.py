@@ -34,7 +34,7 @@ def write(*, loader: Path, loop: Path, out: Path) -> None:
     pages = [json.loads(file.read_text()) for file in (loader, loop)]
     parts = [
         "# Speeds, as ratios within one run",
-        "Written by `docs/results/speed.py` from the files beside it; no number is typed by hand.",
+        "Written by `docs/results/speed.py` from the files beside it; nothing is typed by hand.",
         _loader(pages[0]),
         _loop(pages[1]),
     ]

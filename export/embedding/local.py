@@ -11,7 +11,7 @@ from pathlib import Path
 from ...hub.deep_pixels import split_values
 from ...hub.errors import GoodviewsError
 from ...hub.machine import cores
-from ...hub.onnx_encoder import OnnxEncoder, is_exported
+from ...hub.onnx_encoder import is_exported
 from ...hub.photo_encoder import PhotoEncoder, open_encoder
 from ...hub.sources.source import Source
 from .parts import Plan, make_part, open_photos, part_file
@@ -65,12 +65,8 @@ def in_processes(plan: Plan, missing: list[int], folder: Path, processes: int, d
 def open_share(name: str, device: str, processes: int) -> PhotoEncoder:
     """An encoder that takes its share of the cores."""
     threads = max(1, cores() // processes)
-    path, values = split_values(name)
-    if is_exported(path):
-        encoder = OnnxEncoder(path, threads=threads)
-        encoder.declare_values(values)
-        return encoder
-    import torch
+    if not is_exported(split_values(name)[0]):
+        import torch
 
-    torch.set_num_threads(min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads)))
-    return open_encoder(name, device=device, verify=processes == 1)
+        torch.set_num_threads(min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads)))
+    return open_encoder(name, device=device, verify=processes == 1, threads=threads)

@@ -1,4 +1,4 @@
-"""What an export folder says of itself: export.json for programs, README.md for people; no number typed by hand."""
+"""What an export folder says of itself: export.json for programs, README.md for people; nothing typed by hand."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The card: README.md of an encoder folder, made from what lies in the folder, no number typed by hand."""
+"""The card: README.md of an encoder folder, made from what lies in the folder, nothing typed by hand."""
 
 import re
 from collections.abc import Mapping, Sequence

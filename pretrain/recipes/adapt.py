@@ -1,6 +1,6 @@
 """Adapting: an encoder that was trained already goes on learning, on a few hundred or thousand photos of one kind.
 
-Published: for a ResNet-50 that goes on from MoCo v2's 800 epochs, no number for so few photos.
+Published: nothing for so few photos; the paper goes on from a ResNet-50 of MoCo v2's 800 epochs.
 Measured here: moco_v2_adapt, docs/results/adapt: no gain yet; the others not yet.
 Cost: a few minutes of one core for 2,000 photos at 56 px and a small network; each photo is encoded twice an epoch.
 

@@ -4,13 +4,12 @@ import inspect
 import json as json_text
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Literal
 
 from rich.table import Table
 from rich.text import Text
 
-from ...hub.errors import UsageError
+from ...hub.output.listing import names_with, table_of, table_of_advice
 from ...hub.output.terminal import Terminal
 from ..recipe import Recipe, describe
 from .registry import RECIPES, SHORT_NAMES
@@ -49,11 +48,7 @@ def recipes(filter: str = "", *, all: bool = False, json: bool = False) -> None:
     if filter in names:
         _show(filter, as_json=json)
         return
-    found = [name for name in names if filter.lower() in name]
-    if not found:
-        near = get_close_matches(filter, names, n=4, cutoff=0.4)
-        there = f"there is {', '.join(near)}; " if near else ""
-        raise UsageError(f"No recipe has {filter} in its name; {there}`goodviews recipes` lists all.")
+    found = names_with(filter, names, noun="recipe", command="recipes")
     hidden = [name for name in found if kind_of(name) == "smoke"]
     if not all and len(hidden) < len(found):
         found = [name for name in found if name not in hidden]
@@ -68,7 +63,7 @@ def recipes(filter: str = "", *, all: bool = False, json: bool = False) -> None:
             console.print(_table(heading, some))
             console.print()
     if not filter:
-        console.print(_table_for_photos())
+        console.print(table_of_advice("Which one for my photos?", "photos", "recipe", "what it is", rows=FOR_PHOTOS))
         console.print()
     if hidden:
         console.print(f"Smoke variants not listed: {len(hidden)} (--all). A recipe whole: goodviews recipes NAME.")
@@ -82,22 +77,11 @@ def kind_of(name: str) -> Kind:
 
 
 def _table(heading: str, names: list[str]) -> Table:
-    table = Table("recipe", "epochs", "batch", "network", "views", title=heading, title_justify="left", box=None)
-    table.pad_edge, table.title_style = False, "bold"
-    table.columns[0].no_wrap = True
+    table = table_of(heading, "recipe", "epochs", "batch", "network", "views")
     for name in names:
         recipe = RECIPES[name]()
         network = recipe.architecture + (f" x {recipe.width:g}" if recipe.width != 1 else "")
         table.add_row(name, str(recipe.epochs), str(recipe.batch_size), Text(network), Text(views_in_words(recipe)))
-    return table
-
-
-def _table_for_photos() -> Table:
-    title = "Which one for my photos?"
-    table = Table("photos", "recipe", "what it is", title=title, title_justify="left", box=None, pad_edge=False)
-    table.title_style, table.columns[1].no_wrap = "bold", True
-    for row in FOR_PHOTOS:
-        table.add_row(*row)
     return table
 
 

@@ -11,17 +11,7 @@ from goodviews.export.index.photos import add, search
 from goodviews.hub import check, from_pretrained, open_encoder
 from goodviews.hub.cli import run
 
-OLD = Path(__file__).parents[1] / "old_files"
 NAMES = ("encoder", "exported")
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A copy whose index names its folders as they are here."""
-    root = shutil.copytree(OLD, tmp_path / "old")
-    about = root / "index" / "index.json"
-    about.write_text(about.read_text().replace('"/old/', f'"{root}/'))
-    return root
 
 
 def test_an_old_encoder_folder_is_sound_and_its_old_export_is_the_same_encoder(old: Path):

@@ -19,17 +19,6 @@ from goodviews.export.index.photos import add
 from goodviews.hub import ArtifactError, open_encoder
 from goodviews.hub.cli import run
 
-OLD = Path(__file__).parents[2] / "old_files"
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """An index of three photos with its encoder, where it says they are."""
-    root = shutil.copytree(OLD, tmp_path / "old")
-    about = root / "index" / "index.json"
-    about.write_text(about.read_text().replace('"/old/', f'"{root}/'))
-    return root
-
 
 def change(file: Path, **fields: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
