@@ -11,7 +11,8 @@ from torch import Tensor
 
 from . import device_colour, device_geometry
 from .given import Given
-from .plan import Call, Ending, Plan
+from .packing import Call
+from .plan import Ending, Plan
 
 Kernel = Callable[[Tensor, Given, tuple[int, ...]], None]
 
