@@ -34,7 +34,7 @@ COMMANDS = {
         "Find objects in photos with a detector that was trained.",
     ),
     "classify": (
-        "goodviews.transfer.classification.classify_command:classify",
+        "goodviews.transfer.classifiers.command:classify",
         "Say what photos show, with a classifier that was trained.",
     ),
     "compare": ("goodviews.transfer.commands:compare", "Put the reports of several encoders into tables and a plot."),

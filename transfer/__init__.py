@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ..hub.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from .classification.classifier_files import load_classifier as load_classifier
     from .classification.knn import knn as knn
     from .classification.linear import linear as linear
+    from .classifiers.files import load_classifier as load_classifier
     from .datasets.voc import read_voc as read_voc
     from .detection.load_detector import load_detector as load_detector
     from .evaluation.voc import voc_scores as voc_scores
@@ -22,7 +22,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "classification.classifier_files": ("load_classifier",),
+            "classifiers.files": ("load_classifier",),
             "classification.knn": ("knn",),
             "classification.linear": ("linear",),
             "datasets.voc": ("read_voc",),

@@ -103,8 +103,8 @@ class FineTune:
         from ...hub.files.atomic import write_text
         from ...hub.images import SkippedImages
         from ...hub.sources.folders import train_and_test
+        from ..classifiers.files import FOLDER, write_classifier
         from ..training_state import write_rows
-        from .classifier_files import FOLDER, write_classifier
         from .features import TestData, add_relative, describe, part_features
         from .labelled_part import draw_part, read_part
 

@@ -28,7 +28,7 @@ def classify(
         json: Print JSON instead of lines, probabilities from 0 to 1.
     """
     from ...hub.output.terminal import Terminal
-    from .classifier_files import load_classifier
+    from .files import load_classifier
 
     if k < 1:
         raise UsageError(f"-k is {k}; it must be 1 or more.")

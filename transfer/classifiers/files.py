@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...hub.encoder import Encoder
     from ...hub.identity import EncoderId
     from .classifier import Classifier
-    from .classifier_schema import ClassifierConfig
+    from .schema import ClassifierConfig
 
 FOLDER = "classifier"  # of a RUN
 FORMAT = 1
@@ -138,7 +138,7 @@ def _with_classifier(encoder: Encoder, layer: nn.Linear) -> nn.Module | None:
 
 def _read_config(folder: Path) -> ClassifierConfig:
     from ...hub.schemas.record import check
-    from .classifier_schema import ClassifierConfig
+    from .schema import ClassifierConfig
 
     path = folder / CONFIG
     if not path.is_file():
