@@ -46,8 +46,9 @@ from goodviews.hub.sources.folders import find_images
 
 LAST, COMPILED, FASTEMBED = "PyTorch eager, channels_last", "torch.compile", "fastembed, from disk"
 OURS = "OnnxEncoder fp32, from disk"
+# VmHWM and not getrusage, whose maximum a child inherits from this process
 MEMORY = """
-import resource, sys
+import re, sys
 import numpy as np
 kind, folder, variant, runtime, px, batch = sys.argv[1:]
 pixels = np.zeros((int(batch), 3, int(px), int(px)), np.float32)
@@ -61,7 +62,7 @@ if kind == "torch":
 else:
     from goodviews.hub import OnnxEncoder
     OnnxEncoder(folder, variant=variant, runtime=runtime, threads=1).embed(pixels)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) / 1024)
 """
 
 
