@@ -45,6 +45,7 @@ COMMANDS = {
     "index remove": ("goodviews.export.index.commands:index_remove", "Remove images from an index."),
     "index info": ("goodviews.export.index.commands:index_info", "Say what an index holds and which encoder made it."),
     "search": ("goodviews.export.index.commands:search", "Find the images nearest to a photo."),
+    "serve": ("goodviews.export.service.commands:serve", "Serve a page and an HTTP API that search indexes by photo."),
     "doctor": ("goodviews.hub.commands:doctor", "Say what is installed, which tasks can run, and how to fix the rest."),
     "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),
     "hub check": ("goodviews.hub.commands:check", "Verify that an encoder folder is whole and embeds as it did."),

@@ -1,0 +1,157 @@
+"""What there is: the indexes, their photos, thumbnails by id, a map, health and numbers for monitoring."""
+
+import random
+from typing import Any
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from ...hub.errors import GoodviewsError
+from ...hub.reports.provenance import version
+from ...hub.web import Refusal
+from ..index.files import Item
+from . import metrics
+from .collection import Within, date_of, label_of
+from .requests import Browse, from_address
+from .service import Served, Service
+
+KEEP = {"Cache-Control": "private, max-age=604800, immutable"}
+MOST_FOLDERS = 2000  # that are named in one answer
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def described(served: Served, item: Item) -> dict[str, Any]:
+    """A photo in an answer."""
+    mark = served.collection.mark_of(item.id)
+    return {
+        "index": served.name,
+        "id": item.id,
+        "path": item.path,
+        "label": label_of(item),
+        "date": date_of(item),
+        "thumbnail": f"/thumbnails/{quote(served.name, safe='')}/{item.id}?v={mark}",
+    }
+
+
+async def indexes(request: Request) -> Response:
+    """GET /indexes: names, numbers, encoders, folders and classes."""
+    service = service_of(request)
+
+    def listed() -> list[dict[str, Any]]:
+        return [_about(service.served(name)) for name in service.names]
+
+    return JSONResponse({"indexes": await service.run(listed)})
+
+
+async def items(request: Request) -> Response:
+    """GET /items: the photos of an index, in the order of their ids or shuffled."""
+    service = service_of(request)
+    asked = from_address(Browse, request.query_params)
+    served = [service.served(name) for name in dict.fromkeys(asked.index or service.names[:1])]
+
+    def listed() -> dict[str, Any]:
+        within = Within(asked.folder, asked.label, asked.after, asked.before)
+        found = [(one, item) for one in served for item in one.collection.select(within)]
+        if asked.seed is not None:
+            random.Random(asked.seed).shuffle(found)
+        part = found[asked.offset : asked.offset + asked.k]
+        end = asked.offset + len(part)
+        photos = [described(one, item) for one, item in part]
+        return {"photos": photos, "images": len(found), "next": end if end < len(found) else None}
+
+    return JSONResponse(await service.run(listed))
+
+
+async def thumbnail(request: Request) -> Response:
+    """GET /thumbnails/INDEX/ID: a small JPEG."""
+    service = service_of(request)
+    served, number = _photo(request, service)
+    most = service.limits.thumbnail_bytes
+    return await _jpeg(lambda: served.collection.thumbnail(number, most_bytes=most), number)
+
+
+async def photo(request: Request) -> Response:
+    """GET /photos/INDEX/ID: a JPEG that fills a screen."""
+    served, number = _photo(request, service_of(request))
+    return await _jpeg(lambda: served.collection.preview(number), number)
+
+
+async def chart(request: Request) -> Response:
+    """GET /map/INDEX: where the photos of an index lie in two dimensions, 0 to 1."""
+    service = service_of(request)
+    served = service.served(request.path_params["index"])
+    numbers, projection = await service.projection(served)
+    collection = served.collection
+    marks = await service.run(lambda: [collection.mark_of(number) for number in numbers])
+    found = [collection.item(number) for number in numbers]
+    return JSONResponse(
+        {
+            "images": len(collection),
+            "variance": round(projection.variance, 4),
+            "ids": numbers,
+            "marks": marks,
+            "labels": [None if item is None else label_of(item) for item in found],
+            "x": [round(float(x), 4) for x in projection.points[:, 0]],
+            "y": [round(float(y), 4) for y in projection.points[:, 1]],
+        }
+    )
+
+
+async def health(request: Request) -> Response:
+    """GET /health: that it answers, for whoever watches over it; names nothing that is inside."""
+    service = service_of(request)
+    images = sum(len(service.served(name).collection) for name in service.names)
+    return JSONResponse({"status": "ok", "indexes": len(service.names), "images": images, "goodviews": version()})
+
+
+async def numbers(request: Request) -> Response:
+    """GET /metrics, as Prometheus reads it."""
+    return Response(service_of(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+
+ROUTES: list[BaseRoute] = [
+    Route("/indexes", indexes),
+    Route("/items", items),
+    Route("/thumbnails/{index}/{id:int}", thumbnail),
+    Route("/photos/{index}/{id:int}", photo),
+    Route("/map/{index}", chart),
+    Route("/health", health),
+    Route("/metrics", numbers),
+]
+
+
+def _about(served: Served) -> dict[str, Any]:
+    collection = served.collection
+    return {
+        "name": served.name,
+        "images": len(collection),
+        "encoder": served.network.name,
+        "weights": served.network.id.weights_sha256,
+        "dimension": served.network.dimension,
+        "region": served.network.region_method,
+        "folders": [{"name": name, "images": count} for name, count in collection.folders[:MOST_FOLDERS]],
+        "labels": [{"name": name, "images": count} for name, count in collection.labels[:MOST_FOLDERS]],
+        "dates": collection.dates,
+    }
+
+
+def _photo(request: Request, service: Service) -> tuple[Served, int]:
+    served, number = service.served(request.path_params["index"]), int(request.path_params["id"])
+    if number >= 2**63 or served.collection.item(number) is None:
+        raise Refusal(404, f"{served.name} has no photo {str(number)[:30]}.")
+    return served, number
+
+
+async def _jpeg(make: Any, number: int) -> Response:
+    try:
+        data = await run_in_threadpool(make)
+    except (OSError, GoodviewsError):
+        raise Refusal(404, f"The file of photo {number} is gone or cannot be read.") from None
+    return Response(data, media_type="image/jpeg", headers=KEEP)
