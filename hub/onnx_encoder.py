@@ -52,6 +52,7 @@ class OnnxEncoder:
         id: of the encoder that was exported, as the file records it.
         takes_images: whether the file takes photos as they are, or normalised pixels.
         variant: the arithmetic of the file.
+        licence: of the weights, where it was stated.
         measured: how far the file's vectors are from PyTorch's, as the export found it.
 
     It can be pickled: the process that gets it opens the file again.
@@ -85,6 +86,7 @@ class OnnxEncoder:
         if variant not in (None, self.variant):
             raise UsageError(f"{self.path} is {self.variant}, not {variant}; leave variant out, or give the folder.")
         self.id = EncoderId.from_json(note["encoder"], self.path)
+        self.licence: str | None = note.get("licence")
         self.measured: dict[str, Any] = note.get("difference_from_pytorch", {})
 
     def __getstate__(self) -> dict[str, Any]:
@@ -206,6 +208,8 @@ def _read_note(text: str | None, path: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path} gives {note['output']}, no embedding; give {IMAGE_FILE} or {PIXELS_FILE}.")
     if "variant" in note:
         fields.choice("variant", get_args(Variant))
+    if note.get("licence") is not None:
+        fields.text("licence")
     if "difference_from_pytorch" in note:
         fields.part("difference_from_pytorch")
     return note

@@ -19,9 +19,12 @@ def export(
     feature_maps: bool = False,
     head: Path | None = None,
     bench: bool = False,
+    web: bool = False,
+    index: Path | None = None,
+    onnxruntime_web: Path | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write an encoder as ONNX, compared with PyTorch.
+    """Write an encoder as ONNX, compared with PyTorch; with --web as a search page that needs no server.
 
     The folder gets model.onnx (photo in, unit vector out: resize, crop and normalisation inside), model_pixels.onnx
     (normalised pixels in), export.json and README.md. A file that differs from PyTorch is not written, nor anything
@@ -30,7 +33,8 @@ def export(
     Example: goodviews export runs/infomin/encoder --out exported --int8 --calibrate photos
 
     Args:
-        encoder: Encoder folder or name, such as runs/infomin/encoder or timm:resnet50.a1_in1k.
+        encoder: Encoder folder or name, such as runs/infomin/encoder or timm:resnet50.a1_in1k; with --web an exported
+            folder too.
         out: Folder to make.
         images: Folder of photos to compare on, at most 100 of them; by default a built-in set.
         fp16: Write files of half the size too; on a processor they are no faster.
@@ -41,6 +45,11 @@ def export(
         feature_maps: Write feature_maps.onnx too: the four stages of a ResNet, res2 to res5.
         head: RUN of goodviews transfer finetune, or another classifier in timm's form; writes classifier.onnx too.
         bench: Measure how fast each file runs, beside PyTorch, and write bench.json.
+        web: Write a search page instead, which runs encoder and search in the visitor's browser: a folder of static
+            files. Needs --index; int8 is calibrated on --calibrate, by default on the index's photos.
+        index: For --web: the index to search, built with this encoder.
+        onnxruntime_web: For --web: folder of the npm package onnxruntime-web, or one with node_modules; by default
+            node_modules here, above, or npm's global ones.
         overwrite: Replace OUT if it exists.
     """
     from ...hub.errors import UsageError
@@ -54,6 +63,13 @@ def export(
     from .trial_photos import users_photos
 
     console = Terminal()
+    if web:
+        if index is None or any((images, fp16, feature_maps, head, bench)):
+            raise UsageError("--web takes --index, --calibrate and --onnxruntime-web: give --web --index INDEX.")
+        _export_page(console, encoder, index, out, calibrate, onnxruntime_web, overwrite)
+        return
+    if index is not None or onnxruntime_web is not None:
+        raise UsageError("--index and --onnxruntime-web belong to --web: give --web --index INDEX.")
     refuse_folder(out, overwrite, kind="export", inputs=(encoder, images, calibrate, head))
     if int8 != (calibrate is not None):
         raise UsageError("--int8 and --calibrate belong together: give --int8 --calibrate PHOTOS.")
@@ -73,6 +89,31 @@ def export(
     if bench:
         _bench(console, encoder, out)
     print_line(console, f"{out}: README.md and export.json say more")
+
+
+def _export_page(
+    console: Terminal,
+    encoder: str,
+    index: Path,
+    out: Path,
+    calibrate: str | None,
+    onnxruntime_web: Path | None,
+    overwrite: bool,
+) -> None:
+    from ..web_page.site import export_page
+
+    with console.status("Writing the page"):
+        page = export_page(
+            encoder, index, out, calibrate=calibrate, onnxruntime_web=onnxruntime_web, overwrite=overwrite
+        )
+    facts = page.facts
+    size = sum(facts.megabytes.values())
+    print_line(console, f"{out}: {facts.photos} photos, encoder {facts.variant}, {size:.1f} MB")
+    if facts.remark:
+        print_line(console, f"not int8: {facts.remark}")
+    if facts.agreement is not None:
+        print_line(console, f"finds {facts.agreement:.1%} of the 10 nearest photos that the index finds")
+    print_line(console, f"try it: python -m http.server --directory {out}")
 
 
 def _bench(console: Terminal, encoder: str, out: Path) -> None:

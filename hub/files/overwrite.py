@@ -14,7 +14,18 @@ from .leftovers import remove_leftovers
 
 MARKER = ".goodviews"
 FolderKind = Literal[
-    "encoder", "run", "result", "export", "index", "comparison", "pictures", "demo", "page", "reports", "cache"
+    "encoder",
+    "run",
+    "result",
+    "export",
+    "web page",
+    "index",
+    "comparison",
+    "pictures",
+    "demo",
+    "page",
+    "reports",
+    "cache",
 ]
 _KINDS = get_args(FolderKind)
 # The file that folders without a marker are recognised by, and a field in it.
