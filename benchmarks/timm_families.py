@@ -1,13 +1,13 @@
 """A small network of every family of timm: it comes back from its folder by every reader, or is refused at once.
 
-    python benchmarks/timm_families.py [--only vision_transformer swin_transformer] [--out families.json] [--page DIR]
-    python benchmarks/timm_families.py --read a.json b.json --page DIR
+    python benchmarks/timm_families.py [--only vision_transformer swin_transformer] [--out families.jsonl] [--page DIR]
+    python benchmarks/timm_families.py --read a.jsonl b.jsonl --page DIR
 
-A family is a file of timm.models. Its smallest network, as far as names tell, goes where a pretraining run takes it:
-tried on views of its own size, made an encoder, saved, loaded, checked, embedding photos, and read by timm and
-transformers, whose features must equal the encoder's. What does not come through must be refused before training, in
-one sentence. Exits with status 1 if anything else happens. --page writes the outcome as a page, README.md and
-families.json.
+A family is a file of timm.models. One of its smallest networks goes where a pretraining run takes it: tried on views
+of its own size, made an encoder, saved, loaded, checked, embedding photos, and read by timm and transformers, whose
+features must equal the encoder's. What does not come through must be refused before training, in one sentence. Exits
+with status 1 if anything else happens. --out gets a line of JSON after each family; families that it has already are
+not walked again. --page writes the outcomes as a page, README.md and families.json.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import torch
 from timm.models import list_modules
 
 from goodviews.hub.artifact import check, load, save
-from goodviews.hub.backbone import build_backbone
+from goodviews.hub.backbone import UNBUILDABLE, build_backbone
 from goodviews.hub.encoder import Encoder, Origin
 from goodviews.hub.errors import UsageError
 from goodviews.hub.fingerprint import synthetic_photo
@@ -39,6 +39,10 @@ SMALL = "test_ zepto atto femto pico nano xxs xx_small xs x_small tiny mini lite
 LARGE = "384 448 512 huge giant so400 large".split()  # noqa: SIM905
 TOLERANCE = 1e-5  # of features over the largest one; the readers run the same code on the same weights
 SENTENCE = 600  # letters that a refusal may have
+LOOKED_AT = 8  # networks of a family, by name the smallest, that are built to count their parameters
+LARGE_NETWORK = 50  # million parameters from which on the views are of at most LARGE_NETWORK_PX, if it takes them
+LARGE_NETWORK_PX = 224
+OURS = {"cifar_stem", "wide_stem"}  # files of this project that timm lists once they are imported
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Outcome:
     family: str
     network: str
     result: str
+    parameters: float = 0.0  # millions
+    px: int = 0  # the side of the views
     features: int = 0
     difference: float = 0.0  # of the readers' features to the encoder's, over the largest feature
     sentence: str = ""
@@ -58,46 +64,83 @@ def main() -> None:
     """Walk the families, print an outcome each, write what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", help="families, by default all")
-    parser.add_argument("--out", type=Path, help="write the outcomes here as JSON")
+    parser.add_argument("--out", type=Path, help="add a line of JSON here for each family that has none yet")
     parser.add_argument("--read", nargs="+", type=Path, help="walk nothing; take what --out wrote in these runs")
     parser.add_argument("--page", type=Path, help="write README.md and families.json into this folder")
     given = parser.parse_args()
     outcomes = []
-    for file in given.read or ():
-        outcomes += [Outcome(**one) for one in json.loads(file.read_text())["outcomes"]]
-    for family in () if given.read else given.only or list_modules():
-        if name := smallest(family):
+    for file in given.read or ([given.out] if given.out is not None and given.out.is_file() else ()):
+        outcomes += [Outcome(**json.loads(line)) for line in file.read_text().splitlines()]
+    known = {one.family for one in outcomes}
+    for family in () if given.read else given.only or families():
+        if family not in known and (name := smallest(family)):
             outcomes.append(walk(name, family))
             print(_line(outcomes[-1]), flush=True)
+            if given.out is not None:
+                with given.out.open("a") as file:
+                    file.write(json.dumps(asdict(outcomes[-1])) + "\n")
     outcomes.sort(key=lambda one: one.family)
-    content = json.dumps(
-        {"outcomes": [asdict(one) for one in outcomes], "hardware": hardware(), "libraries": libraries()}, indent=1
-    )
     counts = Counter(one.result for one in outcomes)
     print(", ".join(f"{count} {result}" for result, count in counts.items()))
-    if given.out is not None:
-        given.out.write_text(content)
     if given.page is not None:
-        given.page.mkdir(parents=True, exist_ok=True)
-        (given.page / "families.json").write_text(content + "\n")
-        (given.page / "README.md").write_text("\n".join(page(outcomes)) + "\n")
+        write_page(outcomes, given.page)
     sys.exit(bool(counts["fails"]))
 
 
+def families() -> list[str]:
+    """The files of timm.models that have networks."""
+    return [family for family in list_modules() if family not in OURS]
+
+
 def smallest(family: str) -> str | None:
-    """The network of a family that its name calls the smallest; None where the family has no networks of its own."""
+    """Of the networks of a family that names call the smallest, the one with the fewest parameters.
+
+    None where the family has no networks of its own.
+    """
 
     def size(name: str) -> tuple[bool, int, int, str]:
         rank = next((place for place, word in enumerate(SMALL) if word in name), len(SMALL))
         return any(word in name for word in LARGE), rank, len(name), name
 
-    return min(timm.list_models(module=family), key=size, default=None)
+    names = sorted(timm.list_models(module=family), key=size)
+    if not names or names[0].startswith("test_"):
+        return next(iter(names), None)
+    return min(names[:LOOKED_AT], key=lambda name: (any(word in name for word in LARGE), parameters_of(name)))
+
+
+def parameters_of(name: str) -> float:
+    """Millions, without the classifier; infinite for a network that cannot be built without its weights."""
+    try:
+        with torch.device("meta"):
+            backbone = timm.create_model(name, num_classes=0)
+    except (NotImplementedError, RuntimeError):
+        return float("inf")
+    return round(sum(tensor.numel() for tensor in backbone.parameters()) / 1e6, 1)
 
 
 def walk(name: str, family: str = "") -> Outcome:
     """Take one network the way of a pretraining run."""
     began = time.monotonic()
+    parameters = parameters_of(name)
     recipe = recipe_for(name)
+    if LARGE_NETWORK <= parameters < float("inf") and recipe.input_px > LARGE_NETWORK_PX:
+        smaller = recipe_for(name, LARGE_NETWORK_PX)
+        recipe = smaller if _takes(name, LARGE_NETWORK_PX) else recipe
+    outcome = _outcome(recipe, name, family)
+    seconds = round(time.monotonic() - began, 1)
+    return replace(outcome, parameters=parameters, px=recipe.input_px, seconds=seconds)
+
+
+def _takes(name: str, px: int) -> bool:
+    with torch.no_grad():
+        try:
+            timm.create_model(name, num_classes=0).eval()(torch.rand(1, 3, px, px))
+        except UNBUILDABLE:
+            return False
+    return True
+
+
+def _outcome(recipe: Recipe, name: str, family: str) -> Outcome:
     try:
         rehearse(recipe)
     except UsageError as refusal:
@@ -109,7 +152,7 @@ def walk(name: str, family: str = "") -> Outcome:
             outcome = come_back(recipe, family)
         except Exception as error:  # whatever a library raises is a failure to be listed
             outcome = Outcome(family, name, "fails", sentence=f"{type(error).__name__}: {error}"[:SENTENCE])
-    return replace(outcome, seconds=round(time.monotonic() - began, 1))
+    return outcome
 
 
 def recipe_for(name: str, px: int | None = None) -> Recipe:
@@ -138,7 +181,14 @@ def come_back(recipe: Recipe, family: str) -> Outcome:
     if difference > TOLERANCE:
         problems.append(f"the readers' features differ by {difference:.2g} of the largest")
     result = "fails" if problems else "comes back"
-    return Outcome(family, recipe.architecture, result, encoder.num_features, difference, " ".join(problems))
+    return Outcome(
+        family,
+        recipe.architecture,
+        result,
+        features=encoder.num_features,
+        difference=difference,
+        sentence=" ".join(problems),
+    )
 
 
 def _readers(folder: Path, batch: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -152,23 +202,48 @@ def _readers(folder: Path, batch: torch.Tensor) -> Iterator[torch.Tensor]:
     yield AutoModel.from_pretrained(folder).eval()(batch).pooler_output
 
 
+def write_page(outcomes: list[Outcome], folder: Path) -> None:
+    """README.md for people, families.json with everything."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"outcomes": [asdict(one) for one in outcomes], "hardware": hardware(), "libraries": libraries()}
+    (folder / "families.json").write_text(json.dumps(content, indent=1) + "\n")
+    (folder / "README.md").write_text("\n".join(page(outcomes)) + "\n")
+
+
 def page(outcomes: list[Outcome]) -> Iterator[str]:
-    """The outcomes as Markdown."""
-    counts = Counter(one.result for one in outcomes)
+    """The outcomes as Markdown: what does not come back first, then all of them, folded."""
+    whole = [one for one in outcomes if one.result == "comes back"]
+    others = [one for one in outcomes if one.result != "comes back"]
     yield "# Every family of timm, one small network each"
     yield ""
-    yield "Written by `benchmarks/timm_families.py --page`; no value is typed by hand. A network that comes back was"
-    yield "saved, loaded, checked and used for embedding; timm and transformers read its folder with the same features."
-    yield f"Versions: goodviews {version()}, timm {timm.__version__}, torch {torch.__version__}."
+    largest = max((one.difference for one in whole), default=0.0)
+    yield f"Of {len(outcomes)} families {len(whole)} come back and {len(others)} are refused before training. A network"
+    yield "that comes back was saved, loaded, checked and used for embedding; goodviews, timm and transformers read its"
+    yield f"folder with features that differ by at most {largest:.1e} of the largest one. A run of another network is"
+    yield "tried in the same way before it starts."
     yield ""
-    yield "; ".join(f"{count} {result}" for result, count in counts.items()) + "."
+    if others:
+        yield "| family | network | outcome |"
+        yield "|---|---|---|"
+        for one in others:
+            yield f"| {one.family} | {one.network} | {one.result}: {one.sentence.replace('|', '/')} |"
+        yield ""
+    yield "<details><summary>All families</summary>"
     yield ""
-    yield "| family | network | outcome | features | largest difference |"
-    yield "|---|---|---|---|---|"
-    for one in outcomes:
-        outcome = one.result if one.result == "comes back" else f"{one.result}: {one.sentence.replace('|', '/')}"
-        numbers = f"{one.features} | {one.difference:.1e}" if one.features else " | "
-        yield f"| {one.family} | {one.network} | {outcome} | {numbers} |"
+    yield f"Views are of the network's own size; from {LARGE_NETWORK} million parameters on they are of at most"
+    yield f"{LARGE_NETWORK_PX} px where the network takes them. Difference: of the readers' features, over the largest."
+    yield ""
+    yield "| family | network | million parameters | px | features | difference | seconds |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in whole:
+        numbers = f"{one.parameters} | {one.px} | {one.features} | {one.difference:.1e} | {one.seconds:.0f}"
+        yield f"| {one.family} | {one.network} | {numbers} |"
+    yield ""
+    yield "</details>"
+    yield ""
+    yield f"Versions: goodviews {version()}, timm {timm.__version__}, torch {torch.__version__}. Hardware and outcomes"
+    yield "as data: families.json. Again: `python benchmarks/timm_families.py --page docs/results/timm-families`. No"
+    yield "value on this page is typed by hand."
 
 
 def _line(one: Outcome) -> str:

@@ -118,5 +118,5 @@ def _beyond_doubt(image: Image.Image, pixels: np.ndarray, *, name: str, kind: st
 def _in_doubt(name: str, found: str) -> DataError:
     return DataError(
         f"{name} has {found}, and nothing says which is white: declare the range, as in --values 0..4095 of goodviews "
-        "pretrain or --encoder E#values=0..4095, or convert it to 8 bits."
+        "pretrain and transfer or --encoder E#values=0..4095, or convert it to 8 bits."
     )

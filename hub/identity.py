@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .deep_pixels import LARGEST_VALUE, describe_values, is_range
+from .deep_pixels import LARGEST_VALUE, Values, describe_values, is_range
 from .files.json_files import Fields, Place, refuse_odd_values
 from .fingerprint import TOLERANCE, fingerprint_distance, is_fingerprint
 from .preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD, Preprocessing
@@ -98,19 +98,28 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def recorded_values(fields: Fields) -> Values | None:
+    """The field `values`: of photos of more than 8 bits, which are black and white; None where it is missing.
+
+    Raises:
+        ArtifactError: it is no range.
+    """
+    if fields.values.get("values") is None:
+        return None
+    low, high = fields.numbers("values", 2, -LARGEST_VALUE, LARGEST_VALUE)
+    if not is_range((low, high)):
+        raise fields.place.refuse(f"{fields.prefix}values", [low, high], "two numbers, the lower first")
+    return low, high
+
+
 def _preprocessing(fields: Fields) -> Preprocessing:
-    declared = fields.values.get("values")
-    if declared is not None:
-        declared = fields.numbers("values", 2, -LARGEST_VALUE, LARGEST_VALUE)
-        if not is_range(declared):
-            raise fields.place.refuse(f"{fields.prefix}values", declared, "two numbers, the lower first")
     values: dict[str, Any] = {
         "input_px": fields.whole("input_px", 1, LARGEST_PX),
         "crop_pct": fields.number("crop_pct", *CROP_PCT),
         "interpolation": fields.choice("interpolation", ("bilinear", "bicubic")),
         "mean": fields.numbers("mean", 3, *MEAN),
         "std": fields.numbers("std", 3, *STD),
-        "values": declared,
+        "values": recorded_values(fields),
     }
     return Preprocessing(**values)
 

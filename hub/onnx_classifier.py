@@ -10,9 +10,12 @@ from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
 
+from .deep_pixels import Values
 from .errors import ArtifactError
 from .files.json_files import Fields, Place, parse_json
+from .identity import recorded_values
 from .images import ImageLike, as_photo, check_request, name_of
 from .onnx_encoder import FORMAT, METADATA_KEY
 from .onnx_runtimes import Runtime, open_session
@@ -30,6 +33,7 @@ class OnnxClassifier:
 
     Attributes:
         classes: the names of the outputs, in their order.
+        values: of photos of more than 8 bits, which are black and white, see `deep_pixels`; None where unknown.
 
     Raises:
         ArtifactError: there is no such file, it is damaged, or it is no classifier of goodviews.
@@ -42,7 +46,7 @@ class OnnxClassifier:
         if not self.path.is_file():
             raise ArtifactError(f"{self.path} does not exist; write it with 'goodviews export --head'.")
         self._session = open_session(self.path, METADATA_KEY, runtime=runtime, threads=threads, providers=None)
-        self.classes = _classes(self._session.note, self.path)
+        self.classes, self.values = _read_note(self._session.note, self.path)
 
     def classify(self, images: Sequence[ImageLike], *, batch_size: int = 64) -> np.ndarray:
         """Photos to probabilities.
@@ -59,15 +63,19 @@ class OnnxClassifier:
             UsageError: `images` is no list, or `batch_size` is below 1.
         """
         check_request(images, batch_size, 0)
-        photos = (np.asarray(as_photo(image, name=name_of(image, i))) for i, image in enumerate(images))
+        photos = (np.asarray(self._photo(image, position)) for position, image in enumerate(images))
         rows = [np.empty((0, len(self.classes)), np.float32)]
         for _, alike in groupby(photos, key=np.shape):
             while batch := list(islice(alike, batch_size)):
                 rows.append(self._session.run(np.stack(batch))[0])
         return np.concatenate(rows)
 
+    def _photo(self, image: ImageLike, position: int) -> Image:
+        return as_photo(image, values=self.values, name=name_of(image, position))
 
-def _classes(text: str | None, path: Path) -> tuple[str, ...]:
+
+def _read_note(text: str | None, path: Path) -> tuple[tuple[str, ...], Values | None]:
+    """The classes and the range of values that a file's metadata hold."""
     place = Place(path, "write it with 'goodviews export --head'")
     if text is None:
         raise ArtifactError(f"{path} was not exported by goodviews: it names no classes; {place.remedy}.")
@@ -76,4 +84,5 @@ def _classes(text: str | None, path: Path) -> tuple[str, ...]:
     names = note.get("classes")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise place.refuse("classes", names, "a list of names")
-    return tuple(names)
+    about = Fields(note, place).part("classifier").part("preprocessing")
+    return tuple(names), recorded_values(about)

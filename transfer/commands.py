@@ -6,13 +6,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..hub.errors import UsageError
 from .registry import find_task
 from .task import Setup, Task
+
+if TYPE_CHECKING:
+    from ..hub.deep_pixels import Values
 
 _USUAL = Setup()
 
@@ -26,6 +29,7 @@ def transfer(
     out: Path | None = None,
     check: bool = False,
     draw: Path | None = None,
+    values: str | None = None,
     device: str = "auto",
     setup: Annotated[Setup, Parameter(name="*")] = _USUAL,
     set: Sequence[str] = (),
@@ -46,11 +50,14 @@ def transfer(
         out: The folder to make.
         check: Train nothing; list what the data hold, what is doubtful and what is wrong. Needs no --encoder, no --out.
         draw: With --check: draw a few labelled photos into this .png or .jpg, to see whether the labels fit.
+        values: Of photos of more than 8 bits (X-rays, 16-bit and floating-point TIFF), LOW..HIGH: the values of black
+            and of white, as in 0..4095; by default those of the encoder.
         device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
         set: Settings of the task to change, e.g. --set epochs=3 schedule.factor=0.1. They become part of the task's
             name, and the report shares no column with reports of the task itself.
         overwrite: Replace OUT, or the picture of --draw, if it exists.
     """
+    from ..hub.deep_pixels import parse_values
     from ..hub.files.overwrite import refuse_folder
     from ..hub.output.terminal import Terminal
     from ..hub.photo_encoder import open_on, usable_device
@@ -59,13 +66,15 @@ def transfer(
 
     resolved = find_task(task).with_changes(set)
     data = data or _usual_data(task, resolved)
+    declared = None if values is None else parse_values(values)
     if draw is not None and not check:
         raise UsageError("--draw draws the labels that --check reads; give both, or leave it out.")
     if check:
-        _check_data(resolved, data, draw, overwrite)
+        of_encoder = open_on(encoder, device).preprocessing.values if encoder is not None and not values else None
+        _check_data(resolved, data, draw, declared or of_encoder, overwrite)
         return
-    if detector is not None and (encoder is not None or set or setup.resume):
-        raise UsageError("--detector is scored as it was trained; leave out --encoder, --set and --resume.")
+    if detector is not None and (encoder is not None or set or setup.resume or values):
+        raise UsageError("--detector is scored as it was trained; leave out --encoder, --set, --resume and --values.")
     if (encoder is None and detector is None) or out is None:
         given = (("--encoder", encoder or detector), ("--out", out))
         missing = " and ".join(name for name, value in given if value is None)
@@ -74,6 +83,7 @@ def transfer(
     console, opened = Terminal(), None
     if setup.resume == "auto" and out.exists() and encoder is not None:
         opened = open_on(encoder, device)
+        opened.declare_values(declared)
         finished = finished_report(out, resolved, opened, setup)
         if finished is not None:
             print_result(console, finished)
@@ -87,6 +97,7 @@ def transfer(
         report = score_run(resolved, detector, data, out, device=place, setup=setup, overwrite=overwrite)
     else:
         opened = opened or open_on(str(encoder), device)
+        opened.declare_values(declared)
         report = resolved.run(opened, data, out, setup=setup, overwrite=overwrite)
     print_result(console, report)
     if report.dataset.get("skipped_images"):
@@ -106,7 +117,7 @@ def _usual_data(name: str, task: Task) -> Path:
     raise UsageError(f"{name} needs --data, laid out as {task.layout}{hint}.")
 
 
-def _check_data(task: Task, data: Path, draw: Path | None, overwrite: bool) -> None:
+def _check_data(task: Task, data: Path, draw: Path | None, values: Values | None, overwrite: bool) -> None:
     from ..hub.output.pictures import check_picture_name
     from ..hub.output.terminal import Terminal
     from .printed_check import print_check
@@ -114,9 +125,9 @@ def _check_data(task: Task, data: Path, draw: Path | None, overwrite: bool) -> N
     console = Terminal()
     if draw is not None:
         check_picture_name(draw, overwrite, inputs=(data,))
-        task.draw_labels(data, draw, overwrite=overwrite)
+        task.draw_labels(data, draw, values=values, overwrite=overwrite)
         console.print(f"Picture: {draw}", highlight=False, markup=False, soft_wrap=True)
-    print_check(console, data, task.check(task.measure, data))
+    print_check(console, data, task.check(task.measure, data, values))
 
 
 def compare(

@@ -40,6 +40,7 @@ SAVE_EVERY_S = 300.0
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ..hub.deep_pixels import Values
     from ..hub.encoder import Encoder
     from ..hub.photo_encoder import PhotoEncoder
 
@@ -127,8 +128,8 @@ class Task:
     primary: str  # its key in Report.metrics
     layout: str  # the data folder that it reads, in a line
     measure: Measure
-    check: Callable[[Any, Path], DataCheck]  # of the measure's data folder
-    draw: Callable[[Any, Path], Image] | None = None  # a page of its labelled photos
+    check: Callable[[Any, Path, Values | None], DataCheck]  # of the measure's data folder
+    draw: Callable[[Any, Path, Values | None], Image] | None = None  # a page of its labelled photos
     data_variable: str | None = None  # environment variable that holds the data folder where none is given
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
     version: int = 1  # raised when the same name and settings come to measure something else
@@ -184,8 +185,11 @@ class Task:
             save_report(report, folder / "report.json")
         return report
 
-    def draw_labels(self, data: Path, out: Path, *, overwrite: bool = False) -> Path:
+    def draw_labels(self, data: Path, out: Path, *, values: Values | None = None, overwrite: bool = False) -> Path:
         """Draws a few photos of `data` with their labels into a picture.
+
+        Args:
+            values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
         Raises:
             UsageError: the task's labels are not drawn, or `out` ends neither in .png nor in .jpg.
@@ -195,7 +199,7 @@ class Task:
 
         if self.draw is None:
             raise UsageError(f"The labels of {self.name} cannot be drawn; leave out --draw.")
-        return write_picture(self.draw(self.measure, data), out, overwrite=overwrite, inputs=(data,))
+        return write_picture(self.draw(self.measure, data, values), out, overwrite=overwrite, inputs=(data,))
 
     def report(self, measurement: Measurement, encoder: EncoderId, seed: int, evidence: Evidence) -> Report:
         """A measurement as a report of this task."""

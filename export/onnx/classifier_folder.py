@@ -1,14 +1,16 @@
 """A fine-tuned classifier in timm's form: config.json with class names, model.safetensors with the last layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import timm
 from torch import nn
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import ArtifactError
 from ...hub.files.json_files import Fields, Place, read_json
+from ...hub.identity import recorded_values
 from ...hub.preprocessing import CROP_PCT, LARGEST_PX, MEAN, STD, Preprocessing
 from ...hub.weights import load_strictly, read_weights, verified
 
@@ -58,7 +60,15 @@ def read_classifier(folder: Path) -> Classifier:
     classes = [str(name) for name in names] if isinstance(names, list) else [str(i) for i in range(count)]
     if len(classes) != count:
         raise ArtifactError(f"{place.path} names {len(classes)} classes where num_classes is {count}; export it again.")
-    return Classifier(network, architecture, _preprocessing(fields.part("pretrained_cfg")), classes)
+    preprocessing = replace(_preprocessing(fields.part("pretrained_cfg")), values=_values(fields))
+    return Classifier(network, architecture, preprocessing, classes)
+
+
+def _values(fields: Fields) -> Values | None:
+    """Which values of photos of more than 8 bits are black and white, where goodviews recorded it."""
+    if not fields.values.get("goodviews_classifier"):
+        return None
+    return recorded_values(fields.part("goodviews_classifier"))
 
 
 def _preprocessing(fields: Fields) -> Preprocessing:

@@ -74,11 +74,13 @@ def export(
     if int8 != (calibrate is not None):
         raise UsageError("--int8 and --calibrate belong together: give --int8 --calibrate PHOTOS.")
     skipped = SkippedImages()
-    photos = users_photos(images, skipped) if images is not None else None
-    data = open_data(calibrate) if calibrate is not None else None
+    opened = from_pretrained(encoder)
+    values = opened.preprocessing.values
+    photos = users_photos(images, skipped, values=values) if images is not None else None
+    data = open_data(calibrate, values=values) if calibrate is not None else None
     wanted = Wanted(fp16=fp16, calibration=data, feature_maps=feature_maps, head=head)
     with console.status("Exporting and comparing with PyTorch"):
-        exported = write(from_pretrained(encoder), out, wanted=wanted, photos=photos, overwrite=overwrite)
+        exported = write(opened, out, wanted=wanted, photos=photos, overwrite=overwrite)
     print_skipped(console, skipped)
     table = Table(Column(HEADER[0], no_wrap=True), *HEADER[1:])
     for name, difference in exported.files.items():

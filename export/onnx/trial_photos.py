@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ...hub.images import SkippedImages, read_image
 from ...hub.sources.folders import find_images
@@ -26,8 +27,11 @@ def trial_photos() -> list[Image.Image]:
     return [_textured(size, generator) for size in SIZES] + bundled
 
 
-def users_photos(folder: Path, skipped: SkippedImages) -> list[Image.Image]:
+def users_photos(folder: Path, skipped: SkippedImages, *, values: Values | None = None) -> list[Image.Image]:
     """Up to USERS photos spread over a folder; unreadable ones are noted in `skipped`.
+
+    Args:
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
     Raises:
         DataError: the folder has no readable image.
@@ -35,11 +39,13 @@ def users_photos(folder: Path, skipped: SkippedImages) -> list[Image.Image]:
     photos = []
     for path in _evenly(find_images(folder), USERS):
         try:
-            photos.append(read_image(path))
+            photos.append(read_image(path, values=values))
         except DataError as error:
             skipped.add(path, str(error))
     if not photos:
-        raise DataError(f"None of the images in {folder} can be read ({len(skipped)} tried); give a folder of photos.")
+        raise DataError(
+            f"None of the images in {folder} can be read ({len(skipped)} tried). The first: {skipped.items[0][1]}"
+        )
     return photos
 
 

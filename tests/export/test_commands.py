@@ -9,7 +9,7 @@ from PIL import Image
 
 from goodviews.export.index.image_index import IndexMismatch
 from goodviews.export.onnx.onnx_file import Export
-from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError
+from goodviews.hub import ArtifactError, DataError, OnnxEncoder, OutputExists, UsageError
 from goodviews.hub.cli import run
 
 
@@ -156,3 +156,17 @@ def test_an_index_remembers_the_range_of_values_that_its_photos_were_declared_to
                 *("-k", "1", "--encoder", "random:resnet18-w0.25-32px#values=0..65535"),
             ]
         )
+
+
+def test_photos_to_compare_on_are_read_by_the_range_of_the_encoder(
+    encoder_folder: Path, traced: None, tmp_path: Path, capsys
+):
+    draw = np.random.default_rng(0)
+    (tmp_path / "scans").mkdir()
+    for i in range(2):
+        Image.fromarray(draw.integers(0, 4096, (40, 40)).astype(np.uint16)).save(tmp_path / "scans" / f"{i}.png")
+    words = ["--images", str(tmp_path / "scans"), "--out", str(tmp_path / "out")]
+    with pytest.raises(DataError, match=r"None of the images.*E#values=0\.\.4095"):
+        run(["export", str(encoder_folder), *words])
+    run(["export", f"{encoder_folder}#values=0..4095", *words])
+    assert OnnxEncoder(tmp_path / "out").preprocessing.values == (0, 4095)

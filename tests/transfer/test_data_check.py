@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -180,3 +181,41 @@ def test_detection_looks_where_detectron2s_variable_points(coco_folder: Path, de
 def test_without_check_an_encoder_and_a_folder_to_make_are_needed(colours: Path):
     with pytest.raises(UsageError, match="--encoder and --out must be given"):
         commands.transfer("knn", data=colours)
+
+
+def make_scans(folder: Path) -> None:
+    """Every photo below a folder becomes 12-bit values in a 16-bit file of its name."""
+    for path in [*folder.rglob("*.jpg"), *folder.rglob("*.png")]:
+        with Image.open(path) as photo:
+            gray = np.asarray(photo.convert("L"), np.uint16)
+        Image.fromarray(gray * 16).save(path, "PNG")
+
+
+@pytest.mark.parametrize("task", ["knn", "voc-detection", "coco-fpn-1x", "voc07-map"])
+def test_a_declared_range_of_values_reads_12_bit_photos_and_without_one_they_are_named(
+    task: str, colours: Path, devkit: Path, coco_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = {"knn": colours, "coco-fpn-1x": coco_folder}.get(task, devkit)
+    make_scans(data)
+    with pytest.raises(DataError, match="things are wrong"):
+        commands.transfer(task, data=data, check=True)
+    assert "--values 0..4095 of goodviews pretrain and transfer" in printed_words(capsys)
+    commands.transfer(task, data=data, check=True, values="0..4095")
+    assert "Nothing is wrong with them." in printed_words(capsys)
+    commands.transfer(task, data=data, check=True, encoder="random:resnet18-w0.25-32px#values=0..4095")
+    assert "Nothing is wrong with them." in printed_words(capsys)
+    if task == "voc-detection":
+        commands.transfer(task, data=data, check=True, values="0..4095", draw=tmp_path / "labels.png")
+        assert (tmp_path / "labels.png").is_file()
+
+
+def test_a_range_declared_for_a_measurement_is_as_one_behind_the_encoders_name(colours: Path, tmp_path: Path, capsys):
+    make_scans(colours)
+    name = "random:resnet18-w0.25-32px"
+    commands.transfer("knn", encoder=name, data=colours, out=tmp_path / "one", values="0..4095")
+    commands.transfer("knn", encoder=f"{name}#values=0..4095", data=colours, out=tmp_path / "other")
+    one, other = (json.loads((tmp_path / run / "report.json").read_text()) for run in ("one", "other"))
+    assert (one["metrics"], one["encoder"]) == (other["metrics"], other["encoder"])
+    assert one["dataset"]["skipped_images"] == 0
+    with pytest.raises(UsageError, match="no range of values"):
+        commands.transfer("knn", encoder=name, data=colours, out=tmp_path / "third", values="4095")

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ..copies import copies_between, copies_within
 from ..data_check import ClassCount, DataCheck, count_classes, doubts_about
 
 
-def check_images(measure: Any, data: Path) -> DataCheck:
+def check_images(measure: Any, data: Path, values: Values | None = None) -> DataCheck:
     """For `Task.check`; all tasks on folders of images check the same.
+
+    Args:
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
     Raises:
         DataError: the folder has another layout.
@@ -26,22 +31,22 @@ def check_images(measure: Any, data: Path) -> DataCheck:
     classes = tuple(ClassCount(name, in_train[label], in_test[label]) for label, name in enumerate(train.classes))
     return DataCheck(
         f"{len(train)} training and {len(test)} test images of {count_classes(train.classes)}",
-        (*_reading_problems([*train.paths, *test.paths]), *copies_between(train.paths, test.paths)),
+        (*_reading_problems([*train.paths, *test.paths], values), *copies_between(train.paths, test.paths)),
         classes=classes,
         doubts=(*doubts_about(classes), *copies_within(train.paths, "training"), *copies_within(test.paths, "test")),
     )
 
 
-def _reading_problems(paths: Sequence[Path]) -> list[str]:
+def _reading_problems(paths: Sequence[Path], values: Values | None) -> list[str]:
     with ThreadPoolExecutor() as pool:
-        return [problem for problem in pool.map(_reading_problem, paths) if problem]
+        return [problem for problem in pool.map(_reading_problem, paths, repeat(values)) if problem]
 
 
-def _reading_problem(path: Path) -> str | None:
+def _reading_problem(path: Path, values: Values | None) -> str | None:
     from ...hub.images import read_image
 
     try:
-        read_image(path)
+        read_image(path, values=values)
     except DataError as error:
         return str(error)
     return None

@@ -12,7 +12,6 @@ Source: the VOC_CLF folder of CLSA's repository (Wang & Qi, arXiv:2104.07713).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
+    from ...hub.deep_pixels import Values
     from ...hub.encoder import Encoder
     from ..training_state import Row, Stateful
     from .training_images import Transform
@@ -45,7 +45,7 @@ def voc07_clsa() -> Task:
         primary="per_image_AP",
         layout=LAYOUT,
         measure=VocClsa(),
-        check=lambda measure, data: check_labels(data, train=("train", "val"), test="test"),
+        check=lambda measure, data, values: check_labels(data, train=("train", "val"), test="test", values=values),
         description={
             "split": "VOC2007: trained on train, best epoch by val, tested on test",
             "difficult": "not counted as present",
@@ -159,7 +159,7 @@ def _fit_and_score(
     from .epochs import Best, train_epochs
     from .training_images import TrainingImages
 
-    device = next(encoder.parameters()).device
+    device, values = next(encoder.parameters()).device, encoder.preprocessing.values
     backbone = copy.deepcopy(encoder.backbone).requires_grad_(False)
     layer = new_layer(encoder.num_features, len(voc.classes), "normal", setup.seed).to(device)
     optimizer = torch.optim.SGD(layer.parameters(), lr=settings.lr, momentum=settings.momentum)
@@ -171,6 +171,7 @@ def _fit_and_score(
         seed=setup.seed,
         workers=setup.workers,
         progress=setup.progress,
+        values=values,
     )
     present = torch.from_numpy(train.present).to(device, torch.float32)
 
@@ -178,7 +179,7 @@ def _fit_and_score(
         row = _train(backbone, layer, optimizer, images, present, settings, epoch)
         if images.skipped:
             raise DataError(images.skipped.items[0][1])
-        scores = _scores(backbone, layer, val, settings, setup, five=False)
+        scores = _scores(backbone, layer, val, settings, setup, values, five=False)
         value = 100 * float(label_average_precisions(scores, val.present).mean())
         best.offer(value, epoch, {**dict(layer.named_parameters()), **_statistics(backbone)})
         return {**row, "val_per_image_AP": value}
@@ -187,7 +188,7 @@ def _fit_and_score(
     rows = train_epochs(one_epoch, settings.epochs, parts, state=state)
     layer.load_state_dict({name: best.tensors[name] for name in ("weight", "bias")})
     backbone.load_state_dict({**backbone.state_dict(), **{name: best.tensors[name] for name in _statistics(backbone)}})
-    return _scores(backbone, layer, voc.splits["test"], settings, setup, five=True), rows, best.epoch + 1
+    return _scores(backbone, layer, voc.splits["test"], settings, setup, values, five=True), rows, best.epoch + 1
 
 
 def _train(
@@ -223,26 +224,29 @@ def _train(
 
 
 def _scores(
-    backbone: nn.Module, layer: nn.Linear, photos: LabelledPhotos, settings: VocClsa, setup: Setup, *, five: bool
+    backbone: nn.Module,
+    layer: nn.Linear,
+    photos: LabelledPhotos,
+    settings: VocClsa,
+    setup: Setup,
+    values: Values | None,
+    *,
+    five: bool,
 ) -> np.ndarray:
     """(N, C) scores, averaged over the crops of each photo."""
     import torch
-
-    backbone.eval()
-    rows = []
-    with torch.no_grad():
-        for crops in _photos(photos.paths, CropsForTest(settings, five), settings.batch_size, setup.workers):
-            vectors = backbone(crops.flatten(0, 1).to(layer.weight.device)).float()
-            rows.append(layer(vectors).unflatten(0, crops.shape[:2]).mean(dim=1).cpu())
-    return torch.cat(rows).numpy()
-
-
-def _photos(paths: Sequence[Path], transform: Transform, batch_size: int, workers: int) -> Iterator[Tensor]:
     from torch.utils.data import DataLoader
 
     from .training_images import Photos
 
-    yield from DataLoader(Photos(paths, transform), batch_size, num_workers=workers)
+    backbone.eval()
+    rows = []
+    with torch.no_grad():
+        test = Photos(photos.paths, CropsForTest(settings, five), values)
+        for crops in DataLoader(test, settings.batch_size, num_workers=setup.workers):
+            vectors = backbone(crops.flatten(0, 1).to(layer.weight.device)).float()
+            rows.append(layer(vectors).unflatten(0, crops.shape[:2]).mean(dim=1).cpu())
+    return torch.cat(rows).numpy()
 
 
 def _statistics(backbone: nn.Module) -> dict[str, Tensor]:

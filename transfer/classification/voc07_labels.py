@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
 from ..copies import copies_between
 from ..data_check import ClassCount, DataCheck, doubts_about
@@ -57,8 +58,11 @@ def read_labels(folder: Path, *, train: Sequence[str], test: str) -> VocLabels:
     return VocLabels(classes, splits, {**source, "classes": len(classes), **counts, "class_names": list(classes)})
 
 
-def check_labels(data: Path, *, train: Sequence[str], test: str) -> DataCheck:
+def check_labels(data: Path, *, train: Sequence[str], test: str, values: Values | None = None) -> DataCheck:
     """For `Task.check`: every problem of the splits that `read_labels` reads.
+
+    Args:
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
     Raises:
         DataError: the folder is not in the VOC layout.
@@ -77,7 +81,7 @@ def check_labels(data: Path, *, train: Sequence[str], test: str) -> DataCheck:
     copies = copies_between([photo.path for photo in learned], [photo.path for photo in tested])
     classes = _count_photos(learned, tested)
     summary = f"{len(photos) or 'no'} photos in the splits {', '.join(splits)} of VOC2007"
-    problems = [*problems, *decoding_problems(photos), *copies]
+    problems = [*problems, *decoding_problems(replace(photo, values=values) for photo in photos), *copies]
     return DataCheck(summary, tuple(problems), classes=classes, doubts=tuple(doubts_about(classes)))
 
 

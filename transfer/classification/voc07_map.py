@@ -114,7 +114,7 @@ def _task(measure: VocMap) -> Task:
         primary="mAP",
         layout=LAYOUT.replace("train,val", "trainval"),
         measure=measure,
-        check=lambda measure, data: check_labels(data, train=("trainval",), test="test"),
+        check=lambda measure, data, values: check_labels(data, train=("trainval",), test="test", values=values),
         takes_exported=True,
         description={
             "features": UNIT_FEATURES,

@@ -59,14 +59,19 @@ def read_coco(
     return data
 
 
-def check_coco(folder: Path, *, needs_masks: bool) -> DataCheck:
+def check_coco(folder: Path, *, needs_masks: bool, values: Values | None = None) -> DataCheck:
     """Everything that is wrong with `folder`, damaged photos too, and what the reader leaves out.
+
+    Args:
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
     Raises:
         DataError: `folder` holds no labels in COCO's format.
     """
     data, problems = read_with_problems(folder, needs_masks=needs_masks)
-    return check_photos(data, problems) if data else DataCheck("labels that cannot be used", tuple(problems))
+    if data is None:
+        return DataCheck("labels that cannot be used", tuple(problems))
+    return check_photos(data.with_values(values), problems)
 
 
 def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[DetectionData | None, list[str]]:

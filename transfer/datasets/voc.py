@@ -61,14 +61,17 @@ def read_voc(folder: Path, *, decode: bool = False, values: Values | None = None
     return data
 
 
-def check_voc(folder: Path) -> DataCheck:
+def check_voc(folder: Path, values: Values | None = None) -> DataCheck:
     """Everything that is wrong with `folder`, damaged photos too.
+
+    Args:
+        values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
     Raises:
         DataError: `folder` is not in the VOC layout.
     """
     data, problems = read_with_problems(folder)
-    return check_photos(data, problems)
+    return check_photos(data.with_values(values), problems)
 
 
 def read_with_problems(folder: Path) -> tuple[DetectionData, list[str]]:

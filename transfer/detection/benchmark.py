@@ -142,18 +142,21 @@ class DetectionBenchmark(DetectionSettings, ABC):
             details={**scores.details, "trained_by": {"command": trained.command, "commit": trained.commit}},
         )
 
-    def check(self, data: Path) -> DataCheck:
+    def check(self, data: Path, values: Values | None = None) -> DataCheck:
         """For `Task.check`.
+
+        Args:
+            values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
         Raises:
             UsageError: a setting is wrong.
             DataError: the folder has another layout.
         """
         self.validate()
-        return self.check_data(data)
+        return self.check_data(data, values)
 
-    def draw_labels(self, data: Path) -> Image.Image:
-        """For `Task.draw`.
+    def draw_labels(self, data: Path, values: Values | None = None) -> Image.Image:
+        """For `Task.draw`; `values` as for `check`.
 
         Raises:
             DataError: the folder has another layout, or no photo that can be drawn.
@@ -163,7 +166,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         found = self.read_what_can_be(data)
         if found is None or not found.train:
             raise DataError(f"{data} has no training photo that can be drawn; --check without --draw says why.")
-        return draw_labels(found)
+        return draw_labels(found.with_values(values))
 
     def validate(self) -> None:
         """Raises UsageError where settings contradict each other or the data, or a number is not above 0."""
@@ -176,7 +179,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         """The settings of the published numbers; a report names what differs from them."""
 
     @abstractmethod
-    def check_data(self, folder: Path) -> DataCheck:
+    def check_data(self, folder: Path, values: Values | None = None) -> DataCheck:
         """Everything that is wrong with the data."""
 
     @abstractmethod

@@ -119,10 +119,10 @@ class CocoDetection(DetectionBenchmark):
             return c4(self.schedule)
         return fpn(self.schedule) if self.box_head == "4conv1fc" else fpn_std(self.schedule)
 
-    def check_data(self, folder: Path) -> DataCheck:
+    def check_data(self, folder: Path, values: Values | None = None) -> DataCheck:
         from ..datasets.coco import check_coco
 
-        return check_coco(folder, needs_masks=self.masks)
+        return check_coco(folder, needs_masks=self.masks, values=values)
 
     def read_what_can_be(self, folder: Path) -> DetectionData | None:
         from ..datasets.coco import read_with_problems

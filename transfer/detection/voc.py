@@ -91,10 +91,10 @@ class VocDetection(DetectionBenchmark):
     def published(self) -> VocDetection:
         return VocDetection()
 
-    def check_data(self, folder: Path) -> DataCheck:
+    def check_data(self, folder: Path, values: Values | None = None) -> DataCheck:
         from ..datasets.voc import check_voc
 
-        return check_voc(folder)
+        return check_voc(folder, values)
 
     def read_what_can_be(self, folder: Path) -> DetectionData | None:
         from ..datasets.voc import read_with_problems

@@ -1,5 +1,6 @@
 """Smaller variants, feature maps and classifiers: what they are, how they are judged, what is refused."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from goodviews.export.onnx.samples import FEWEST, split
 from goodviews.export.onnx.trial_photos import trial_photos
 from goodviews.export.onnx.write import ExportFailed
 from goodviews.hub import ArtifactError, DataError, Encoder, OnnxClassifier, OnnxEncoder
+from goodviews.hub.images import read_image
 from goodviews.hub.preprocessing import prepare_pixels
 from goodviews.hub.sources.open import open_data
 from goodviews.hub.sources.source import Data
@@ -191,6 +193,18 @@ def test_a_classifier_gives_probabilities_and_names_its_classes(classifier: Path
         np.testing.assert_allclose(found, ours.network(torch.from_numpy(pixels)).softmax(dim=1), atol=1e-2)
     with pytest.raises(ArtifactError, match="gives classes, no embedding"):
         OnnxEncoder(tmp_path / "classifier.onnx")
+
+
+def test_a_classifier_keeps_the_range_of_values_that_it_was_fine_tuned_on(classifier: Path, tmp_path: Path):
+    scan = tmp_path / "scan.png"
+    Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)).save(scan)
+    config = json.loads((classifier / "config.json").read_text())
+    digest = hashlib.sha256((classifier / "model.safetensors").read_bytes()).hexdigest()
+    config["goodviews_classifier"] = {"weights_sha256": digest, "values": [0, 4095]}
+    (classifier / "config.json").write_text(json.dumps(config))
+    write_classifier(classifier, tmp_path, {"format": 1}, trial_photos()[:2])
+    opened = OnnxClassifier(tmp_path, threads=1)
+    np.testing.assert_array_equal(opened.classify([scan]), opened.classify([read_image(scan, values=(0, 4095))]))
 
 
 def test_a_file_that_is_no_classifier_is_refused(exported: Export, tmp_path: Path):

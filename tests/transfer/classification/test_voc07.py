@@ -1,3 +1,4 @@
+import copy
 import csv
 import json
 from dataclasses import replace
@@ -162,3 +163,18 @@ def test_bad_data_is_refused_and_nothing_is_written(spoil, message, encoder, squ
 
 def cut_short(photo):
     photo.write_bytes(photo.read_bytes()[:-400])
+
+
+def test_clsas_script_reads_12_bit_photos_by_the_range_of_the_encoder(encoder, squares, tmp_path):
+    task = voc07_clsa().with_changes([*SMALL, "epochs=1"])
+    for path in (squares / "VOC2007" / "JPEGImages").iterdir():
+        gray = np.asarray(Image.open(path).convert("L"))
+        Image.fromarray(gray).save(path, "PNG")
+    plain = task.run(encoder, squares, tmp_path / "plain").metrics
+    for path in (squares / "VOC2007" / "JPEGImages").iterdir():
+        Image.fromarray(np.asarray(Image.open(path), np.uint16) * 16).save(path, "PNG")
+    with pytest.raises(DataError, match="nothing says which is white"):
+        task.run(encoder, squares, tmp_path / "scans")
+    declared = copy.deepcopy(encoder)
+    declared.declare_values((0, 255 * 16))
+    assert task.run(declared, squares, tmp_path / "scans").metrics == plain
