@@ -35,6 +35,7 @@ from ..models.queue import Queue, QueueRows
 from ..models.schedules import MocoCosine, Steps
 from ..objective import Networks, Orders, Step
 from ..recipe import Recipe
+from ..views.mild_colour import with_mild_colour
 from ..views.operations import ColorJitter, Flip, GaussianBlur, Grayscale, Normalize
 from ..views.view import Operation, RandomResizedCrop, View
 
@@ -198,14 +199,11 @@ def mini_colours() -> Recipe:
     Ours: after `mini` flowers are told apart little better than before it. 20 epochs with a tenth of the published
     colour change and without gray photos help there, and on the photos that it learns from.
     """
-    views = moco_v2_views(px=56, smallest_crop=0.25, colour=0.1, blur_px=0.5)
-    coloured = tuple(
-        replace(view, program=tuple(step for step in view.program if not isinstance(step, Grayscale))) for view in views
-    )
+    views = moco_v2_views(px=56, smallest_crop=0.25, blur_px=0.5)
     return replace(
         mini(),
         epochs=20,
-        views=coloured,
+        views=with_mild_colour(views, 0.1),
         optimizer=Sgd(lr=0.02, momentum=0.9, weight_decay=5e-4),
     )
 
