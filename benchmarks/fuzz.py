@@ -28,8 +28,8 @@ import torch
 from PIL import Image
 from timm.models import save_for_hf
 
-from goodviews.export.index.files import About, Item
-from goodviews.export.index.image_index import empty
+from goodviews.export.index.about import About
+from goodviews.export.index.change import Entry, filling
 from goodviews.export.index.image_index import load as load_index
 from goodviews.hub.artifact import load, save
 from goodviews.hub.backbone import build_backbone
@@ -107,11 +107,11 @@ def write_all(folder: Path) -> list[tuple[str, Callable[[Path], object]]]:
     encoder = Encoder(backbone, Preprocessing(32, 0.9), Origin("tiny", recipe={"name": "made_up"}))
     save(encoder, folder / "encoder")
     identity = encoder.id
-    index = empty(About(identity, "gone", "torch", folder))
     rows = np.random.default_rng(0).normal(size=(5, encoder.num_features)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    index.insert([Item(i, f"{i}.jpg", {"bytes": i}) for i in range(5)], rows, encoder=identity)
-    index.save(folder / "index")
+    (folder / "index").mkdir()
+    with filling(folder / "index", About(identity, "gone", "torch", folder)) as change:
+        change.insert([Entry(1, f"{i}.jpg", size=i) for i in range(5)], rows)
     report = Report(
         protocol=Protocol("knn", 1, {"k": 20}),
         encoder=EncoderId("tiny", "resnet18_cifar", identity.weights_sha256),
@@ -130,6 +130,7 @@ def write_all(folder: Path) -> list[tuple[str, Callable[[Path], object]]]:
         opened.search(rows[:1], 1, encoder=identity)
         for item in opened.items:
             opened.locate(item)
+        opened.vectors_of([item.id for item in opened.items])
 
     def read_encoder(place: Path) -> None:
         load(place / "encoder", verify=False)
@@ -145,7 +146,7 @@ def write_all(folder: Path) -> list[tuple[str, Callable[[Path], object]]]:
     )
     names = {"config.json": read_encoder, "model.safetensors": read_encoder}
     targets: list[tuple[str, Callable[[Path], object]]] = [(f"encoder/{name}", read) for name, read in names.items()]
-    targets += [(f"index/{name}", read_index) for name in ("index.json", "items.json", "index.faiss")]
+    targets += [(f"index/{name}", read_index) for name in ("index.json", "index.sqlite", "vectors-000001.npy")]
     targets += [("report.json", read_report), ("predictions.csv", read_predictions)]
     return [*targets, *write_timms(folder), *write_photos(folder), *write_labels(folder)]
 

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from ..hub.onnx_encoder import OnnxEncoder as OnnxEncoder
     from .index.image_index import ImageIndex as ImageIndex
     from .index.image_index import IndexMismatch as IndexMismatch
-    from .index.image_index import Match as Match
-    from .index.neighbours import draw_neighbours as draw_neighbours
+    from .index.item import Match as Match
     from .onnx.onnx_file import Export as Export
     from .onnx.onnx_file import export as export
+    from .search.neighbours import draw_neighbours as draw_neighbours
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
             ".hub.onnx_encoder": ("OnnxEncoder",),
-            "index.image_index": ("ImageIndex", "IndexMismatch", "Match"),
-            "index.neighbours": ("draw_neighbours",),
+            "index.image_index": ("ImageIndex", "IndexMismatch"),
+            "index.item": ("Match",),
             "onnx.onnx_file": ("Export", "export"),
+            "search.neighbours": ("draw_neighbours",),
         },
     )

@@ -1,35 +1,27 @@
-"""The commands `index …` and `search`: they open what is named, call the library, and say what came of it."""
+"""The commands `index …`: they open what is named, call the library, and say what came of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from ...hub.output.terminal import Terminal
 from ..printing import print_line, print_skipped
 
 if TYPE_CHECKING:
-    from ...hub.deep_pixels import Values
-    from ...hub.photo_encoder import PhotoEncoder
-    from .files import Item
-    from .image_index import ImageIndex
+    from .update import Outcome
 
 
 def index_build(
     *,
     encoder: str,
-    images: Path,
+    images: Path | None = None,
+    vectors: Path | None = None,
     out: Path,
     batch_size: int = 64,
     workers: int = 0,
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
-    """Make an image index from a folder of photos.
+    """Make an image index from a folder of photos, or from a file of vectors that `goodviews embed` wrote.
 
     Photos that cannot be read are left out and listed in OUT/skipped.txt.
 
@@ -38,30 +30,39 @@ def index_build(
     Args:
         encoder: Encoder folder or name (runs on PyTorch), or an exported folder or .onnx file (runs on ONNX Runtime).
         images: Folder of photos, searched recursively.
+        vectors: File of vectors of that encoder, in place of --images: .parquet, .npy, .safetensors or .csv. The
+            photos themselves need not be here.
         out: Folder to make.
         batch_size: Photos in a forward pass.
         workers: Processes that load images, 0 for none beside the command's own.
         device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
         overwrite: Replace OUT if it exists.
     """
+    from ...hub.errors import UsageError
     from ...hub.files.overwrite import refuse_folder
     from ...hub.photo_encoder import open_on
     from ...hub.sources.folders import find_images
-    from .photos import build
+    from .build import build, build_from_vectors
 
     console = Terminal()
-    refuse_folder(out, overwrite, kind="index", inputs=(encoder, images))
-    find_images(images)  # an empty folder is known before the encoder is loaded
-    index, skipped = build(
-        open_on(encoder, device),
-        images,
-        out,
-        batch_size=batch_size,
-        workers=workers,
-        progress=True,
-        overwrite=overwrite,
-    )
-    print_skipped(console, skipped)
+    if (images is None) == (vectors is None):
+        raise UsageError("An index is built from --images or from --vectors; give one of the two.")
+    refuse_folder(out, overwrite, kind="index", inputs=(encoder, images, vectors))
+    if images is not None:
+        find_images(images)  # an empty folder is known before the encoder is loaded
+        index, skipped = build(
+            open_on(encoder, device),
+            images,
+            out,
+            batch_size=batch_size,
+            workers=workers,
+            progress=True,
+            overwrite=overwrite,
+        )
+        print_skipped(console, skipped)
+    else:
+        assert vectors is not None, "one of the two is given"
+        index = build_from_vectors(vectors, open_on(encoder, device), out, overwrite=overwrite)
     about = index.about
     print_line(
         console,
@@ -93,17 +94,56 @@ def index_add(
         workers: Processes that load images, 0 for none beside the command's own.
         device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
     """
-    from .photos import add
+    from ...hub.files.locks import refuse_busy
+    from .image_index import load
+    from .open_encoder import encoder_of
+    from .update import add
 
-    console = Terminal()
-    with _opened_alone(index) as opened:
-        found = _encoder_of(opened, encoder, device=device)
-        added = add(opened, found, images, batch_size=batch_size, workers=workers, progress=True)
-    print_skipped(console, added.skipped)
-    print_line(
-        console,
-        f"{index}: {added.new} added, {added.changed} changed, {added.unchanged} there already; {len(opened)} images",
+    opened = load(index)
+    refuse_busy(index)  # before the encoder is loaded
+    outcome = add(
+        opened,
+        encoder_of(opened, encoder, device=device),
+        images,
+        batch_size=batch_size,
+        workers=workers,
+        progress=True,
     )
+    _print_outcome(index, outcome, len(opened), "added")
+
+
+def index_refresh(
+    index: Path,
+    *,
+    encoder: str | None = None,
+    batch_size: int = 64,
+    workers: int = 0,
+    device: str = "auto",
+) -> None:
+    """Follow what became of an index's photos: new, changed, renamed, moved and deleted ones.
+
+    All folders that photos were added from are looked at. Files of the size and time that the index knows are not
+    read; of the others the content decides, so that a photo that was renamed or moved keeps its id and its vector.
+
+    Example: goodviews index refresh index
+
+    Args:
+        index: Index folder.
+        encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
+        batch_size: Photos in a forward pass.
+        workers: Processes that load images, 0 for none beside the command's own.
+        device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
+    """
+    from ...hub.files.locks import refuse_busy
+    from .image_index import load
+    from .open_encoder import encoder_of
+    from .update import refresh
+
+    opened = load(index)
+    refuse_busy(index)  # before the encoder is loaded
+    found = encoder_of(opened, encoder, device=device)
+    outcome = refresh(opened, found, batch_size=batch_size, workers=workers, progress=True)
+    _print_outcome(index, outcome, len(opened), "new")
 
 
 def index_remove(index: Path, images: list[str]) -> None:
@@ -115,12 +155,13 @@ def index_remove(index: Path, images: list[str]) -> None:
 
     Args:
         index: Index folder.
-        images: Ids or paths, as `goodviews search` prints them.
+        images: Ids or paths, as `goodviews search` prints them; of a folder, all photos below it.
     """
-    from .photos import remove
+    from .image_index import load
+    from .update import remove
 
-    with _opened_alone(index) as opened:
-        removed = remove(opened, images)
+    opened = load(index)
+    removed = remove(opened, images)
     print_line(Terminal(), f"{index}: {len(removed)} removed; {len(opened)} images")
 
 
@@ -146,103 +187,12 @@ def index_info(index: Path) -> None:
     print_line(console, f"photos   {pre.input_px} px centre crop at {pre.crop_pct}, {pre.interpolation}")
 
 
-def search(
-    index: Path,
-    image: Path,
-    *,
-    k: Annotated[int, Parameter(name=("-k", "--k"))] = 5,
-    out: Path | None = None,
-    encoder: str | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Find the photos most like one photo.
-
-    Prints their ids, cosine similarities (1 for the same direction) and paths, the most similar first. Photos whose
-    files are no longer there are marked.
-
-    Example: goodviews search index cat.jpg -k 5 --out neighbours.png
-
-    Args:
-        index: Index folder.
-        image: The photo to look up; it need not be in the index.
-        k: Number of neighbours; of an index with fewer photos, all of them.
-        out: Picture to draw of the photo and its neighbours, .png or .jpg; by default none.
-        encoder: Where the index's encoder is now, on PyTorch or exported; by default where it was.
-        overwrite: Replace the picture if it exists.
-    """
-    from ...hub.images import read_image
-    from ...hub.output.pictures import check_picture_name
-    from .image_index import load
-    from .neighbours import draw_neighbours
-    from .photos import search as look_up
-
-    console, inputs = Terminal(), (index, image, encoder)
-    if out is not None:
-        check_picture_name(out, overwrite, inputs=inputs)
-    opened = load(index)
-    opened.refuse_k(k)
-    values = _values_of(opened)
-    photo = read_image(image, values=values)  # an unreadable photo is known before the encoder is loaded
-    matches = look_up(opened, _encoder_of(opened, encoder, verify=False), photo, k)
-    table = Table("id", "similarity", "image")
-    for match in matches:
-        gone = "" if _is_there(opened, match.item) else " (file is gone)"
-        table.add_row(str(match.item.id), f"{match.similarity:.4f}", escape(match.item.path) + gone)
-    console.print(table)
-    if out is not None:
-        found = [(opened.locate(match.item), match.similarity) for match in matches]
-        draw_neighbours(photo, found, out, name=image.name, values=values, overwrite=overwrite, inputs=inputs)
-        print_line(console, f"picture: {out}")
-
-
-@contextmanager
-def _opened_alone(folder: Path) -> Iterator["ImageIndex"]:
-    """An index that no other process writes while the block runs."""
-    from ...hub.files.locks import sole_writer
-    from .files import read_about
-    from .image_index import load
-
-    read_about(folder)  # there is one
-    with sole_writer(folder):
-        yield load(folder)
-
-
-def _values_of(index: "ImageIndex") -> "Values | None":
-    """The range of values that photos of more than 8 bits were declared to have when the index was built."""
-    preprocessing = index.about.encoder.preprocessing
-    return preprocessing.values if preprocessing is not None else None
-
-
-def _is_there(index: "ImageIndex", item: "Item") -> bool:
-    return (index.about.root / item.path).is_file()
-
-
-def _encoder_of(
-    index: "ImageIndex", override: str | None, *, device: str = "cpu", verify: bool = True
-) -> "PhotoEncoder":
-    """The encoder that the user names, or the one that lies where the index says; a file's word downloads nothing."""
-    from ...hub.errors import ArtifactError
-    from ...hub.photo_encoder import open_on
-
-    if override is not None:
-        return _as_built(index, open_on(override, device, verify=verify))
-    source = index.about.source
-    if source is None:
-        raise ArtifactError(f"The encoder of {index.folder} was made in memory; give the folder it is in: --encoder.")
-    if not Path(source).exists() and not source.startswith("random:"):
-        raise ArtifactError(
-            f"The encoder of {index.folder} was {source}, which is no folder or file here; name it yourself: --encoder."
-        )
-    try:
-        return _as_built(index, open_on(source, device, verify=verify))
-    except ArtifactError as error:
-        raise ArtifactError(
-            f"The encoder of {index.folder} cannot be opened: {error} Or give the folder it is in now: --encoder."
-        ) from None
-
-
-def _as_built(index: "ImageIndex", encoder: "PhotoEncoder") -> "PhotoEncoder":
-    """The encoder with the range of values that the index was built with, unless another was declared."""
-    if encoder.preprocessing.values is None:
-        encoder.declare_values(_values_of(index))
-    return encoder
+def _print_outcome(index: Path, outcome: "Outcome", images: int, new: str) -> None:
+    console = Terminal()
+    print_skipped(console, outcome.skipped)
+    parts = [f"{outcome.new} {new}", f"{outcome.changed} changed"]
+    for count, word in ((outcome.renamed, "renamed"), (outcome.moved, "moved"), (outcome.removed, "removed")):
+        if count or new == "new":
+            parts.append(f"{count} {word}")
+    parts.append(f"{outcome.unchanged} {'unchanged' if new == 'new' else 'there already'}")
+    print_line(console, f"{index}: {', '.join(parts)}; {images} images")

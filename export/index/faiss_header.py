@@ -1,7 +1,7 @@
-"""The head of an index.faiss, compared with what index.json describes before faiss reads the file.
+"""The head of an index.faiss of the first format, compared with what index.json describes.
 
-faiss reads many kinds of index and believes what the file says of itself; ours is one kind, whose length follows from
-its dimension and count. Source: faiss/impl/index_write.cpp (IndexIDMap2 around IndexFlatIP).
+It is one kind of faiss index, whose length follows from its dimension and count, so that numpy can read it.
+Source: faiss/impl/index_write.cpp (IndexIDMap2 around IndexFlatIP).
 """
 
 import struct
@@ -45,6 +45,12 @@ def check_faiss_file(path: Path, dimension: int) -> int:
     if counts != {count} or path.stat().st_size != length:
         raise ArtifactError(f"{path} is not a complete faiss index of {outer[2]} vectors; build the index again.")
     return count
+
+
+def data_places(count: int, dimension: int) -> tuple[int, int]:
+    """Where the vectors and where the ids begin, in bytes."""
+    vectors = 2 * _HEAD.size + _COUNT.size
+    return vectors, vectors + 4 * count * dimension + _COUNT.size
 
 
 def _name(kind: bytes) -> str:

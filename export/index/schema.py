@@ -1,8 +1,8 @@
-"""index.json and items.json of an index folder."""
+"""index.json of today's format, and index.json and items.json of the first one."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, StringConstraints
 
 from ...hub.files.path_names import as_native
 from ...hub.schemas.record import Count, Record
@@ -20,8 +20,19 @@ def _check_path(value: Any) -> str:
 PathText = Annotated[str, PlainValidator(_check_path)]
 
 
-class IndexFile(Record):
+class AboutFile(Record):
     """index.json; `encoder` is read by `EncoderId.from_json`."""
+
+    kind: Literal["goodviews image index"]
+    format: Literal[2]
+    encoder: dict[str, Any]
+    source: PathText | None
+    backend: Literal["torch", "onnx"]
+    database: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+
+
+class FirstAboutFile(Record):
+    """index.json of the first format."""
 
     kind: Literal["goodviews image index"]
     format: Literal[1]
@@ -32,16 +43,16 @@ class IndexFile(Record):
     further_roots: list[PathText] = Field(default_factory=list)
 
 
-class ItemRecord(Record):
-    """One image."""
+class FirstItem(Record):
+    """One photo."""
 
     id: Count
     path: PathText
     metadata: dict[str, Count] = Field(default_factory=dict)
 
 
-class ItemsFile(Record):
-    """items.json."""
+class FirstItemsFile(Record):
+    """items.json of the first format."""
 
     next_id: Count
-    items: list[ItemRecord]
+    items: list[FirstItem]

@@ -14,8 +14,9 @@ import numpy as np
 from ...hub.errors import GoodviewsError
 from ...hub.identity import EncoderId
 from ...hub.images import opened, to_rgb
-from ..index.files import Item, items_stamp
-from ..index.image_index import ImageIndex, Match, load
+from ..index.image_index import ImageIndex, load
+from ..index.item import Item, Match
+from ..index.state import read_generation
 
 THUMBNAIL_PX = 256
 PREVIEW_PX = 1280
@@ -87,8 +88,7 @@ class Collection:
 
     def vectors_of(self, numbers: Sequence[int]) -> np.ndarray:
         """(N, F) float32."""
-        rows = [self._index._vectors.reconstruct(number) for number in numbers]
-        return np.stack(rows) if rows else np.empty((0, self._index.about.dimension), np.float32)
+        return self._index.vectors_of(numbers)
 
     @cached_property
     def folders(self) -> list[tuple[str, int]]:
@@ -152,7 +152,7 @@ class Collection:
     def mark_of(self, number: int) -> str:
         """Changes when a photo does: the end of a thumbnail's address, so that browsers may keep it."""
         item = self._items[number]
-        return hashlib.sha256(repr((item.path, sorted(item.metadata.items()))).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr((item.path, item.size, item.modified_ns, item.sha256)).encode()).hexdigest()[:12]
 
     def _smaller(self, number: int, px: int) -> bytes:
         with opened(self.photo(number)) as image:
@@ -165,19 +165,19 @@ class Collection:
         return stream.getvalue()
 
 
-def generation_of(folder: Path) -> tuple[int, ...]:
+def generation_of(folder: Path) -> int:
     """Another value after each change on disk; cheap."""
-    return items_stamp(folder)
+    return read_generation(folder)
 
 
 def label_of(item: Item) -> str | None:
-    """The class of a photo: the folder that it lies in."""
-    return PurePosixPath(item.path).parent.name or None
+    """The class of a photo: its class folder."""
+    return item.label
 
 
 def date_of(item: Item) -> str | None:
     """When a photo was taken, if the index knows it."""
-    return None
+    return item.date
 
 
 def has_changed(collection: Collection) -> bool:
@@ -186,4 +186,4 @@ def has_changed(collection: Collection) -> bool:
         now = generation_of(collection.folder)
     except (OSError, GoodviewsError):
         return False
-    return bool(now) and now != collection.generation
+    return now != collection.generation

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..index.image_index import Match
+from ..index.item import Match
 from .collection import Collection
 
 

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from ...hub.errors import GoodviewsError
 from ...hub.reports.provenance import version
 from ...hub.web import Refusal
-from ..index.files import Item
+from ..index.item import Item
 from . import metrics
 from .collection import Within, date_of, label_of
 from .requests import Browse, from_address

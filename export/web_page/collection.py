@@ -57,7 +57,7 @@ def read_collection(folder: Path) -> Collection:
         raise DataError(f"{folder} holds no images; add some with `goodviews index add`.")
     ids = [item.id for item in items]
     names = [_public(item.path) for item in items]
-    return Collection(index, ids, names, [None for _ in items], index._vectors.reconstruct_batch(np.array(ids)))
+    return Collection(index, ids, names, [item.label for item in items], index.vectors_of(ids))
 
 
 def _public(path: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from goodviews.export.index.image_index import load
-from goodviews.export.index.photos import add, search
+from goodviews.export.index.update import add
+from goodviews.export.search.photo_search import search
 from goodviews.hub import check, from_pretrained, open_encoder
 from goodviews.hub.cli import run
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from goodviews.export import export
-from goodviews.export.index.photos import build
+from goodviews.export.index.build import build
 from goodviews.hub import ArtifactError, Encoder
 from goodviews.hub.artifact import check, load, save
 from goodviews.transfer.classification.knn import knn

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goodviews.export.index.files import read_about, read_items
 from goodviews.export.index.image_index import load
-from goodviews.export.index.photos import add
+from goodviews.export.index.update import add
 from goodviews.hub import ArtifactError, open_encoder
 from goodviews.hub.cli import run
 
@@ -26,14 +25,14 @@ def change(file: Path, **fields: object) -> None:
 
 def test_whatever_is_odd_in_index_json_is_one_sentence(old: Path, refused: Callable[..., set[tuple[str, str]]]):
     file = old / "index" / "index.json"
-    found = refused(file, json.loads(file.read_text()), lambda: read_about(file.parent))
+    found = refused(file, json.loads(file.read_text()), lambda: load(file.parent))
     fields = ("kind", "format", "encoder", "source", "backend", "root")
     assert {(kind, field) for field in fields for kind in ("missing", "wrong type")} - found == set()
 
 
 def test_whatever_is_odd_in_items_json_is_one_sentence(old: Path, refused: Callable[..., set[tuple[str, str]]]):
     file = old / "index" / "items.json"
-    found = refused(file, json.loads(file.read_text()), lambda: read_items(file.parent))
+    found = refused(file, json.loads(file.read_text()), lambda: load(file.parent))
     assert {("missing", "items.0.id"), ("negative", "items.0.id"), ("empty", "items.0.path")} - found == set()
 
 
@@ -135,4 +134,4 @@ def test_an_index_holds_photos_whose_names_are_not_utf8_and_those_of_linked_fold
     index = load(build(tmp_path, "a.png"))
     assert sorted(item.path for item in index.items) == ["a.png", f"linked/{odd}"]
     assert all(index.locate(item).is_file() for item in index.items)
-    assert (tmp_path / "index" / "items.json").read_text("utf-8")
+    assert (tmp_path / "index" / "index.json").read_text("utf-8")

@@ -71,7 +71,7 @@ def test_the_search_with_an_encoder_made_in_memory_hashes_its_weights(
     index: Path, query: Path, calls: Counter[str], tmp_path: Path
 ):
     from goodviews.export.index.image_index import load
-    from goodviews.export.index.photos import search
+    from goodviews.export.search.photo_search import search
     from goodviews.hub import from_pretrained
 
     encoder = from_pretrained(OLD / "encoder")

@@ -19,7 +19,7 @@ pytest.importorskip("prometheus_client", reason='needs the extra serve: pip inst
 
 import uvicorn
 
-from goodviews.export.index.photos import build
+from goodviews.export.index.build import build
 from goodviews.export.service.app import service_app
 from goodviews.export.service.limits import Limits
 from goodviews.export.service.service import Service

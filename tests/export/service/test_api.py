@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goodviews.export.index.build import build
 from goodviews.export.index.image_index import load
-from goodviews.export.index.photos import add, build
+from goodviews.export.index.update import add
 from goodviews.export.service.limits import Limits
 from goodviews.export.service.service import Service
 from goodviews.hub.encoder import Encoder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goodviews.export.index.photos import build
+from goodviews.export.index.build import build
 from goodviews.export.onnx.onnx_file import Export
 from goodviews.export.web_page.runtime_files import FILES, PACKAGE, VERSION, find_runtime
 from goodviews.hub import OnnxEncoder

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from goodviews.export import draw_neighbours
-from goodviews.export.index.neighbours import CAPTION_PX, GAP_PX, TILE_PX
+from goodviews.export.search.neighbours import CAPTION_PX, GAP_PX, TILE_PX
 from goodviews.hub import OutputExists, UsageError
 
 

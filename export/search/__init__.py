@@ -1,0 +1,1 @@
+"""What is found in an index: the photos most like some photo, and near-duplicates."""
