@@ -26,7 +26,11 @@ COMMANDS = {
     ),
     "recipes": ("goodviews.pretrain.recipes.listing:recipes", "List the pretraining recipes, or show one."),
     "pretrain": ("goodviews.pretrain.commands:pretrain", "Pretrain an encoder on photos."),
-    "views": ("goodviews.pretrain.commands:views", "Draw what the network sees of a photo."),
+    "views show": ("goodviews.pretrain.analysis.commands:show", "Draw what the network sees of a photo."),
+    "views sweep": (
+        "goodviews.pretrain.analysis.commands:sweep",
+        "Try one property of views over its range: accuracy against shared information.",
+    ),
     "tasks": ("goodviews.transfer.listing:tasks", "List the transfer tasks and their protocols, or show one."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
     "detect": (
@@ -69,7 +73,11 @@ COMMANDS = {
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
 FIRST_SPEAKS_S = 3.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
-GROUPS = {"index": "A searchable index of images.", "hub": "Encoders and their folders."}
+GROUPS = {
+    "views": "What makes for good views.",
+    "index": "A searchable index of images.",
+    "hub": "Encoders and their folders.",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -101,8 +109,14 @@ def run(argv: Sequence[str]) -> None:
         GoodviewsError: the command could not do what it was asked.
         CycloptsError: the words are not a command.
     """
-    words = _with_values(argv)
+    words = _with_values(_as_today(argv))
     _app(words)(words, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
+
+
+def _as_today(argv: Sequence[str]) -> Sequence[str]:
+    """`views RECIPE`, as it was before there were other commands on views, stands for `views show RECIPE`."""
+    is_short = list(argv[:1]) == ["views"] and len(argv) > 1 and f"views {argv[1]}" not in COMMANDS
+    return ["views", "show", *argv[1:]] if is_short and argv[1] not in ("--help", "-h", "--version") else argv
 
 
 def _with_values(argv: Sequence[str]) -> list[str]:

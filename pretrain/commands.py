@@ -1,4 +1,4 @@
-"""The commands `goodviews pretrain` and `views`; `recipes` is in recipes/listing.py. Nothing else here prints."""
+"""The command `goodviews pretrain`; `recipes` is in recipes/listing.py, `views` in analysis/. Nothing else prints."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -83,28 +83,6 @@ def pretrain(
     if (out / "skipped.txt").exists():
         count = len((out / "skipped.txt").read_text("utf-8", "surrogateescape").splitlines())
         console.print(f"Images that could not be read: {count}, see {out / 'skipped.txt'}", markup=False)
-
-
-def views(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4, overwrite: bool = False) -> None:
-    """Draw what the network sees of a photo: several random draws of every view of a recipe, in one picture.
-
-    Example: goodviews views infomin_200 --image photo.jpg --out views.png
-
-    Args:
-        recipe: Name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
-        image: The photo.
-        out: The picture to write, .png or .jpg.
-        seed: Random seed; another one draws other views.
-        count: Draws of each view.
-        overwrite: Replace OUT if it exists.
-    """
-    from ..hub.output.pictures import check_picture_name, write_picture
-    from .recipes.registry import choose
-    from .views.contact_sheet import draw
-
-    check_picture_name(out, overwrite, inputs=[image])
-    write_picture(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite, inputs=[image])
-    Terminal().print(f"Views: {out}", markup=False, soft_wrap=True)
 
 
 def _check_start(recipe: str, options: Options, changes: Sequence[str]) -> None:

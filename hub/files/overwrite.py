@@ -26,6 +26,7 @@ FolderKind = Literal[
     "page",
     "reports",
     "cache",
+    "sweep",
 ]
 _KINDS = get_args(FolderKind)
 # The file that folders without a marker are recognised by, and a field in it.
@@ -38,6 +39,7 @@ _SIGNS = {
     "comparison": ("comparison.json", "version"),
     "demo": ("demo.json", "steps"),
     "page": ("page.json", "baseline"),
+    "sweep": ("sweep.json", "identity"),
 }
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # torch.save writes the first today and the second before 2020
 _BEGINNINGS = {

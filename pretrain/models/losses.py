@@ -80,6 +80,22 @@ def in_batch_similarities(anchors: Tensor, partners: Tensor, others: Tensor, *, 
     return torch.cat([anchors @ partners.float().T, same], dim=1)
 
 
+def pair_contrast(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
+    """Cross-entropy of finding each row's partner among the other view's rows of the batch, mean of both directions.
+
+    Args:
+        first, second: (N, D), unit rows; row i of one belongs to row i of the other; the gradient flows to both.
+
+    Returns:
+        Scalar, in nats. Chance is log(N).
+
+    Source: van den Oord et al. 2018 (arXiv:1807.03748), eq. 4, both ways as in CMC.
+    """
+    logits = first.float() @ second.float().T / temperature
+    own = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
 def squared_distance(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean over N of |p - t|^2 = 2 - 2 p t, for unit rows (N, D); the target is treated as constant.
 

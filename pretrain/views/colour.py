@@ -106,12 +106,12 @@ def flattening(counts: Tensor) -> Tensor:
 
 def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
     """Hue moved by a share of a full turn (-0.5 to 0.5) on Pillow's 8-bit HSV, as torchvision's `adjust_hue`."""
-    hue, saturation, value = _to_hsv(images)
+    hue, saturation, value = split_hsv(images)
     hue += _over_pixels((turn * 255).trunc(), images)
     return _from_hsv(_wrapped(hue, 256), saturation, value)
 
 
-def _to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def split_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Hue, saturation, value, each (n, 1, H, W), float32, whole numbers 0-255: Pillow's for all 2**24 colours.
 
     Choices are made by multiplying with signs: several times as fast on a CPU as `torch.where` on a photo.

@@ -124,16 +124,17 @@ class View:
         """Uniform numbers an image needs: those of the crop, then those of each operation in turn."""
         return self.crop.width + sum(operation.width for operation in self.program)
 
-    def render(self, crops: Tensor, uniforms: Tensor) -> Tensor:
+    def render(self, crops: Tensor, uniforms: Tensor, *, rows_at_once: int = _ROWS_AT_ONCE) -> Tensor:
         """The view of every crop.
 
         Args:
             crops: (N, 3, px, px), RGB, uint8, any device and memory layout.
             uniforms: (N, width), float64 on the CPU; the crop's numbers lead each row and are ignored.
+            rows_at_once: images that a CPU changes together; more of them suit small images.
         """
         if crops.device.type != "cpu":
             return apply(self._changes(uniforms), crops)
-        parts = zip(crops.split(_ROWS_AT_ONCE), uniforms.split(_ROWS_AT_ONCE), strict=True)
+        parts = zip(crops.split(rows_at_once), uniforms.split(rows_at_once), strict=True)
         return torch.cat([apply(self._changes(numbers), part) for part, numbers in parts])
 
     def _changes(self, uniforms: Tensor) -> Iterator[Change]:

@@ -1,0 +1,76 @@
+"""A sweep by its name, from the photos to the report."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ...hub.errors import UsageError
+from ...hub.files.locks import refuse_busy
+from ..training.precision import resolve_precision
+from .photo_arrays import SplitPhotos, read_photos
+from .run_sweep import claim, open_plan, run_points
+from .sweep_report import write_report
+from .sweeps import SWEEPS, Frame
+from .trainer import Training
+
+SMALLEST_PX, LARGEST_PX = 16, 128
+SPARE_SIDE = 3  # photos in memory have this many times the side of a view, so that a small crop is still sharp
+
+
+def run_sweep(
+    name: str,
+    data: str | None,
+    out: Path,
+    *,
+    budget_s: float | None,
+    steps: int | None = None,
+    seeds: int = 2,
+    processes: int = 1,
+    px: int = 32,
+    most: int = 6000,
+    batch_size: int = 128,
+    precision: str = "auto",
+    overwrite: bool = False,
+    is_shown: bool = False,
+) -> dict[str, Any]:
+    """Compute what RUN lacks of a sweep and write its report, which is returned.
+
+    Args:
+        budget_s: chooses the steps of each training, unless `steps` is given.
+        most: photos of each part of the data.
+
+    Raises:
+        UsageError: no such sweep; a number out of range; RUN holds another sweep; the budget is too short.
+        DataError: the photos do not suffice.
+    """
+    _check(name, seeds=seeds, processes=processes, px=px, steps=steps)
+    refuse_busy(out)
+    photos = _photos(name, data, px=px, most=most)
+    batch_size = min(batch_size, len(photos.train) // 2)
+    training = Training(steps=steps or 1, batch_size=batch_size, precision=_precision(precision))
+    claim(out, overwrite=overwrite)
+    frame = Frame(px, photos.train.images.shape[-1], training)
+    plan = open_plan(out, SWEEPS[name], frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
+    results = run_points(plan, photos, out, processes=processes, is_shown=is_shown)
+    return write_report(plan, results, out)
+
+
+def _photos(name: str, data: str | None, *, px: int, most: int) -> SplitPhotos:
+    if data is None:
+        raise UsageError(f"The sweep {name} needs --data, a folder with one folder of photos a class.")
+    return read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most)
+
+
+def _precision(asked: str) -> Any:
+    return resolve_precision("auto", "cpu") if asked == "auto" else asked
+
+
+def _check(name: str, *, seeds: int, processes: int, px: int, steps: int | None) -> None:
+    if name not in SWEEPS:
+        near = ", ".join(get_close_matches(name, SWEEPS, n=2, cutoff=0.3))
+        raise UsageError(f"There is no sweep {name}; {f'perhaps {near}; ' if near else ''}all are {', '.join(SWEEPS)}.")
+    if not SMALLEST_PX <= px <= LARGEST_PX:
+        raise UsageError(f"--px {px} is out of range; give {SMALLEST_PX} to {LARGEST_PX}.")
+    for option, value in (("--seeds", seeds), ("--processes", processes), ("--steps", 1 if steps is None else steps)):
+        if value < 1:
+            raise UsageError(f"{option} {value} is too few; give 1 or more.")
