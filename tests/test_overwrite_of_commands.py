@@ -49,8 +49,10 @@ FOLDERS = {  # a command that makes a folder -> what it reads
     "hub import weights.safetensors": "",
     "hub pull owner/name": "",
     "demo": "",
+    "views sweep head --data photos --steps 1 --px 16": "photos",
 }
 FILES = {
+    "views show moco_v2_smoke --image photo.png": "photo.png",
     "views moco_v2_smoke --image photo.png": "photo.png",
     "search index photo.png": "photo.png",
     "detect result photo.png": "photo.png",

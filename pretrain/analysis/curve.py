@@ -55,9 +55,9 @@ def fit_curve(x: Sequence[Sequence[float]], y: Sequence[Sequence[float]], *, see
     rest = middle[:, 1] - np.polyval([a, b, c], middle[:, 0])
     spread = float(((middle[:, 1] - middle[:, 1].mean()) ** 2).sum())
     apex = -b / (2 * a) if a < 0 and low < -b / (2 * a) < high else None
-    ends = (float(end) for end in np.quantile(apexes, [0.025, 0.975])) if len(apexes) else (None, None)
+    first, last = (float(end) for end in np.quantile(apexes, [0.025, 0.975])) if apexes else (None, None)
     r2 = 1 - float((rest**2).sum()) / spread if spread > 0 else None
-    return Curve((a, b, c), apex, *ends, len(apexes) / RESAMPLES, r2)
+    return Curve((a, b, c), apex, first, last, len(apexes) / RESAMPLES, r2)
 
 
 def _resampled_apexes(

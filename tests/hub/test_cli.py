@@ -25,7 +25,8 @@ def help_of(words: str, capsys) -> str:
 
 def test_help_lists_a_command_in_a_line_and_the_command_itself_tells_all_with_an_example(capsys):
     assert "Example:" not in help_of("", capsys)
-    assert "Example: goodviews views infomin_200 --image" in help_of("views", capsys)
+    assert "Example: goodviews views show infomin_200 --image" in help_of("views show", capsys)
+    assert "sweep" in help_of("views", capsys)
 
 
 @pytest.mark.parametrize("words", cli.COMMANDS)

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from goodviews.hub.errors import OutputExists, UsageError
+from goodviews.pretrain.analysis import run_sweep as running
+from goodviews.pretrain.analysis.duration import seconds_of
+from goodviews.pretrain.analysis.lab import run_sweep
+
+SMALL = {"budget_s": None, "steps": 2, "px": 16, "batch_size": 16, "precision": "fp32"}
+
+
+def without_times(report: dict) -> dict:
+    plain = json.loads(json.dumps(report))
+    del plain["evidence"]
+    for point in plain["points"]:
+        del point["seconds"]
+    return plain
+
+
+def test_a_sweep_writes_figures_picture_and_page_and_goes_on_where_it_was(folder: Path, tmp_path: Path, monkeypatch):
+    out, computed = tmp_path / "run", []
+    compute = running.compute_point
+    monkeypatch.setattr(running, "compute_point", lambda *a, **k: computed.append(a[1].name) or compute(*a, **k))
+    report = run_sweep("head", str(folder), out, **SMALL)
+    assert len(computed) == 6
+    (out / "points" / "linear-seed1.json").unlink()
+    again = run_sweep("head", str(folder), out, **SMALL)
+    assert computed[6:] == ["linear"]
+    assert without_times(again) == without_times(report)
+    assert {"knn class", "linear class", "knn class, after the head"} <= set(report["points"][0]["scores"])
+    for name in ("report.json", "report.html", "curve.png", "sweep.json"):
+        assert (out / name).stat().st_size > 0
+
+
+def test_another_sweep_is_not_mixed_into_a_run_and_a_strangers_folder_stays(folder: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    run_sweep("head", str(folder), out, **SMALL, seeds=1)
+    with pytest.raises(UsageError, match=r"holds another sweep \(head"):
+        run_sweep("head", str(folder), out, **SMALL, seeds=2)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").write_text("Dear friend")
+    with pytest.raises(OutputExists):
+        run_sweep("head", str(folder), tmp_path / "letters", **SMALL)
+
+
+@pytest.mark.slow
+def test_points_in_two_processes_are_those_of_one(folder: Path, tmp_path: Path):
+    one = run_sweep("strong", str(folder), tmp_path / "one", **SMALL, seeds=1)
+    two = run_sweep("strong", str(folder), tmp_path / "two", **SMALL, seeds=1, processes=2)
+    assert without_times(one) == without_times(two)
+
+
+def test_a_budget_decides_the_steps_and_one_too_short_is_refused(folder: Path, tmp_path: Path):
+    small = SMALL | {"steps": None, "seeds": 1}
+    with pytest.raises(UsageError, match="more than the budget"):
+        run_sweep("head", str(folder), tmp_path / "short", **small | {"budget_s": 0.01})
+    assert not (tmp_path / "short" / "sweep.json").exists()
+
+
+def test_wrong_words_are_answered_in_a_sentence(folder: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="perhaps ladder"):
+        run_sweep("lader", str(folder), tmp_path / "run", **SMALL)
+    with pytest.raises(UsageError, match="--px 4 is out of range"):
+        run_sweep("head", str(folder), tmp_path / "run", **SMALL | {"px": 4})
+    with pytest.raises(UsageError, match="--seeds 0"):
+        run_sweep("head", str(folder), tmp_path / "run", **SMALL, seeds=0)
+    with pytest.raises(UsageError, match="needs --data"):
+        run_sweep("head", None, tmp_path / "run", **SMALL)
+    assert [seconds_of(text) for text in ("90s", "30m", "2h", "0.5m")] == [90, 1800, 7200, 30]
+    with pytest.raises(UsageError, match="is no time"):
+        seconds_of("soon")
