@@ -52,5 +52,5 @@ def test_a_match_teaches_the_strong_view_and_not_the_weak_one(split):
 
 
 def test_a_loss_that_is_nan_stops_the_training_with_a_sentence(split):
-    with pytest.raises(Diverged, match="became nan at step 2 of 2"):
-        train_pair(strong_views(16, 2), split.train, replace(TINY, loss="match", lr=float("nan")), seed=0)
+    with pytest.raises(Diverged, match="became nan at step 1 of 2"):
+        train_pair(strong_views(16, 2), split.train, replace(TINY, loss="match", temperature=float("nan")), seed=0)
