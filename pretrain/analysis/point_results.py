@@ -58,16 +58,21 @@ def compute_point(sweep: Sweep, point: Point, photos: SplitPhotos, *, seed: int)
     train, test = (features(trained.network, point.pairs, part.images) for part in (photos.train, photos.test))
     scores = dict(score_features(train, test, photos))
     if sweep.scores_head:
-        after = (
-            features(trained.network, point.pairs, part.images, after_head=True) for part in (photos.train, photos.test)
-        )
-        scores |= {f"{name}, after the head": score for name, score in score_features(*after, photos)}
+        scores |= _scores_after_head(trained, point.pairs, photos)
     if sweep.scores_strong:
         scores |= _strong_scores(trained, point.pairs, train, photos, seed)
     seconds = time.perf_counter() - start_s
     return PointResult(
         point.name, seed, tuple(blocks), negatives, trained.loss, scores, training_s=trained.seconds, seconds=seconds
     )
+
+
+def _scores_after_head(trained: Trained, pairs: Pairs, photos: SplitPhotos) -> dict[str, Score]:
+    """Of what is contrasted, instead of the features below it."""
+    train, test = (
+        features(trained.network, pairs, part.images, after_head=True) for part in (photos.train, photos.test)
+    )
+    return {f"{name}, after the head": score for name, score in score_features(train, test, photos)}
 
 
 def _strong_scores(

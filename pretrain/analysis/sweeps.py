@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
+from ..models.heads import HeadKind
 from ..views.operations import ColorJitter, Flip, GaussianBlur, Grayscale, Normalize, Solarize
 from ..views.rand_augment import RandAugment
 from ..views.strong_policy import StrongPolicy
@@ -160,7 +161,7 @@ def compositions(frame: Frame) -> Sweep:
 def head(frame: Frame) -> Sweep:
     """No head, a linear one, one with a hidden layer; scored before and after it."""
     pairs = two_views(_crop(frame.px, 0.2), colour_program(1.0))
-    kinds = {"none": None, "linear": "linear", "mlp": "mlp"}
+    kinds: dict[str, HeadKind | None] = {"none": None, "linear": "linear", "mlp": "mlp"}
     points = [Point(name, pairs, replace(frame.training, head=kind)) for name, kind in kinds.items()]
     question = "Is what comes before the head worth more than what comes after it?"
     return Sweep("head", question, tuple(points), has_curve=False, scores_head=True)
