@@ -71,6 +71,12 @@ def found(page: Any, name: str) -> list[str]:
     return [button.get_attribute("title") for button in page.query_selector_all("#results button")]
 
 
+def browse(page: Any) -> None:
+    """Back to the whole collection."""
+    page.evaluate("document.getElementById('reset').click()")
+    page.wait_for_selector("h2:text-is('The collection')")
+
+
 def transfer(page: Any, photo: Path) -> Any:
     """What a drop or a paste carries."""
     code = """([name, content]) => {
@@ -122,8 +128,8 @@ def test_picked_dropped_and_pasted_photos_find_themselves(page: Any, gallery: li
     assert found(page, third.name)[0] == third.name
 
 
-def test_a_click_searches_by_the_photo_and_back_goes_back(page: Any, served: str, gallery: list[Path]):
-    page.goto(served)
+def test_a_click_searches_by_the_photo_and_back_goes_back(page: Any, gallery: list[Path]):
+    browse(page)
     page.click(f"#results button[title='{gallery[2].name}']")
     names = found(page, gallery[2].name)
     assert len(names) == len(gallery) - 1
@@ -132,12 +138,11 @@ def test_a_click_searches_by_the_photo_and_back_goes_back(page: Any, served: str
     found(page, names[0])
     page.go_back()
     assert found(page, gallery[2].name) == names
-    page.click("#reset")
-    page.wait_for_selector("h2:text-is('The collection')")
+    browse(page)
 
 
-def test_arrow_keys_walk_and_enter_searches(page: Any, served: str):
-    page.goto(served)
+def test_arrow_keys_walk_and_enter_searches(page: Any):
+    browse(page)
     page.focus("#results button")
     page.keyboard.press("ArrowRight")
     name = page.evaluate("document.activeElement.title")
