@@ -12,8 +12,6 @@ import copy
 import importlib.util
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -34,7 +32,9 @@ from goodviews.export.onnx.bench import (
     pixels_of,
     prepared,
     race,
+    sizes_of,
 )
+from goodviews.export.onnx.memory import peak_memory
 from goodviews.export.onnx.onnx_file import export
 from goodviews.export.onnx.shrink import to_int8
 from goodviews.export.onnx.write import needs, save
@@ -46,24 +46,6 @@ from goodviews.hub.sources.folders import find_images
 
 LAST, COMPILED, FASTEMBED = "PyTorch eager, channels_last", "torch.compile", "fastembed, from disk"
 OURS = "OnnxEncoder fp32, from disk"
-# VmHWM and not getrusage, whose maximum a child inherits from this process
-MEMORY = """
-import re, sys
-import numpy as np
-kind, folder, variant, runtime, px, batch = sys.argv[1:]
-pixels = np.zeros((int(batch), 3, int(px), int(px)), np.float32)
-if kind == "torch":
-    import torch
-    from goodviews.hub import from_pretrained
-    torch.set_num_threads(1)
-    encoder = from_pretrained(folder)
-    with torch.inference_mode():
-        encoder.embed(torch.from_numpy(pixels))
-else:
-    from goodviews.hub import OnnxEncoder
-    OnnxEncoder(folder, variant=variant, runtime=runtime, threads=1).embed(pixels)
-print(int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) / 1024)
-"""
 
 
 def main() -> None:
@@ -82,15 +64,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = export_all(encoder, Path(temporary) / "onnx")
         rows = list(measure(encoder, folder, options))
-        sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.onnx"))}
-        memory = peak_memory(options, folder, encoder.preprocessing.input_px) if options.memory else {}
-    px = encoder.preprocessing.input_px
-    measured = Measured(encoder.architecture, px, options.threads, hardware(), libraries(), rows)
-    extra = {"bytes": sizes, "peak_memory_mb": memory, "instructions": instructions()}
+        sizes, px, batch = sizes_of(folder), encoder.preprocessing.input_px, max(options.batches)
+        memory = peak_memory(options.encoder, folder, eager=EAGER, px=px, batch=batch) if options.memory else {}
+    measured = Measured(encoder.architecture, px, options.threads, hardware(), libraries(), rows, sizes, memory)
     if options.out:
         about = {"command": command(), "commit": commit(), "rounds": options.rounds}
-        write_json(options.out, about | measured.to_json() | extra)
-    report(measured, extra)
+        write_json(options.out, about | measured.to_json() | {"instructions": instructions()})
+    report(measured)
 
 
 def export_all(encoder: Encoder, folder: Path) -> Path:
@@ -166,37 +146,20 @@ def from_disk(folder: Path, encoder: Encoder, batch: int, options: argparse.Name
     return race(batch, runs, rounds=options.rounds, round_s=options.round_s)
 
 
-def peak_memory(options: argparse.Namespace, folder: Path, px: int) -> dict[str, float]:
-    """Most resident memory of a fresh process that loads and runs each at the largest batch, in MB."""
-    asked = {
-        EAGER: ("torch", options.encoder, "", ""),
-        "ONNX Runtime fp32": ("onnx", folder, "fp32", "onnxruntime"),
-        "ONNX Runtime int8": ("onnx", folder, "int8", "onnxruntime"),
-    }
-    if importlib.util.find_spec("openvino") is not None:
-        asked["OpenVINO fp32"] = ("onnx", folder, "fp32", "openvino")
-        asked["OpenVINO int8"] = ("onnx", folder, "int8", "openvino")
-    found = {}
-    for name, words in asked.items():
-        line = [sys.executable, "-c", MEMORY, *map(str, words), str(px), str(max(options.batches))]
-        found[name] = float(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
-    return found
-
-
 def instructions() -> list[str]:
     """Of those that multiply integers fast, the ones this processor has."""
     return sorted(processor_flags() & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16"})
 
 
-def report(measured: Measured, extra: dict[str, Any]) -> None:
+def report(measured: Measured) -> None:
     print(f"{measured.architecture}, {measured.input_px} px, {measured.threads} threads, {measured.hardware}")
-    print(f"instructions: {', '.join(extra['instructions'])}")
+    print(f"instructions: {', '.join(instructions())}")
     print(" | ".join(HEADINGS))
     for row in measured.rows:
         print(" | ".join(cells(row)))
-    for name, size in extra["bytes"].items():
+    for name, size in measured.bytes.items():
         print(f"{name}: {size / 1e6:.1f} MB")
-    for name, size in extra["peak_memory_mb"].items():
+    for name, size in measured.peak_memory_mb.items():
         print(f"{name}: at most {size:.0f} MB resident")
 
 

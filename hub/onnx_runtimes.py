@@ -5,6 +5,7 @@ where the processor has it, which is another encoder.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,12 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+
+
+def installed_runtimes() -> dict[Runtime, str]:
+    """Those that are installed, with their names for people."""
+    names: dict[Runtime, str] = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+    return {key: name for key, name in names.items() if find_spec(key) is not None}
 
 
 class Session(Protocol):

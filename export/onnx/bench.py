@@ -3,10 +3,9 @@
 Each round runs every competitor once before the next round begins; what else the machine does meets all alike.
 """
 
-import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, get_args
@@ -16,12 +15,15 @@ import torch
 
 from ...hub.encoder import Encoder
 from ...hub.onnx_encoder import PIXELS_FILE, OnnxEncoder, Variant, file_name
+from ...hub.onnx_runtimes import installed_runtimes
 from ...hub.reports.provenance import hardware, libraries
+from .memory import peak_memory
 
 EAGER = "PyTorch eager fp32"
 ROUNDS, ROUND_S = 5, 1.0
 BATCHES = (1, 32)
 HEADINGS = ("batch", "what runs", "images/s", f"times {EAGER}", "p50 ms", "p95 ms", "p99 ms")
+MEMORY_HEADINGS = ("what runs", "most resident memory, MB")
 
 Run = Callable[[], object]
 
@@ -50,37 +52,59 @@ class Measured:
     hardware: str
     libraries: dict[str, str]
     rows: list[Row]
+    bytes: dict[str, int] = field(default_factory=dict)  # of each .onnx file
+    peak_memory_mb: dict[str, float] = field(default_factory=dict)  # see `memory`
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def measure_export(
-    encoder: Encoder, folder: Path, *, threads: int = 1, batches: Sequence[int] = BATCHES, rounds: int = ROUNDS
+    encoder: Encoder,
+    folder: Path,
+    *,
+    name: str,
+    threads: int = 1,
+    batches: Sequence[int] = BATCHES,
+    rounds: int = ROUNDS,
+    round_s: float = ROUND_S,
 ) -> Measured:
-    """PyTorch, and every variant in an export folder on every runtime that is installed."""
+    """PyTorch, and every variant in an export folder on every runtime that is installed.
+
+    Args:
+        name: by which `from_pretrained` opens the encoder, for the process whose memory is measured.
+    """
     torch.set_num_threads(threads)
     encoder = encoder.cpu().float().eval()
     files = competitors_of(folder, threads)
     rows = [
         row
         for batch in batches
-        for row in race(batch, {EAGER: eager(encoder, batch), **prepared(files, encoder, batch)}, rounds=rounds)
+        for row in race(
+            batch,
+            {EAGER: eager(encoder, batch), **prepared(files, encoder, batch)},
+            rounds=rounds,
+            round_s=round_s,
+        )
     ]
     px = encoder.preprocessing.input_px
-    return Measured(encoder.architecture, px, threads, hardware(), libraries(), rows)
+    memory = peak_memory(name, folder, eager=EAGER, px=px, batch=max(batches), threads=threads)
+    return Measured(encoder.architecture, px, threads, hardware(), libraries(), rows, sizes_of(folder), memory)
+
+
+def sizes_of(folder: Path) -> dict[str, int]:
+    """Bytes of each .onnx file."""
+    return {path.name: path.stat().st_size for path in sorted(folder.glob("*.onnx"))}
 
 
 def competitors_of(folder: Path, threads: int) -> dict[str, OnnxEncoder]:
     """The files that take pixels, on every runtime that is installed."""
-    found = {}
-    for variant in get_args(Variant):
-        if not (folder / file_name(PIXELS_FILE, variant)).is_file():
-            continue
-        found[f"ONNX Runtime {variant}"] = OnnxEncoder(folder, variant=variant, threads=threads)
-        if importlib.util.find_spec("openvino") is not None:
-            found[f"OpenVINO {variant}"] = OnnxEncoder(folder, variant=variant, threads=threads, runtime="openvino")
-    return found
+    return {
+        f"{name} {variant}": OnnxEncoder(folder, variant=variant, threads=threads, runtime=runtime)
+        for variant in get_args(Variant)
+        if (folder / file_name(PIXELS_FILE, variant)).is_file()
+        for runtime, name in installed_runtimes().items()
+    }
 
 
 def pixels_of(encoder: Encoder, batch: int) -> torch.Tensor:
@@ -137,3 +161,8 @@ def cells(row: Row) -> list[str]:
     """A line under HEADINGS."""
     times = (f"{value:.1f}" for value in (row.p50_ms, row.p95_ms, row.p99_ms))
     return [str(row.batch), row.name, f"{row.images_per_s:.1f}", f"{row.ratio:.2f}", *times]
+
+
+def memory_cells(measured: Measured) -> list[list[str]]:
+    """Lines under MEMORY_HEADINGS."""
+    return [[name, f"{size:.0f}"] for name, size in measured.peak_memory_mb.items()]

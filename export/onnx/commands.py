@@ -44,7 +44,8 @@ def export(
             judge. With labels, the accuracy of the nearest neighbours counts too.
         feature_maps: Write feature_maps.onnx too: the four stages of a ResNet, res2 to res5.
         head: RUN of goodviews transfer finetune, or another classifier in timm's form; writes classifier.onnx too.
-        bench: Measure how fast each file runs, beside PyTorch, and write bench.json.
+        bench: Measure how fast each file runs and how much memory it takes, beside PyTorch; into bench.json and
+            README.md.
         web: Write a search page instead, which runs encoder and search in the visitor's browser: a folder of static
             files. Needs --index; int8 is calibrated on --calibrate, by default on the index's photos.
         index: For --web: the index to search, built with this encoder.
@@ -121,12 +122,19 @@ def _export_page(
 def _bench(console: Terminal, encoder: str, out: Path) -> None:
     from ...hub.files.atomic import write_json
     from ...hub.pretrained import from_pretrained
-    from .bench import HEADINGS, cells, measure_export
+    from .bench import HEADINGS, MEMORY_HEADINGS, cells, measure_export, memory_cells
+    from .describe import add_speed
 
     with console.status("Measuring speed"):
-        measured = measure_export(from_pretrained(encoder), out)
+        measured = measure_export(from_pretrained(encoder), out, name=encoder)
     write_json(out / "bench.json", measured.to_json())
+    add_speed(out, measured)
     table = Table(HEADINGS[0], Column(HEADINGS[1], no_wrap=True), *HEADINGS[2:])
     for line in measured.rows:
         table.add_row(*cells(line))
     console.print(table)
+    if measured.peak_memory_mb:
+        memory = Table(*MEMORY_HEADINGS)
+        for name, size in memory_cells(measured):
+            memory.add_row(name, size)
+        console.print(memory)

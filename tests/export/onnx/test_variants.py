@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from goodviews.export.onnx import judge, onnx_file
+from goodviews.export.onnx.bench import EAGER, measure_export
 from goodviews.export.onnx.classifier_folder import read_classifier
+from goodviews.export.onnx.describe import add_speed
 from goodviews.export.onnx.extras import write_classifier, write_feature_maps
 from goodviews.export.onnx.judge import LIMITS, Limits, compare, refusal
 from goodviews.export.onnx.onnx_file import Export, Wanted, export
@@ -81,6 +85,27 @@ def test_what_was_measured_is_in_the_file_the_card_and_export_json(small: Export
     described = json.loads((small.folder / "export.json").read_text())
     assert described["files"]["model_pixels_int8.onnx"]["difference_from_pytorch"] == measured.to_json()
     assert f"| {measured.overlap:.3f} |" in (small.folder / "README.md").read_text()
+
+
+def test_speed_and_memory_are_measured_for_every_file_and_appended_to_the_card(
+    exported: Export, encoder: Encoder, encoder_folder: Path, tmp_path: Path
+):
+    folder = shutil.copytree(exported.folder, tmp_path / "onnx")
+    options = {"batches": [2], "rounds": 1, "round_s": 0.0}
+    measured = measure_export(encoder, folder, name=str(encoder_folder), **options)  # type: ignore[arg-type]
+    names = {row.name for row in measured.rows}
+    assert {EAGER, "ONNX Runtime fp32"} <= names
+    for row in measured.rows:
+        assert 0 < row.p50_ms <= row.p95_ms <= row.p99_ms
+    assert measured.bytes == {name: (folder / name).stat().st_size for name in ("model.onnx", "model_pixels.onnx")}
+    add_speed(folder, measured)
+    text = (folder / "README.md").read_text()
+    assert text.startswith((exported.folder / "README.md").read_text().rstrip())
+    if sys.platform == "linux":
+        assert set(measured.peak_memory_mb) == names
+        memory = measured.peak_memory_mb
+        assert 30 < memory["ONNX Runtime fp32"] < memory[EAGER]
+        assert f"| ONNX Runtime fp32 | {memory['ONNX Runtime fp32']:.0f} |" in text
 
 
 def test_the_oldest_allowed_runtime_reads_opset_and_format_and_nothing_names_this_machine(small: Export):
