@@ -18,7 +18,7 @@ from .files.json_files import Fields, Place, parse_json
 from .identity import recorded_values
 from .images import ImageLike, as_photo, check_request, name_of
 from .onnx_encoder import FORMAT, METADATA_KEY
-from .onnx_runtimes import Runtime, open_session
+from .onnx_runtimes import open_session
 
 CLASSIFIER_FILE = "classifier.onnx"
 
@@ -28,8 +28,7 @@ class OnnxClassifier:
 
     Args:
         path: the file, or the folder that it lies in.
-        runtime: "onnxruntime", or "openvino" on the same file.
-        threads: of the runtime's own pool; None leaves the number to it.
+        threads: of ONNX Runtime's own pool; None leaves the number to it.
 
     Attributes:
         classes: the names of the outputs, in their order.
@@ -37,15 +36,15 @@ class OnnxClassifier:
 
     Raises:
         ArtifactError: there is no such file, it is damaged, or it is no classifier of goodviews.
-        MissingExtra: the runtime is not installed.
+        MissingExtra: ONNX Runtime is not installed.
     """
 
-    def __init__(self, path: Path | str, *, runtime: Runtime = "onnxruntime", threads: int | None = None):
+    def __init__(self, path: Path | str, *, threads: int | None = None):
         path = Path(path)
         self.path = path / CLASSIFIER_FILE if path.is_dir() else path
         if not self.path.is_file():
             raise ArtifactError(f"{self.path} does not exist; write it with 'goodviews export --head'.")
-        self._session = open_session(self.path, METADATA_KEY, runtime=runtime, threads=threads, providers=None)
+        self._session = open_session(self.path, METADATA_KEY, runtime="onnxruntime", threads=threads, providers=None)
         self.classes, self.values = _read_note(self._session.note, self.path)
 
     def classify(self, images: Sequence[ImageLike], *, batch_size: int = 64) -> np.ndarray:

@@ -43,7 +43,7 @@ class OnnxEncoder:
         path: the folder that `goodviews export` wrote, or one of its .onnx files. Of a folder the plain file is run
             and Pillow prepares the photos, as in PyTorch: images of different sizes then share a batch.
         variant: which of a folder's files; None takes fp32, and of a file that file.
-        runtime: "onnxruntime", or "openvino" on the same file.
+        runtime: "onnxruntime", or "openvino" on the same file, where that takes prepared pixels.
         threads: of the runtime's own pool; None leaves the number to it.
         providers: of ONNX Runtime: "cpu", "cuda", "tensorrt" or its own names, the preferred first; None: "cpu".
 

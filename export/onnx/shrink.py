@@ -13,14 +13,43 @@ import numpy as np
 
 from .write import copy_of, needs, strip
 
+EXACT = ["ReduceMean", "Reshape", "ReduceL2", "Clip", "Expand", "Div"]  # in float16 a vector is 2e-4 too long or short
 QUANTISED = ["Conv", "Add", "MaxPool", "Relu"]  # all that costs time in a ResNet
 
 
 def to_fp16(model: Any) -> Any:
-    """The model with weights and arithmetic in float16; input and output stay float32."""
-    half = needs("onnxruntime.transformers.float16").convert_float_to_float16(copy_of(model), keep_io_types=True)
+    """The model with weights and arithmetic in float16; input, output, pooling and the unit length stay float32."""
+    float16 = needs("onnxruntime.transformers.float16")
+    in_float32 = [*float16.DEFAULT_OP_BLOCK_LIST, *EXACT]
+    half = float16.convert_float_to_float16(copy_of(model), keep_io_types=True, op_block_list=in_float32)
+    _remove_detours(half.graph, needs("onnx").TensorProto)
     needs("onnxruntime.transformers.onnx_model").OnnxModel.graph_topological_sort(half.graph)  # casts come last there
     return strip(half)
+
+
+def _remove_detours(graph: Any, types: Any) -> None:
+    """Casts to float16 and at once back, which the conversion puts between nodes that stay in float32."""
+
+    def casts_to(kind: int) -> list[Any]:
+        return [node for node in graph.node if node.op_type == "Cast" and node.attribute[0].i == kind]
+
+    halved = {node.output[0]: node.input[0] for node in casts_to(types.FLOAT16)}
+    straight = {node.output[0]: halved[node.input[0]] for node in casts_to(types.FLOAT) if node.input[0] in halved}
+    outputs = {each.name for each in graph.output}
+    results = {straight[name]: name for name in outputs & straight.keys()}
+
+    def place(name: str) -> str:
+        name = straight.get(name, name)
+        return results.get(name, name)
+
+    rest = [node for node in graph.node if node.output[0] not in straight]
+    for node in rest:
+        node.input[:] = [place(name) for name in node.input]
+        node.output[:] = [place(name) for name in node.output]
+    used = outputs | {name for node in rest for name in node.input}
+    kept = [node for node in rest if used & set(node.output)]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def to_int8(model: Any, pixels: Iterable[np.ndarray]) -> Any:

@@ -18,6 +18,12 @@ def test_openvino_gives_the_vectors_of_onnx_runtime(exported: Export, gallery: l
     assert (found * expected).sum(axis=1).min() > 0.9999
 
 
+def test_a_file_that_takes_photos_is_refused_by_openvino_whose_resize_differs(exported: Export):
+    pytest.importorskip("openvino", reason="needs the extra openvino")
+    with pytest.raises(UsageError, match=r"resizes photos, which OpenVINO does otherwise.* model_pixels\.onnx"):
+        OnnxEncoder(exported.folder / "model.onnx", runtime="openvino")
+
+
 def test_a_pickled_encoder_opens_its_file_again(exported: Export, gallery: list[Path]):
     opened = OnnxEncoder(exported.folder, threads=1)
     copied = pickle.loads(pickle.dumps(opened))
