@@ -1,13 +1,11 @@
 """What a page takes of an index: its vectors, thumbnails, names and labels; nothing that names this machine."""
 
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
 from ...hub.errors import DataError
-from ...hub.images import read_image
 from ..index.image_index import ImageIndex, load
 
 
@@ -30,13 +28,9 @@ class Collection:
     def thumbnail(self, position: int) -> bytes | None:
         """JPEG bytes; None where the index has none, since the photo was gone already."""
         try:
-            photo = read_image(self.index.locate(self.index.items[position]))
+            return self.index.thumbnail(self.ids[position])
         except DataError:
             return None
-        photo.thumbnail((256, 256))
-        stream = BytesIO()
-        photo.save(stream, "JPEG", quality=85)
-        return stream.getvalue()
 
     def photos(self) -> list[Path]:
         """Those whose files are still where the index says."""
@@ -56,10 +50,5 @@ def read_collection(folder: Path) -> Collection:
     if not items:
         raise DataError(f"{folder} holds no images; add some with `goodviews index add`.")
     ids = [item.id for item in items]
-    names = [_public(item.path) for item in items]
+    names = [item.path for item in items]  # from their roots on; the roots stay private
     return Collection(index, ids, names, [item.label for item in items], index.vectors_of(ids))
-
-
-def _public(path: str) -> str:
-    """A path below its root as it is; of any other the file's name alone."""
-    return PurePath(path).name if PurePath(path).is_absolute() or ".." in PurePath(path).parts else path

@@ -17,7 +17,7 @@ from goodviews.hub.errors import UsageError
 
 @pytest.fixture(scope="session")
 def index_folder(exported: Export, gallery: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The gallery, and one photo from outside its folder."""
+    """Of the gallery."""
     out = tmp_path_factory.mktemp("web") / "index"
     build(OnnxEncoder(exported.folder, threads=1), gallery[0].parent, out)
     return out
