@@ -112,7 +112,7 @@ def from_json(model: type[Asked], body: bytes) -> Asked:
         Refusal: 400, it is none.
     """
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise Refusal(400, _sentence(error)) from None
 
