@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from ...hub.errors import GoodviewsError
 from ...hub.web import Refusal
 from .bodies import JSON, NPY, body_of, decode, kind_of, preparation
-from .collection import Within
+from .collection import filter_of
 from .photo_input import arrays_of, bytes_of
 from .ranking import Found, Group, Part, merged, part_of, vectors_in
 from .region import Box
@@ -122,7 +122,7 @@ def _own_vector(service: Service, asked: Search) -> np.ndarray:
 def _file(service: Service, asked: Search) -> bytes:
     served, number = _of(service, asked)
     try:
-        return served.collection.photo(number).read_bytes()
+        return served.collection.file(number).read_bytes()
     except (OSError, GoodviewsError):
         raise Refusal(404, f"The file of photo {number} cannot be read, so no region of it can be searched.") from None
 
@@ -150,7 +150,7 @@ def _unit(vector: np.ndarray, served: Served) -> np.ndarray:
 
 
 def _ranking(service: Service, served: list[Served], asked: Search, query: np.ndarray) -> Part:
-    within = Within(asked.folder, asked.label, asked.after, asked.before)
+    within = filter_of(asked.folder, asked.label, asked.after, asked.before)
     collections = {one.name: one.collection for one in served}
     own = (_of(service, asked)[0].name, asked.id) if asked.id is not None and asked.box is None else None
 

@@ -1,48 +1,23 @@
 """One index as the service sees it: the only file of this room that knows how an index stores its photos."""
 
 import hashlib
-import threading
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ...hub.errors import GoodviewsError
+from ...hub.errors import DataError, GoodviewsError, UsageError
 from ...hub.identity import EncoderId
 from ...hub.images import opened, to_rgb
+from ...hub.web import Refusal
 from ..index.image_index import ImageIndex, load
-from ..index.item import Item, Match
+from ..index.item import Filter, Item, Match
 from ..index.state import read_generation
 
-THUMBNAIL_PX = 256
 PREVIEW_PX = 1280
-
-
-@dataclass(frozen=True)
-class Within:
-    """Which photos of an index are meant: below a folder, of a class, taken between two days; None means any."""
-
-    folder: str | None = None
-    label: str | None = None
-    after: str | None = None
-    before: str | None = None
-
-    def holds(self, item: Item) -> bool:
-        path = item.path
-        is_below = self.folder is None or path.startswith(self.folder.rstrip("/") + "/")
-        date = date_of(item) or ""
-        is_in_time = (self.after is None or date[:10] >= self.after) and (
-            self.before is None or "" < date[:10] <= self.before
-        )
-        return is_below and is_in_time and (self.label is None or label_of(item) == self.label)
-
-    @property
-    def is_all(self) -> bool:
-        return self == Within()
 
 
 class Collection:
@@ -50,140 +25,118 @@ class Collection:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.generation = generation_of(folder)  # before it is read: a change meanwhile is noticed
-        self._index: ImageIndex = load(folder)
-        self._items = {item.id: item for item in self._index.items}
-        self._thumbnails: OrderedDict[int, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self.index: ImageIndex = load(folder)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.index)
 
     @property
     def encoder(self) -> EncoderId:
-        return self._index.about.encoder
-
-    @property
-    def index(self) -> ImageIndex:
-        return self._index
-
-    @cached_property
-    def items(self) -> list[Item]:
-        return self._index.items
+        return self.index.about.encoder
 
     def item(self, number: int) -> Item | None:
-        return self._items.get(number)
+        """The photo of an id; None if there is none."""
+        try:
+            return self.index.item(number)
+        except DataError:
+            return None
 
-    def select(self, within: Within) -> list[Item]:
-        return self.items if within.is_all else [item for item in self.items if within.holds(item)]
+    def path_of(self, item: Item) -> str:
+        """What people call a photo."""
+        return self.index.name_of(item)
 
-    def find(self, query: np.ndarray, k: int, encoder: EncoderId, within: Within) -> list[Match]:
+    def select(self, within: Filter) -> list[int]:
+        """The ids of the photos that are meant, in order."""
+        found: list[int] = self.index.ids_of(within).tolist()
+        return found
+
+    def find(self, query: np.ndarray, k: int, encoder: EncoderId, within: Filter) -> list[Match]:
         """The k photos nearest to a vector (F,), nearest first."""
         if not len(self):
             return []
-        if within.is_all:
-            return self._index.search(query[None], k, encoder=encoder)[0]
-        found = self._index.search(query[None], len(self), encoder=encoder)[0]
-        return [match for match in found if within.holds(match.item)][:k]
+        return self.index.search(query[None], k, encoder=encoder, among=within or None)[0]
 
     def vectors_of(self, numbers: Sequence[int]) -> np.ndarray:
         """(N, F) float32."""
-        return self._index.vectors_of(numbers)
+        return self.index.vectors_of(numbers)
 
     @cached_property
     def folders(self) -> list[tuple[str, int]]:
         """Every folder with the photos below it, in the order of their names."""
-        counts: dict[str, int] = {}
-        for item in self.items:
-            for parent in PurePosixPath(item.path).parents:
-                if parent.name:
-                    counts[str(parent)] = counts.get(str(parent), 0) + 1
-        return sorted(counts.items())
+        return self._counts[0]
 
     @cached_property
     def labels(self) -> list[tuple[str, int]]:
         """Every class with its photos, in the order of their names."""
-        counts: dict[str, int] = {}
-        for item in self.items:
-            if (label := label_of(item)) is not None:
-                counts[label] = counts.get(label, 0) + 1
-        return sorted(counts.items())
+        return self._counts[1]
 
     @cached_property
     def dates(self) -> tuple[str, str] | None:
-        """The first and the last day that photos are from, where the index knows it."""
-        days = [date[:10] for item in self.items if (date := date_of(item))]
-        return (min(days), max(days)) if days else None
+        """The first and the last day that photos are from, where some say it."""
+        return self._counts[2]
 
-    def thumbnail(self, number: int, *, most_bytes: int) -> bytes:
+    @cached_property
+    def _counts(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]], tuple[str, str] | None]:
+        folders: Counter[str] = Counter()
+        labels: Counter[str] = Counter()
+        days: set[str] = set()
+        for item in self.index.items:
+            folders.update(str(parent) for parent in PurePosixPath(item.path).parents if parent.name)
+            labels.update([item.label] if item.label is not None else [])
+            days.update([item.date[:10]] if item.date is not None else [])
+        return sorted(folders.items()), sorted(labels.items()), (min(days), max(days)) if days else None
+
+    def thumbnail(self, number: int) -> bytes:
         """A small JPEG of a photo.
 
         Raises:
-            DataError: its file is gone or cannot be read.
+            GoodviewsError: none is stored, and its file is gone or cannot be read.
         """
-        with self._lock:
-            if number in self._thumbnails:
-                self._thumbnails.move_to_end(number)
-                return self._thumbnails[number]
-        made = self._smaller(number, THUMBNAIL_PX)
-        with self._lock:
-            self._thumbnails[number] = made
-            total = sum(map(len, self._thumbnails.values()))
-            while total > most_bytes:
-                total -= len(self._thumbnails.popitem(last=False)[1])
-        return made
+        return self.index.thumbnail(number)
 
     def preview(self, number: int) -> bytes:
         """A JPEG of a photo that fills a screen, without what its file says beside the pixels.
 
         Raises:
-            DataError: its file is gone or cannot be read.
+            GoodviewsError: its file is gone or cannot be read.
         """
-        return self._smaller(number, PREVIEW_PX)
-
-    def photo(self, number: int) -> Path:
-        """Where a photo's file lies.
-
-        Raises:
-            GoodviewsError: outside the folders that the index may open.
-        """
-        return self._index.locate(self._items[number])
-
-    def mark_of(self, number: int) -> str:
-        """Changes when a photo does: the end of a thumbnail's address, so that browsers may keep it."""
-        item = self._items[number]
-        return hashlib.sha256(repr((item.path, item.size, item.modified_ns, item.sha256)).encode()).hexdigest()[:12]
-
-    def _smaller(self, number: int, px: int) -> bytes:
-        with opened(self.photo(number)) as image:
-            image.draft("RGB", (px, px))  # a JPEG decodes smaller at once
+        preprocessing = self.encoder.preprocessing
+        with opened(self.file(number)) as image:
+            image.draft("RGB", (PREVIEW_PX, PREVIEW_PX))  # a large JPEG decodes smaller at once
             image.load()
-            small = to_rgb(image, values=self.encoder.preprocessing.values if self.encoder.preprocessing else None)
-        small.thumbnail((px, px))
+            small = to_rgb(image, values=None if preprocessing is None else preprocessing.values)
+        small.thumbnail((PREVIEW_PX, PREVIEW_PX))
         stream = BytesIO()
         small.save(stream, "JPEG", quality=85)
         return stream.getvalue()
 
+    def file(self, number: int) -> Path:
+        """Where a photo lies.
 
-def generation_of(folder: Path) -> int:
-    """Another value after each change on disk; cheap."""
-    return read_generation(folder)
-
-
-def label_of(item: Item) -> str | None:
-    """The class of a photo: its class folder."""
-    return item.label
+        Raises:
+            GoodviewsError: outside the folders that the index may open.
+        """
+        return self.index.locate(self.index.item(number))
 
 
-def date_of(item: Item) -> str | None:
-    """When a photo was taken, if the index knows it."""
-    return item.date
+def mark_of(item: Item) -> str:
+    """Changes when a photo does: the end of a thumbnail's address, so that browsers may keep it."""
+    return hashlib.sha256(repr((item.path, item.sha256, item.modified_ns)).encode()).hexdigest()[:12]
+
+
+def filter_of(folder: str | None, label: str | None, after: str | None, before: str | None) -> Filter:
+    """Raises:
+    Refusal: 400, a date is none.
+    """
+    try:
+        return Filter(folder, label, after, before)
+    except UsageError as error:
+        raise Refusal(400, str(error)) from None
 
 
 def has_changed(collection: Collection) -> bool:
     """Whether the folder holds another state than this; a folder that is gone for a moment has not changed."""
     try:
-        now = generation_of(collection.folder)
+        return read_generation(collection.folder) != collection.index.generation
     except (OSError, GoodviewsError):
         return False
-    return now != collection.generation

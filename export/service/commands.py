@@ -32,10 +32,10 @@ def serve(
     from ...hub.output.terminal import Terminal
     from ...hub.web import Token, require_token_for
     from ...hub.web import serve as answer_requests
+    from ..index.open_encoder import encoder_of
     from ..printing import print_line
     from .access import VARIABLE
     from .app import service_app
-    from .opening import encoder_of
     from .service import Service
 
     access = Token(token or os.environ.get(VARIABLE) or None)

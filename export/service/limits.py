@@ -17,7 +17,6 @@ class Limits:
         results: of one answer.
         deepest: how far down a ranking the answers reach.
         map_points: photos on the map; of more, as many are drawn at random.
-        thumbnail_bytes: of thumbnails that stay in memory.
     """
 
     body: int = 20 * 2**20
@@ -29,4 +28,3 @@ class Limits:
     results: int = 100
     deepest: int = 2000
     map_points: int = 5000
-    thumbnail_bytes: int = 64 * 2**20

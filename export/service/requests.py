@@ -26,7 +26,7 @@ class Where(BaseModel):
     folder: Name | None = Field(None, description="Only photos below this folder.")
     label: Name | None = Field(None, description="Only photos of this class.")
     after: Date | None = Field(None, description="Only photos taken on this day or later, YYYY-MM-DD.")
-    before: Date | None = Field(None, description="Only photos taken on this day or earlier, YYYY-MM-DD.")
+    before: Date | None = Field(None, description="Only photos taken before this day, YYYY-MM-DD.")
 
 
 class Search(Where):

@@ -16,6 +16,7 @@ from ...hub.machine import cores
 from ...hub.photo_encoder import PhotoEncoder
 from ...hub.web import Refusal, Token
 from ..index.image_index import ImageIndex
+from ..index.item import Filter
 from .batches import Batches
 from .collection import Collection, has_changed
 from .limits import Limits
@@ -98,7 +99,7 @@ class Service:
 
     async def projection(self, served: Served) -> tuple[list[int], Projection]:
         """The ids that the map of an index shows and where they lie; computed once for each state of the index."""
-        numbers = _sample([item.id for item in served.collection.items], self.limits.map_points)
+        numbers = _sample(served.collection.select(Filter()), self.limits.map_points)
         if "all" not in served.maps:
             served.maps["all"] = self._threads.submit(lambda: project(served.collection.vectors_of(numbers)))
         return numbers, await asyncio.wrap_future(served.maps["all"])

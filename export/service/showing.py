@@ -14,7 +14,7 @@ from ...hub.reports.provenance import version
 from ...hub.web import Refusal
 from ..index.item import Item
 from . import metrics
-from .collection import Within, date_of, label_of
+from .collection import filter_of, mark_of
 from .requests import Browse, from_address
 from .service import Served, Service
 
@@ -29,14 +29,13 @@ def service_of(request: Request) -> Service:
 
 def described(served: Served, item: Item) -> dict[str, Any]:
     """A photo in an answer."""
-    mark = served.collection.mark_of(item.id)
     return {
         "index": served.name,
         "id": item.id,
-        "path": item.path,
-        "label": label_of(item),
-        "date": date_of(item),
-        "thumbnail": f"/thumbnails/{quote(served.name, safe='')}/{item.id}?v={mark}",
+        "path": served.collection.path_of(item),
+        "label": item.label,
+        "date": item.date,
+        "thumbnail": f"/thumbnails/{quote(served.name, safe='')}/{item.id}?v={mark_of(item)}",
     }
 
 
@@ -56,14 +55,15 @@ async def items(request: Request) -> Response:
     asked = from_address(Browse, request.query_params)
     served = [service.served(name) for name in dict.fromkeys(asked.index or service.names[:1])]
 
+    within = filter_of(asked.folder, asked.label, asked.after, asked.before)
+
     def listed() -> dict[str, Any]:
-        within = Within(asked.folder, asked.label, asked.after, asked.before)
-        found = [(one, item) for one in served for item in one.collection.select(within)]
+        found = [(one, number) for one in served for number in one.collection.select(within)]
         if asked.seed is not None:
             random.Random(asked.seed).shuffle(found)
         part = found[asked.offset : asked.offset + asked.k]
         end = asked.offset + len(part)
-        photos = [described(one, item) for one, item in part]
+        photos = [described(one, one.collection.index.item(number)) for one, number in part]
         return {"photos": photos, "images": len(found), "next": end if end < len(found) else None}
 
     return JSONResponse(await service.run(listed))
@@ -71,10 +71,8 @@ async def items(request: Request) -> Response:
 
 async def thumbnail(request: Request) -> Response:
     """GET /thumbnails/INDEX/ID: a small JPEG."""
-    service = service_of(request)
-    served, number = _photo(request, service)
-    most = service.limits.thumbnail_bytes
-    return await _jpeg(lambda: served.collection.thumbnail(number, most_bytes=most), number)
+    served, number = _photo(request, service_of(request))
+    return await _jpeg(lambda: served.collection.thumbnail(number), number)
 
 
 async def photo(request: Request) -> Response:
@@ -89,15 +87,14 @@ async def chart(request: Request) -> Response:
     served = service.served(request.path_params["index"])
     numbers, projection = await service.projection(served)
     collection = served.collection
-    marks = await service.run(lambda: [collection.mark_of(number) for number in numbers])
-    found = [collection.item(number) for number in numbers]
+    found = await service.run(lambda: [collection.index.item(number) for number in numbers])
     return JSONResponse(
         {
             "images": len(collection),
             "variance": round(projection.variance, 4),
             "ids": numbers,
-            "marks": marks,
-            "labels": [None if item is None else label_of(item) for item in found],
+            "marks": [mark_of(item) for item in found],
+            "labels": [item.label for item in found],
             "x": [round(float(x), 4) for x in projection.points[:, 0]],
             "y": [round(float(y), 4) for y in projection.points[:, 1]],
         }
