@@ -7,6 +7,8 @@ from ...hub.errors import ArtifactError
 from ...hub.photo_encoder import PhotoEncoder, open_on
 from .image_index import ImageIndex
 
+BROUGHT = ("random:", "goodviews:")  # what goodviews itself brings, without a download
+
 
 def values_of(index: ImageIndex) -> Values | None:
     """The range of values that photos of more than 8 bits were declared to have when the index was built."""
@@ -21,7 +23,7 @@ def encoder_of(index: ImageIndex, override: str | None, *, device: str = "cpu", 
     source = index.about.source
     if source is None:
         raise ArtifactError(f"The encoder of {index.folder} was made in memory; give the folder it is in: --encoder.")
-    if not Path(source).exists() and not source.startswith("random:"):
+    if not Path(source).exists() and not source.startswith(BROUGHT):
         raise ArtifactError(
             f"The encoder of {index.folder} was {source}, which is no folder or file here; name it yourself: --encoder."
         )

@@ -84,6 +84,8 @@ HOSTILE = [
     b'{"id": 0, "box": [NaN, 0, 1, 1]}',
     b'{"id": 0, "after": "yesterday"}',
     b'{"id": 0, "more": 1}',
+    b'{"id": 0, "label": "\\ud800"}',
+    b'{"id": 0, "after": "2024-99-99"}',
     b'{"id": 0, "vector": [1]}',
     b'{"vector": [1, 2, 3]}',
     b'{"vector": [Infinity]}',

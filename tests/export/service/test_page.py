@@ -105,7 +105,8 @@ def test_a_click_on_a_result_searches_by_it_and_back_returns(page: Any, raccoon:
 def test_a_box_searches_by_the_part_under_it_and_keys_move_it(page: Any, raccoon: Path):
     page.set_input_files("#file", raccoon)
     page.wait_for_selector(".score")
-    page.wait_for_function("document.querySelector('#photo').complete")
+    while not page.evaluate("document.querySelector('#photo').complete"):
+        page.wait_for_timeout(50)
     frame = page.locator("#frame").bounding_box()
     with page.expect_request("**/search?**") as drawn:
         page.mouse.move(frame["x"] + 0.2 * frame["width"], frame["y"] + 0.2 * frame["height"])
@@ -114,13 +115,13 @@ def test_a_box_searches_by_the_part_under_it_and_keys_move_it(page: Any, raccoon
         page.mouse.up()
     box = parse_qs(urlsplit(drawn.value.url).query)["box"][0].split(",")
     assert [float(share) for share in box] == pytest.approx([0.2, 0.2, 0.5, 0.6], abs=0.02)
-    page.wait_for_function("document.querySelector('#headline').textContent === 'Like this part'")
+    sync_api.expect(page.locator("#headline")).to_have_text("Like this part", timeout=60_000)
     with page.expect_request("**/search?**") as moved:
         page.focus("#box")
         page.keyboard.press("ArrowRight")
     assert moved.value.url != drawn.value.url
     page.keyboard.press("Delete")
-    page.wait_for_function("document.querySelector('#headline').textContent === 'Like this photo'")
+    sync_api.expect(page.locator("#headline")).to_have_text("Like this photo", timeout=60_000)
 
 
 def test_more_photos_load_as_one_scrolls(browser: Any, make_service: Callable[..., Service], mini, tmp_path: Path):
@@ -170,7 +171,7 @@ def test_every_control_has_a_name_for_screen_readers(page: Any, raccoon: Path):
 
 def test_a_filter_keeps_one_class_and_the_map_leads_to_a_search(page: Any):
     page.click("#labels .chip:has-text('blood')")
-    page.wait_for_function("document.querySelectorAll('.tile').length === 4")
+    sync_api.expect(page.locator(".tile")).to_have_count(4, timeout=60_000)
     assert {name.partition("/")[0] for name in names(page)} == {"blood"}
     page.click("#to-map")
     page.wait_for_selector(".pin")
