@@ -31,6 +31,7 @@ def rehearse(recipe: Recipe) -> None:
     with torch.random.fork_rng(devices=[]):
         for channels in (3,) if recipe.branches == 1 else (1, 2):
             backbone = _build(recipe, channels)
+            _check_start(backbone, recipe.architecture)
             for view, px in _sizes(recipe):
                 _show(backbone, torch.rand(2, channels, px, px), f"{recipe.architecture}, view {view} of {px} px")
         _come_back(_build(recipe, 3), recipe)
@@ -41,6 +42,16 @@ def _build(recipe: Recipe, channels: int) -> nn.Module:
         return build_backbone(recipe.architecture, width=recipe.width, in_chans=channels)
     except (*UNBUILDABLE, ImportError) as error:
         raise UsageError(f"timm cannot build {recipe.architecture} ({_first_line(error)}); take another one.") from None
+
+
+def _check_start(backbone: nn.Module, architecture: str) -> None:
+    """A tensor that is infinite by design could not be told from a training that failed."""
+    for name, tensor in backbone.state_dict().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise UsageError(
+                f"{architecture} holds NaN or infinity in tensor {name} before any training, which an encoder folder "
+                "cannot hold; take another architecture."
+            )
 
 
 def _sizes(recipe: Recipe) -> Iterator[tuple[str, int]]:

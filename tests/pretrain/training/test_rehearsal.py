@@ -65,6 +65,19 @@ def test_a_network_that_gives_something_else_than_features_is_refused(monkeypatc
         rehearse(recipe_of("test_vit", 160))
 
 
+def test_a_network_with_infinite_bounds_is_refused_for_them_and_not_for_its_training(monkeypatch):
+    """timm's gemma4_vit clamps by tensors that start at infinity."""
+
+    def bounded(*args, **options):
+        backbone = build_backbone(*args, **options)
+        backbone.register_buffer("input_max", torch.tensor(float("inf")))
+        return backbone
+
+    monkeypatch.setattr(rehearsal, "build_backbone", bounded)
+    with pytest.raises(UsageError, match="test_vit holds NaN or infinity in tensor input_max before any training"):
+        rehearse(recipe_of("test_vit", 160))
+
+
 def test_a_rehearsal_draws_nothing_from_the_run(monkeypatch):
     torch.manual_seed(0)
     before = torch.get_rng_state()
