@@ -31,6 +31,12 @@ COMMANDS = {
         "goodviews.pretrain.analysis.commands:sweep",
         "Try one property of views over its range: accuracy against shared information.",
     ),
+    "views measure": (
+        "goodviews.pretrain.analysis.commands:measure",
+        "Say how much the views of a recipe share, and what each operation takes away.",
+    ),
+    "views learn": ("goodviews.pretrain.analysis.commands:learn", "Learn views: a generator of new channels."),
+    "views tune": ("goodviews.pretrain.analysis.commands:tune", "Find the strengths of views for your own photos."),
     "tasks": ("goodviews.transfer.listing:tasks", "List the transfer tasks and their protocols, or show one."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
     "detect": (

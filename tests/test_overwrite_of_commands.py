@@ -49,7 +49,10 @@ FOLDERS = {  # a command that makes a folder -> what it reads
     "hub import weights.safetensors": "",
     "hub pull owner/name": "",
     "demo": "",
-    "views sweep head --data photos --steps 1 --px 16": "photos",
+    "views sweep head --data photos --steps 1": "photos",
+    "views measure moco_v2_200 --data photos --steps 1": "photos",
+    "views learn --data photos --epochs 1": "photos",
+    "views tune --data photos --steps 1": "photos",
 }
 FILES = {
     "views show moco_v2_smoke --image photo.png": "photo.png",

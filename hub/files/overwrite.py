@@ -27,6 +27,7 @@ FolderKind = Literal[
     "reports",
     "cache",
     "sweep",
+    "generator",
 ]
 _KINDS = get_args(FolderKind)
 # The file that folders without a marker are recognised by, and a field in it.

@@ -1,6 +1,8 @@
 """The commands `views show`, `measure`, `sweep`, `learn` and `tune`. Nothing else in this room prints."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 from ...hub.output.terminal import Terminal
 
@@ -82,3 +84,183 @@ def sweep(
     for score, curve in report["curves"].items():
         console.print(f"{score}: {curve['sentence']}", markup=False)
     console.print(f"Report: {out / 'report.html'}\nFigures: {out / 'report.json'}", markup=False, soft_wrap=True)
+
+
+def measure(
+    recipe: str,
+    *,
+    data: str,
+    out: Path | None = None,
+    encoder: str | None = None,
+    budget: str = "10m",
+    steps: int | None = None,
+    seeds: int = 2,
+    processes: int = 1,
+    px: int = 32,
+    photos: int = 6000,
+    overwrite: bool = False,
+) -> None:
+    """Say how many nats the two views of a recipe share, and what each of its operations takes away.
+
+    The measure is I_NCE, a lower bound that cannot exceed log(K + 1), of photos that nothing learned from.
+
+    Example: goodviews views measure infomin_200 --data photos --budget 10m
+
+    Args:
+        recipe: Name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
+        data: Photos, with labels or without, as for `goodviews pretrain`.
+        out: The RUN folder for figures and page, to make or to go on with; by default nothing stays.
+        encoder: Encoder whose vectors are compared; by default small networks are trained for it.
+        budget: Time for training them: 90s, 30m, 2h.
+        steps: Steps of each training, instead of a budget.
+        seeds: Trainings, or draws of the views, of each point.
+        processes: Points that are computed at the same time.
+        px: Side of the views in pixels; an encoder has its own.
+        photos: Photos to use of each part of the data, at most.
+        overwrite: Start anew in RUN.
+    """
+    from rich.table import Table
+
+    from .duration import seconds_of
+    from .measure import measure_recipe
+
+    console = Terminal(highlight=False)
+    budget_s = seconds_of(budget) if steps is None else None
+    with TemporaryDirectory() as scratch:
+        report, taken = measure_recipe(
+            recipe,
+            data,
+            out or Path(scratch) / "run",
+            encoder=encoder,
+            budget_s=budget_s,
+            steps=steps,
+            seeds=seeds,
+            processes=processes,
+            px=px,
+            most=photos,
+            overwrite=overwrite,
+            is_shown=console.is_terminal,
+        )
+    whole = report["points"][0]["information"]
+    console.print(
+        f"The views of {recipe} share at least {whole['nats']:.2f} nats [{whole['low']:.2f}, {whole['high']:.2f}]; K = "
+        f"{whole['negatives']}, ceiling {whole['ceiling']:.2f}.",
+        markup=False,
+    )
+    table = Table("left out", "then shared, nats", "takes away, nats", "95 % interval")
+    for one in taken:
+        table.add_row(one.operation, f"{one.without:.2f}", f"{one.nats:+.2f}", f"{one.low:+.2f} to {one.high:+.2f}")
+    if taken:
+        console.print(table)
+    if out is not None:
+        console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def learn(
+    *,
+    data: str,
+    out: Path,
+    mode: Literal["unsupervised", "semi-supervised"] = "semi-supervised",
+    epochs: int = 20,
+    coupling: Literal["additive", "affine"] = "additive",
+    space: Literal["RGB", "YDbDr"] = "RGB",
+    generator_lr: float = 1e-3,
+    seeds: int = 2,
+    seed: int = 0,
+    px: int = 32,
+    photos: int = 6000,
+    overwrite: bool = False,
+) -> None:
+    """Learn views: a generator of three new channels, whose first shares no more with the others than is of use.
+
+    Ends with new encoders on the raw channels and on the learned ones, in equal time, scored alike.
+
+    Example: goodviews views learn --mode semi-supervised --data photos --out runs/views --epochs 20
+
+    Args:
+        data: Labelled photos, as for `goodviews pretrain`.
+        out: The RUN folder to make, with generator, report and pictures.
+        mode: What the generator plays for: to share little (unsupervised), and to keep what tells classes too.
+        epochs: Passes over the photos, of the game and of each encoder after it.
+        coupling: Blocks of the generator: volume-preserving (additive), or not, with 1 x 1 convolutions (affine).
+        space: Colours that it is given.
+        generator_lr: Learning rate of generator and classifiers; that of the critics is 2e-4.
+        seeds: Encoders that score each split.
+        seed: Random seed of the game.
+        px: Side of the views in pixels.
+        photos: Photos to use of each part of the data, at most.
+        overwrite: Replace RUN.
+    """
+    from ...hub.flow import FlowPlan
+    from .learn_run import learn as run
+
+    report = run(
+        data,
+        out,
+        plan=FlowPlan(coupling, space),
+        mode=mode,
+        epochs=epochs,
+        px=px,
+        seeds=seeds,
+        seed=seed,
+        most=photos,
+        generator_lr=generator_lr,
+        overwrite=overwrite,
+    )
+    console = Terminal(highlight=False)
+    for point in report["points"]:
+        scores = "  ".join(f"{name} {score['top1']:.1f} %" for name, score in point["scores"].items())
+        console.print(f"{point['name']}: I_NCE {point['information']['nats']:.2f} nats  {scores}", markup=False)
+    console.print(f"Generator: {out / 'generator.safetensors'}\nReport: {out / 'report.html'}", markup=False)
+
+
+def tune(
+    *,
+    data: str,
+    out: Path,
+    budget: str = "30m",
+    steps: int | None = None,
+    seeds: int = 2,
+    processes: int = 1,
+    px: int = 32,
+    photos: int = 4000,
+    overwrite: bool = False,
+) -> None:
+    """Find the views for your own photos: which strength of crop, colour, blur and RandAugment to pretrain with.
+
+    With labels it recommends what is surely better than the default; without, it shows what a criterion without labels
+    prefers, and recommends the default. The same command goes on with a run that was stopped.
+
+    Example: goodviews views tune --data photos --out runs/tune --budget 30m
+
+    Args:
+        data: Photos, with labels or without, as for `goodviews pretrain`.
+        out: The RUN folder to make, or to go on with: page, figures and the recipe file tuned.py.
+        budget: Time for all levels: 90s, 30m, 2h.
+        steps: Steps of each training, instead of a budget.
+        seeds: Trainings of each level.
+        processes: Levels that are computed at the same time.
+        px: Side of the views in pixels.
+        photos: Photos to use of each part of the data, at most.
+        overwrite: Start anew in RUN.
+    """
+    from .duration import seconds_of
+    from .tune import tune as run
+
+    console = Terminal(highlight=False)
+    found = run(
+        data,
+        out,
+        budget_s=seconds_of(budget) if steps is None else None,
+        steps=steps,
+        seeds=seeds,
+        processes=processes,
+        px=px,
+        most=photos,
+        overwrite=overwrite,
+        is_shown=console.is_terminal,
+    )
+    for sentence in found.sentences():
+        console.print(sentence, markup=False)
+    command = f"goodviews pretrain {out / 'tuned.py'}:tuned --data {data} --out RUN"
+    console.print(f"Page: {out / 'tune.html'}\nNext: {command}", markup=False, soft_wrap=True)

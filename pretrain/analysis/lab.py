@@ -1,18 +1,20 @@
 """A sweep by its name, from the photos to the report."""
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ...hub.errors import UsageError
-from ...hub.files.locks import refuse_busy
-from ..training.precision import resolve_precision
-from .photo_arrays import SplitPhotos, read_photos
-from .run_sweep import claim, open_plan, run_points
+from .photo_arrays import FEWEST, SplitPhotos, read_photos
+from .run_sweep import claim, open_plan, refuse_taken, run_points
 from .sweep_report import write_report
-from .sweeps import SWEEPS, Frame
-from .trainer import Training
+from .sweeps import SWEEPS as OF_PHOTOS
+from .sweeps import Frame, Sweep
+from .toy import toy, toy_photos
+from .trainer import Asked, Training, usual_precision
 
+SWEEPS: dict[str, Callable[[Frame], Sweep]] = {**OF_PHOTOS, "toy": toy}
 SMALLEST_PX, LARGEST_PX = 16, 128
 SPARE_SIDE = 3  # photos in memory have this many times the side of a view, so that a small crop is still sharp
 
@@ -29,7 +31,7 @@ def run_sweep(
     px: int = 32,
     most: int = 6000,
     batch_size: int = 128,
-    precision: str = "auto",
+    precision: Asked = "auto",
     overwrite: bool = False,
     is_shown: bool = False,
 ) -> dict[str, Any]:
@@ -44,10 +46,10 @@ def run_sweep(
         DataError: the photos do not suffice.
     """
     _check(name, seeds=seeds, processes=processes, px=px, steps=steps)
-    refuse_busy(out)
+    refuse_taken(out, overwrite=overwrite, data=data)
     photos = _photos(name, data, px=px, most=most)
     batch_size = min(batch_size, len(photos.train) // 2)
-    training = Training(steps=steps or 1, batch_size=batch_size, precision=_precision(precision))
+    training = Training(steps=steps or 1, batch_size=batch_size, precision=usual_precision(precision))
     claim(out, overwrite=overwrite)
     frame = Frame(px, photos.train.images.shape[-1], training)
     plan = open_plan(out, SWEEPS[name], frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
@@ -56,13 +58,13 @@ def run_sweep(
 
 
 def _photos(name: str, data: str | None, *, px: int, most: int) -> SplitPhotos:
+    if name == "toy":
+        if data is not None:
+            raise UsageError("The sweep toy makes its own images; leave --data out.")
+        return toy_photos(px=px, train=most, test=max(FEWEST, most // 4), seed=0)
     if data is None:
         raise UsageError(f"The sweep {name} needs --data, a folder with one folder of photos a class.")
     return read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most)
-
-
-def _precision(asked: str) -> Any:
-    return resolve_precision("auto", "cpu") if asked == "auto" else asked
 
 
 def _check(name: str, *, seeds: int, processes: int, px: int, steps: int | None) -> None:

@@ -12,7 +12,7 @@ from ...hub.files.atomic import write_json
 from ...hub.files.json_files import Place, read_json
 from ..randomness import step_seed
 from .pairs import Augmented, Pairs, render
-from .photo_arrays import SplitPhotos
+from .photo_arrays import PhotoSet, SplitPhotos
 from .scores import Score, features, held_out_information, score_features
 from .sweeps import Point, Sweep
 from .trainer import Trained, train_pair
@@ -59,6 +59,8 @@ def compute_point(sweep: Sweep, point: Point, photos: SplitPhotos, *, seed: int)
     scores = dict(score_features(train, test, photos))
     if sweep.scores_head:
         scores |= _scores_after_head(trained, point.pairs, photos)
+    if sweep.scores_rotation:
+        scores |= _rotation_scores(trained, point.pairs, photos)
     if sweep.scores_strong:
         scores |= _strong_scores(trained, point.pairs, train, photos, seed)
     seconds = time.perf_counter() - start_s
@@ -73,6 +75,22 @@ def _scores_after_head(trained: Trained, pairs: Pairs, photos: SplitPhotos) -> d
         features(trained.network, pairs, part.images, after_head=True) for part in (photos.train, photos.test)
     )
     return {f"{name}, after the head": score for name, score in score_features(train, test, photos)}
+
+
+def _rotation_scores(trained: Trained, pairs: Pairs, photos: SplitPhotos) -> dict[str, Score]:
+    """Of a linear probe that tells by how many quarter turns a photo was turned."""
+    turned = SplitPhotos(turn(photos.train), turn(photos.test), {"rotation": 4}, photos.about)
+    train, test = (features(trained.network, pairs, part.images) for part in (turned.train, turned.test))
+    return {name: score for name, score in score_features(train, test, turned) if name.startswith("linear")}
+
+
+def turn(photos: PhotoSet) -> PhotoSet:
+    """The photos in turn as they are and turned by one, two and three quarters, which is their label."""
+    quarters = torch.arange(len(photos)) % 4
+    images = torch.empty_like(photos.images)
+    for quarter in range(4):
+        images[quarters == quarter] = photos.images[quarters == quarter].rot90(quarter, dims=(2, 3))
+    return PhotoSet(images, {"rotation": quarters})
 
 
 def _strong_scores(

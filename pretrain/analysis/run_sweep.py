@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from ...hub.errors import UsageError
 from ...hub.files.atomic import write_json
 from ...hub.files.json_files import Place, read_json
-from ...hub.files.locks import sole_writer
+from ...hub.files.locks import refuse_busy, sole_writer
 from ...hub.files.overwrite import mark, refuse_folder
 from ...hub.output.progress import track
 from ...hub.reports.report import Evidence
@@ -35,6 +35,12 @@ _TRIAL_STEPS = 6
 _SPARE = 0.9  # of the budget: reading photos and drawing the report take time too
 
 Make = Callable[[Frame], Sweep]
+
+
+class Compute(Protocol):
+    """What gives a point with a seed."""
+
+    def __call__(self, sweep: Sweep, point: Point, photos: SplitPhotos, /, *, seed: int) -> PointResult: ...
 
 
 @dataclass(frozen=True)
@@ -90,30 +96,37 @@ def open_plan(
     return plan
 
 
-def claim(out: Path, *, overwrite: bool) -> None:
-    """Make RUN, or take the one that an earlier sweep left; with `overwrite` its files are removed.
+def refuse_taken(out: Path, *, overwrite: bool, data: str | None) -> None:
+    """Refuse a RUN that no sweep left, or that the data lies in; before anything is read.
 
     Raises:
         OutputExists: something else lies there.
+        Busy: another process writes there.
     """
-    is_ours = (out / "sweep.json").is_file()
-    refuse_folder(out, overwrite=overwrite or is_ours, kind="sweep")
-    if overwrite and is_ours:
+    refuse_busy(out)
+    refuse_folder(out, overwrite=overwrite or (out / "sweep.json").is_file(), kind="sweep", inputs=[data])
+
+
+def claim(out: Path, *, overwrite: bool) -> None:
+    """Make RUN, or take the one that an earlier sweep left; with `overwrite` its files are removed."""
+    if overwrite:
         for path in [*out.glob("points/*.json"), *(out / name for name in ("sweep.json", "report.json"))]:
             path.unlink(missing_ok=True)
     (out / "points").mkdir(parents=True, exist_ok=True)
     mark(out, "sweep")
 
 
-def run_points(plan: Plan, photos: SplitPhotos, out: Path, *, processes: int, is_shown: bool) -> list[PointResult]:
-    """Every point that RUN lacks, then all of them."""
+def run_points(
+    plan: Plan, photos: SplitPhotos, out: Path, *, processes: int, is_shown: bool, compute: Compute = compute_point
+) -> list[PointResult]:
+    """Every point that RUN lacks, then all of them; `compute` gives one of them."""
     with sole_writer(out):
         missing = [(point, seed) for point, seed in plan.jobs() if not _file(out, point, seed).is_file()]
         done = len(plan.jobs()) - len(missing)
         if done:
             log.info("%d of %d points were there from a run before", done, len(plan.jobs()))
         for point, seed, result in track(
-            _Results(plan.sweep, photos, missing, processes), plan.sweep.name, is_shown=is_shown
+            _Results(plan.sweep, photos, missing, processes, compute), plan.sweep.name, is_shown=is_shown
         ):
             result.save(_file(out, point, seed))
             log.info("%s", _line(result))
@@ -123,8 +136,15 @@ def run_points(plan: Plan, photos: SplitPhotos, out: Path, *, processes: int, is
 class _Results:
     """The results of the missing points as they come, one process each or all in this one."""
 
-    def __init__(self, sweep: Sweep, photos: SplitPhotos, jobs: Sequence[tuple[Point, int]], processes: int):
-        self.sweep, self.photos, self.jobs, self.processes = sweep, photos, jobs, processes
+    def __init__(
+        self,
+        sweep: Sweep,
+        photos: SplitPhotos,
+        jobs: Sequence[tuple[Point, int]],
+        processes: int,
+        compute: Compute,
+    ):
+        self.sweep, self.photos, self.jobs, self.processes, self.compute = sweep, photos, jobs, processes, compute
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -132,25 +152,25 @@ class _Results:
     def __iter__(self) -> Iterator[tuple[Point, int, PointResult]]:
         if self.processes <= 1 or len(self.jobs) < 2:
             for point, seed in self.jobs:
-                yield point, seed, compute_point(self.sweep, point, self.photos, seed=seed)
+                yield point, seed, self.compute(self.sweep, point, self.photos, seed=seed)
             return
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.processes, context, _start, (self.sweep, self.photos)) as pool:
+        with ProcessPoolExecutor(self.processes, context, _start, (self.sweep, self.photos, self.compute)) as pool:
             for (point, seed), result in zip(self.jobs, pool.map(_in_process, self.jobs)):
                 yield point, seed, result
 
 
-_given: list[tuple[Sweep, SplitPhotos]] = []  # of a process of its own: what all of its points need
+_given: list[tuple[Sweep, SplitPhotos, Compute]] = []  # of a process of its own: what all of its points need
 
 
-def _start(sweep: Sweep, photos: SplitPhotos) -> None:
+def _start(sweep: Sweep, photos: SplitPhotos, compute: Compute) -> None:
     torch.set_num_threads(1)
-    _given[:] = [(sweep, photos)]
+    _given[:] = [(sweep, photos, compute)]
 
 
 def _in_process(job: tuple[Point, int]) -> PointResult:
-    (sweep, photos), (point, seed) = _given[0], job
-    return compute_point(sweep, point, photos, seed=seed)
+    (sweep, photos, compute), (point, seed) = _given[0], job
+    return compute(sweep, point, photos, seed=seed)
 
 
 def _fitted(make: Make, frame: Frame, photos: SplitPhotos, *, seeds: int, budget_s: float, processes: int) -> Frame:

@@ -1,7 +1,8 @@
 """What a small network is worth: I_NCE of held-out pairs, a linear probe and neighbours on whole photos."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +24,12 @@ PROBE_STEPS = 60
 _ROWS = 512
 
 
+class Embeds(Protocol):
+    """A network that gives unit rows (N, D) for each view."""
+
+    def __call__(self, views: Sequence[Tensor], /) -> list[Tensor]: ...
+
+
 @dataclass(frozen=True)
 class Score:
     """Top-1 accuracy in percent with its 95 % Wilson interval over the test photos."""
@@ -41,7 +48,7 @@ def score_of(predicted: Tensor, labels: Tensor) -> Score:
 
 
 @torch.no_grad()
-def held_out_information(network: PairNetwork, pairs: Pairs, photos: PhotoSet, *, seed: int) -> tuple[list[float], int]:
+def held_out_information(network: Embeds, pairs: Pairs, photos: PhotoSet, *, seed: int) -> tuple[list[float], int]:
     """I_NCE of each block of pairs of photos that the network did not learn from, and K."""
     size = min(LARGEST_BLOCK, len(photos))
     passes = []

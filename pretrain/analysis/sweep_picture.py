@@ -30,8 +30,10 @@ def draw(report: dict[str, Any], path: Path) -> None:
         figure, panels = _panels(1)
         _draw_families(panels[0], report, names)
     else:
-        figure, panels = _panels(1, height=1.4 + 0.3 * len(names) * len(report["points"]))
-        _draw_bars(panels[0], report, names)
+        figure, panels = _panels(1 + bool(names), height=1.4 + 0.32 * max(4, len(report["points"])))
+        _draw_information(panels[0], report)
+        if names:
+            _draw_matrix(panels[1], report, names)
     figure.suptitle(f"{report['question']}\n{report['data']['name']}", x=0.01, ha="left", fontsize=11, color=INK)
     figure.savefig(path, dpi=110)
 
@@ -110,18 +112,33 @@ def _draw_grid(axes: Axes, report: dict[str, Any], name: str) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _draw_bars(axes: Axes, report: dict[str, Any], names: list[str]) -> None:
-    place, ticks = 0, []
-    for point in report["points"]:
-        for name, colour in zip(names, COLOURS):
+def _draw_information(axes: Axes, report: dict[str, Any]) -> None:
+    """What the views of each point share."""
+    for place, point in enumerate(report["points"]):
+        information = point["information"]
+        axes.barh(place, information["nats"], color=COLOURS[0], alpha=0.75, height=0.7)
+        axes.plot([information["low"], information["high"]], [place, place], color=INK, linewidth=1.2)
+    axes.axvline(report["points"][0]["information"]["ceiling"], color=INK, linestyle=(0, (2, 3)), linewidth=1)
+    axes.set_yticks(range(len(report["points"])), [point["name"] for point in report["points"]])
+    axes.set_ylim(len(report["points"]) - 0.5, -0.5)  # the first on top, beside its row of scores
+    _dress(axes, "I_NCE, nats; dashed: its ceiling", "")
+
+
+def _draw_matrix(axes: Axes, report: dict[str, Any], names: list[str]) -> None:
+    """Scores of each point, a column each; a colour compares within its column."""
+    values = np.array([[point["scores"][name]["top1"] for name in names] for point in report["points"]])
+    span = np.ptp(values, axis=0)
+    shades = (values - values.min(axis=0)) / np.where(span > 0, span, 1)
+    axes.imshow(shades, cmap="YlGnBu", vmin=-0.3, vmax=1.6, aspect="auto")
+    for row, point in enumerate(report["points"]):
+        for column, name in enumerate(names):
             score = point["scores"][name]
-            axes.barh(place, score["top1"], color=colour, alpha=0.75, height=0.7)
-            axes.plot([score["low"], score["high"]], [place, place], color=INK, linewidth=1.2)
-            ticks.append(f"{point['name']}: {name}")
-            place += 1
-    axes.set_yticks(range(place), ticks, fontsize=8)
-    axes.invert_yaxis()
-    _dress(axes, "top-1 %", "")
+            text = f"{score['top1']:.1f} ± {(score['high'] - score['low']) / 2:.1f}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=INK)
+    axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=8)
+    axes.set_yticks(range(len(report["points"])), [""] * len(report["points"]))
+    axes.set_title("top-1 %", loc="left", fontsize=10)
+    axes.spines[:].set_visible(False)
 
 
 def _dress(axes: Axes, x: str, y: str) -> None:

@@ -46,6 +46,7 @@ class Sweep:
     has_curve: whether accuracy over I_NCE is the question, and a quadratic is fitted.
     scores_head: whether what comes after the head is scored too.
     scores_strong: whether strongly changed test photos are scored too.
+    scores_rotation: whether telling quarter turns apart is scored too, which needs no labels.
     grid: names of rows and columns where points are a table of pairs.
     """
 
@@ -56,6 +57,7 @@ class Sweep:
     has_curve: bool = True
     scores_head: bool = False
     scores_strong: bool = False
+    scores_rotation: bool = False
     grid: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
 

@@ -17,12 +17,14 @@ from ...hub.errors import GoodviewsError
 from ..models.heads import HeadKind
 from ..models.losses import distributional_match, pair_contrast
 from ..randomness import step_seed
+from ..training.precision import resolve_precision
 from .pairs import Pairs
 from .photo_arrays import PhotoSet
 from .small_network import PairNetwork, build_pair_network
 
 log = logging.getLogger(__name__)
 
+Asked = Literal["auto", "fp32", "bf16"]
 Loss = Literal["contrast", "naive", "match"]
 
 
@@ -120,6 +122,11 @@ def finite(loss: Tensor, step: int, steps: int) -> float:
     if not torch.isfinite(loss.detach()):
         raise Diverged(f"The loss became {value} at step {step + 1} of {steps}; a smaller learning rate may help.")
     return value
+
+
+def usual_precision(asked: Asked) -> Literal["fp32", "bf16"]:
+    """ "auto" is bf16 where the processor multiplies it."""
+    return "bf16" if resolve_precision(asked, "cpu") == "bf16" else "fp32"
 
 
 def autocast(precision: str) -> AbstractContextManager[object]:

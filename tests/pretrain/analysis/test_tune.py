@@ -1,0 +1,64 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from goodviews.hub.cli import run
+from goodviews.pretrain.analysis.point_results import turn
+from goodviews.pretrain.analysis.strengths import DEFAULT, LEVELS, Strengths, changed, program_of
+from goodviews.pretrain.analysis.tune import BY_LABELS, BY_ROTATION, recommend
+from goodviews.pretrain.recipes.registry import choose
+
+
+def report_with(criterion: str, better: dict[str, float], half: float = 1.0) -> dict:
+    def point(name: str) -> dict:
+        top1 = 50.0 + better.get(name, 0.0)
+        return {"name": name, "scores": {criterion: {"top1": top1, "low": top1 - half, "high": top1 + half}}}
+
+    return {"points": [point("default"), *(point(name) for name, _ in changed())]}
+
+
+def test_the_default_is_a_level_of_every_knob_and_each_other_level_is_tried_once():
+    assert all(getattr(DEFAULT, knob) in levels for knob, levels in LEVELS.items())
+    assert len({name for name, _ in changed()}) == sum(len(levels) - 1 for levels in LEVELS.values())
+
+
+def test_a_level_that_is_surely_better_by_labels_is_recommended_and_no_other():
+    found = recommend(report_with(BY_LABELS, {"colour 0.25": 9.0, "blur 2": 0.5}))
+    assert found.strengths == Strengths(colour=0.25)
+    assert "recommended" in found.sentences()[1]
+    assert "not sure enough" in found.sentences()[2]
+
+
+def test_without_labels_the_default_is_recommended_and_the_page_says_why():
+    found = recommend(report_with(BY_ROTATION, {"colour 0.25": 9.0}))
+    assert found.is_default
+    assert "The criterion without labels is not shown to choose better" in found.sentences()[-1]
+
+
+def test_strength_zero_leaves_an_operation_out():
+    names = [type(step).__name__ for step in program_of(Strengths(colour=0, blur=0, rand_augment=1), 32)]
+    assert names == ["Flip", "RandAugment"]
+
+
+def test_a_photo_is_turned_by_its_label(split):
+    turned = turn(split.train)
+    assert turned.labels["rotation"][:5].tolist() == [0, 1, 2, 3, 0]
+    assert (turned.images[3] == split.train.images[3].rot90(3, dims=(1, 2))).all()
+
+
+@pytest.mark.precision
+@pytest.mark.slow
+def test_unlabelled_photos_become_a_page_and_a_recipe_that_loads(folder: Path, tmp_path: Path, capsys):
+    flat, out = tmp_path / "flat", tmp_path / "run"
+    flat.mkdir()
+    for path in folder.rglob("*.png"):
+        shutil.copyfile(path, flat / path.name)
+    run(["views", "tune", "--data", str(flat), "--out", str(out), "--steps", "1", "--seeds", "1", "--px", "16"])
+    assert "There are no labels" in capsys.readouterr().out
+    recipe = choose(f"{out / 'tuned.py'}:tuned")
+    assert recipe.views[0].crop.scale == (0.2, 1.0)
+    assert [type(step).__name__ for step in recipe.views[0].program][-1] == "Normalize"
+    assert json.loads((out / "tune.json").read_text())["criterion"] == BY_ROTATION
+    assert "default views" in (out / "tune.html").read_text()
