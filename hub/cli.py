@@ -36,7 +36,7 @@ COMMANDS = {
         "Say how much the views of a recipe share, and what each operation takes away.",
     ),
     "views learn": ("goodviews.pretrain.analysis.commands:learn", "Learn views: a generator of new channels."),
-    "views tune": ("goodviews.pretrain.analysis.commands:tune", "Find the strengths of views for your own photos."),
+    "views tune": ("goodviews.pretrain.tuning.commands:tune", "Find the strengths of views for your own photos."),
     "tasks": ("goodviews.transfer.listing:tasks", "List the transfer tasks and their protocols, or show one."),
     "transfer": ("goodviews.transfer.commands:transfer", "Measure an encoder on a downstream task."),
     "detect": (

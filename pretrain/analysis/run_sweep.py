@@ -8,6 +8,7 @@ RUN/report.json     all of it with intervals and curves; RUN/curve.png and RUN/r
 import json
 import logging
 import multiprocessing
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 FEWEST_STEPS, MOST_STEPS = 40, 20_000  # below, nothing is learned; above, these small networks gain nothing
 _TRIAL_STEPS = 6
 _SPARE = 0.9  # of the budget: reading photos and drawing the report take time too
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 Make = Callable[[Frame], Sweep]
 
@@ -64,6 +67,19 @@ class Plan:
         """What a run that goes on must agree in."""
         described = {"sweep": self.sweep.name, "seeds": self.seeds, "data": self.data}
         return json.loads(json.dumps({**described, "points": describe(self.sweep.points)}))
+
+
+def seconds_of(text: str) -> float:
+    """The seconds that a text such as "30m" stands for.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise UsageError(f"--budget {text} is no time; give seconds, minutes or hours, as in 90s, 30m or 2h.")
+    return seconds
 
 
 def open_plan(

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from goodviews.hub.errors import OutputExists, UsageError
-from goodviews.pretrain.analysis.duration import seconds_of
 from goodviews.pretrain.analysis.lab import run_sweep
+from goodviews.pretrain.analysis.run_sweep import seconds_of
 
 SMALL = {"budget_s": None, "steps": 2, "px": 16, "batch_size": 16, "precision": "fp32"}
 
@@ -46,8 +46,8 @@ def test_another_sweep_is_not_mixed_into_a_run_and_a_strangers_folder_stays(fold
 
 @pytest.mark.slow
 def test_points_in_two_processes_are_those_of_one(folder: Path, tmp_path: Path):
-    one = run_sweep("strong", str(folder), tmp_path / "one", **SMALL, seeds=1)
-    two = run_sweep("strong", str(folder), tmp_path / "two", **SMALL, seeds=1, processes=2)
+    one = run_sweep("head", str(folder), tmp_path / "one", **SMALL, seeds=1)
+    two = run_sweep("head", str(folder), tmp_path / "two", **SMALL, seeds=1, processes=2)
     assert without_times(one) == without_times(two)
 
 

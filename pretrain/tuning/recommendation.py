@@ -1,33 +1,19 @@
-"""Which strengths of views to pretrain with on photos of one's own: from the photos to a recommendation.
+"""What the figures of all levels say: a level is recommended instead of the default only when its gain is sure.
 
-Each level of each knob trains a small network. With labels it is judged by a linear probe. Without, by a criterion
-that needs none: how well a linear probe on the features tells by how many quarter turns a photo was turned
-(SelfAugment: Reed et al. 2021, arXiv:2009.07724, who find that it ranks augmentations much as labels do). Photos that
-look alike from all sides, such as blood cells, give it nothing to see.
-
-A level is recommended instead of the default only when its gain is sure. The label-free criterion has not been shown
-to beat the default on sets with labels here; so without labels the default is recommended, and its choice is shown.
+By labels it is; the criterion without labels has not been shown to beat the default on sets with labels here, so
+without labels the default is recommended, and what the criterion prefers is shown.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy import stats
 
-from ...hub.files.atomic import write_json
-from .photo_arrays import SplitPhotos, read_photos
-from .run_sweep import claim, open_plan, refuse_taken, run_points
-from .strengths import DEFAULT, DEFAULT_NAME, LEVELS, Strengths, knobs, tune_sweep
-from .sweep_report import write_report
-from .sweeps import Frame
-from .trainer import Asked, Training, usual_precision
+from .strengths import DEFAULT, DEFAULT_NAME, LEVELS, Strengths, knobs
 
 BY_LABELS, BY_ROTATION = "linear class", "linear rotation"
 SURE = 0.95  # probability that a level beats the default, from which on it is recommended
-_SPARE_SIDE = 3
 _QUANTILE = 1.96
 
 
@@ -74,46 +60,6 @@ class Recommendation:
         return lines
 
 
-def tune(
-    data: str,
-    out: Path,
-    *,
-    budget_s: float | None,
-    steps: int | None = None,
-    seeds: int = 2,
-    processes: int = 1,
-    px: int = 32,
-    most: int = 4000,
-    precision: Asked = "auto",
-    overwrite: bool = False,
-    is_shown: bool = False,
-) -> Recommendation:
-    """Compute what RUN lacks and write figures, page and recipe file.
-
-    Raises:
-        DataError: too few photos.
-        UsageError: the budget is too short; RUN holds something else.
-    """
-    from .tune_page import write_page, write_recipe
-
-    refuse_taken(out, overwrite=overwrite, data=data)
-    photos = read_photos(data, px=_SPARE_SIDE * px, least_px=px, most=most, needs_labels=False)
-    photos = _without_single_class(photos)
-    training = Training(
-        steps=steps or 1, batch_size=min(128, len(photos.train) // 2), precision=usual_precision(precision)
-    )
-    claim(out, overwrite=overwrite)
-    frame = Frame(px, photos.train.images.shape[-1], training)
-    plan = open_plan(out, tune_sweep, frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
-    results = run_points(plan, photos, out, processes=processes, is_shown=is_shown)
-    report = write_report(plan, results, out)
-    found = recommend(report)
-    write_json(out / "tune.json", asdict(found))
-    write_recipe(found, report, out / "tuned.py", photo_px=frame.photo_px)
-    write_page(found, report, photos.train.images[:3], px, out)
-    return found
-
-
 def recommend(report: dict[str, Any]) -> Recommendation:
     """What the figures of all levels say."""
     scores = {point["name"]: point["scores"] for point in report["points"]}
@@ -152,13 +98,3 @@ def _sentence(choice: Choice, criterion: str) -> str:
         f"{name}: {choice.best:g} scores {choice.gain:.1f} points more than the default {usual:g} ({criterion}); it is "
         f"better with a probability of {100 * choice.probability:.0f} %: {decision}."
     )
-
-
-def _without_single_class(photos: SplitPhotos) -> SplitPhotos:
-    """Labels of one class tell nothing: as if there were none."""
-    return photos if photos.classes.get("class", 0) > 1 else replace(photos, classes={})
-
-
-def strongest(knob: str) -> Sequence[float]:
-    """Both extreme levels."""
-    return LEVELS[knob][0], LEVELS[knob][-1]

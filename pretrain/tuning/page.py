@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ...hub.files.atomic import write_text
 from ...hub.output.templates import fill_template
+from ..analysis.pairs import render
 from ..views.operations import Normalize
 from ..views.view import View
-from .pairs import render
-from .strengths import DEFAULT, Strengths, knobs, program_of, views_with
-from .tune import Recommendation, strongest
+from .recommendation import Recommendation
+from .strengths import DEFAULT, LEVELS, Strengths, knobs, program_of, views_with
 
 CELL_PX, GAP_PX, TEXT_PX, DRAWS = 72, 6, 130, 2
 SMALL_PX = 40  # photos of at most this side get the network with the stem for them
@@ -32,7 +32,7 @@ def write_page(found: Recommendation, report: dict[str, Any], photos: Tensor, px
         "report": report,
         "pictures": {name: base64.b64encode(content).decode() for name, content in pictures.items()},
     }
-    write_text(out / "tune.html", fill_template("goodviews.pretrain.analysis", "tune.html.j2", values))
+    write_text(out / "tune.html", fill_template("goodviews.pretrain.tuning", "tune.html.j2", values))
 
 
 def draw_views(found: Recommendation, photos: Tensor, px: int) -> Image.Image:
@@ -45,7 +45,7 @@ def draw_views(found: Recommendation, photos: Tensor, px: int) -> Image.Image:
     for row, (title, knob) in enumerate(rows):
         top = 24 + row * (CELL_PX + 22)
         canvas.text((6, top + CELL_PX // 2 - 6), title, fill="#202124", font=font)
-        low, high = strongest(knob)
+        low, high = LEVELS[knob][0], LEVELS[knob][-1]
         levels = (("weakest", low), ("recommended", getattr(found.strengths, knob)), ("strongest", high))
         left = TEXT_PX
         for name, level in levels:

@@ -3,12 +3,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from goodviews.hub.cli import run
+from goodviews.pretrain.analysis.photo_arrays import PhotoSet
 from goodviews.pretrain.analysis.point_results import turn
-from goodviews.pretrain.analysis.strengths import DEFAULT, LEVELS, Strengths, changed, program_of
-from goodviews.pretrain.analysis.tune import BY_LABELS, BY_ROTATION, recommend
 from goodviews.pretrain.recipes.registry import choose
+from goodviews.pretrain.tuning.recommendation import BY_LABELS, BY_ROTATION, recommend
+from goodviews.pretrain.tuning.strengths import DEFAULT, LEVELS, Strengths, changed, program_of
 
 
 def report_with(criterion: str, better: dict[str, float], half: float = 1.0) -> dict:
@@ -42,10 +44,11 @@ def test_strength_zero_leaves_an_operation_out():
     assert names == ["Flip", "RandAugment"]
 
 
-def test_a_photo_is_turned_by_its_label(split):
-    turned = turn(split.train)
-    assert turned.labels["rotation"][:5].tolist() == [0, 1, 2, 3, 0]
-    assert (turned.images[3] == split.train.images[3].rot90(3, dims=(1, 2))).all()
+def test_a_photo_is_turned_by_its_label():
+    images = torch.arange(4 * 3 * 5 * 5, dtype=torch.uint8).reshape(4, 3, 5, 5)
+    turned = turn(PhotoSet(images, {}))
+    assert turned.labels["rotation"][:5].tolist() == [0, 1, 2, 3]
+    assert (turned.images[3] == images[3].rot90(3, dims=(1, 2))).all()
 
 
 @pytest.mark.precision

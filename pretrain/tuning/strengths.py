@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
+from ..analysis.pairs import Augmented, two_views
+from ..analysis.sweeps import Frame, Point, Sweep
 from ..views.operations import ColorJitter, Flip, GaussianBlur, Grayscale
 from ..views.rand_augment import RandAugment
 from ..views.view import Operation, RandomResizedCrop
-from .pairs import Augmented, two_views
-from .sweeps import Frame, Point, Sweep
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""Which strengths of views to pretrain with on photos of one's own: from the photos to a recommendation.
+
+Each level of each knob trains a small network. With labels it is judged by a linear probe. Without, by a criterion
+that needs none: how well a linear probe on the features tells by how many quarter turns a photo was turned
+(SelfAugment: Reed et al. 2021, arXiv:2009.07724, who find that it ranks augmentations much as labels do). Photos that
+look alike from all sides, such as blood cells, give it nothing to see.
+
+A level is recommended instead of the default only when its gain is sure. The label-free criterion has not been shown
+to beat the default on sets with labels here; so without labels the default is recommended, and its choice is shown.
+"""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ...hub.files.atomic import write_json
+from ..analysis.photo_arrays import SplitPhotos, read_photos
+from ..analysis.run_sweep import claim, open_plan, refuse_taken, run_points
+from ..analysis.sweep_report import write_report
+from ..analysis.sweeps import Frame
+from ..analysis.trainer import Asked, Training, usual_precision
+from .page import write_page, write_recipe
+from .recommendation import Recommendation, recommend
+from .strengths import tune_sweep
+
+_SPARE_SIDE = 3
+
+
+def tune(
+    data: str,
+    out: Path,
+    *,
+    budget_s: float | None,
+    steps: int | None = None,
+    seeds: int = 2,
+    processes: int = 1,
+    px: int = 32,
+    most: int = 4000,
+    precision: Asked = "auto",
+    overwrite: bool = False,
+    is_shown: bool = False,
+) -> Recommendation:
+    """Compute what RUN lacks and write figures, page and recipe file.
+
+    Raises:
+        DataError: too few photos.
+        UsageError: the budget is too short; RUN holds something else.
+    """
+    refuse_taken(out, overwrite=overwrite, data=data)
+    photos = read_photos(data, px=_SPARE_SIDE * px, least_px=px, most=most, needs_labels=False)
+    photos = _without_single_class(photos)
+    training = Training(
+        steps=steps or 1, batch_size=min(128, len(photos.train) // 2), precision=usual_precision(precision)
+    )
+    claim(out, overwrite=overwrite)
+    frame = Frame(px, photos.train.images.shape[-1], training)
+    plan = open_plan(out, tune_sweep, frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
+    results = run_points(plan, photos, out, processes=processes, is_shown=is_shown)
+    report = write_report(plan, results, out)
+    found = recommend(report)
+    write_json(out / "tune.json", asdict(found))
+    write_recipe(found, report, out / "tuned.py", photo_px=frame.photo_px)
+    write_page(found, report, photos.train.images[:3], px, out)
+    return found
+
+
+def _without_single_class(photos: SplitPhotos) -> SplitPhotos:
+    """Labels of one class tell nothing: as if there were none."""
+    return photos if photos.classes.get("class", 0) > 1 else replace(photos, classes={})
