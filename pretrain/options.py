@@ -4,6 +4,7 @@ What is learned is the recipe's affair. Of the options `seed`, `precision`, `acc
 `continue_from`, `keep`, `keep_px`, `values` and `exact_decode` can change it too; a run is resumed with the same ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from typing import Literal
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Keep = Literal["no", "memory", "disk", "gpu"]
+Log = Literal["tensorboard", "wandb", "mlflow"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +27,19 @@ class Options:
         seed: Random seed of the initial weights, the order of the images and everything drawn.
         save_every: Steps between checkpoints, 1 or more; by default about ten minutes.
         knn_every: Epochs between online kNN scores of a labelled folder, 0 for none; by default ten scores in a run.
-        keep: Decode every photo once and keep it: in memory (of each process), on disk (for later runs too, in
-            $GOODVIEWS_CACHE or ~/.cache/goodviews) or on the GPU, which then makes the crops too. For data that fits.
+        keep: Decode every photo once and keep it: in memory (once a machine), on disk (for later runs too, in
+            $GOODVIEWS_CACHE or ~/.cache/goodviews) or on each GPU, which then makes the crops too. For data that fits.
         keep_px: Reduce kept photos whose shorter side is longer than this many pixels; by default they stay whole.
         values: Of photos of more than 8 bits (X-rays, 16-bit and floating-point TIFF), LOW..HIGH: the values of black
             and of white, e.g. 0..4095; the encoder remembers it. By default only full 16 bits and 0 to 1 are read.
         exact_decode: Decode JPEG files whole, always; by default at 1/2, 1/4 or 1/8 of their size where every crop is
             reduced by twice as much or more, which is faster and slightly changes crops.
-        tensorboard: Write the metrics for TensorBoard too: tensorboard --logdir RUN.
+        tensorboard: Write the metrics for TensorBoard too: tensorboard --logdir RUN. The same as --log tensorboard.
+        log: Show the metrics elsewhere too: tensorboard, wandb (project goodviews or $WANDB_PROJECT) or mlflow
+            (experiment goodviews or $MLFLOW_EXPERIMENT_NAME); may be repeated. Each is an extra of that name, but for
+            TensorBoard's, log.
+        profile: Steps to record, after five others, in a trace of where the time goes: RUN/profile, for
+            ui.perfetto.dev. By default none.
         accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
             step; batch norm, and what an objective compares within a batch, sees one part only.
         compile: Let torch.compile make the backbone faster; the first step then takes minutes.
@@ -63,6 +70,8 @@ class Options:
     values: str | None = None
     exact_decode: bool = False
     tensorboard: bool = False
+    log: Sequence[Log] = ()
+    profile: int | None = None
     accumulate: int = 1
     compile: bool = False
     init: str | None = None
@@ -73,6 +82,11 @@ class Options:
     record_paths: bool = False
     resume: bool | Literal["auto"] = False
     overwrite: bool = False
+
+    @property
+    def boards(self) -> Sequence[Log]:
+        """Where the metrics are shown."""
+        return (*(["tensorboard"] if self.tensorboard else []), *self.log)
 
     @property
     def loader_processes(self) -> int:

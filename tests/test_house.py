@@ -27,8 +27,10 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "prometheus_client": {"export.service.metrics"},
     "starlette": {"hub.web", "hub.server", "export.service"},
     "ray": {"export.embedding.cluster"},
+    "mlflow": {"hub.output.mlflow_board"},
     "tensorboard": {"hub.output.tensorboard"},
     "uvicorn": {"hub.web"},
+    "wandb": {"hub.output.wandb_board"},
 }
 BY_STRING = {  # a module that reaches another component by its name -> which names
     "hub.cli": {"pretrain", "transfer", "export"},  # the table COMMANDS

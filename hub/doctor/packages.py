@@ -29,6 +29,8 @@ EXTRAS = {  # what the extras are for
     "cluster": "goodviews embed --engine ray",
     "data": "--data hf:NAME",
     "log": "--tensorboard",
+    "wandb": "--log wandb",
+    "mlflow": "--log mlflow",
     "openvino": "OnnxEncoder on OpenVINO",
     "serve": "goodviews hub serve",
 }

@@ -9,7 +9,9 @@ holds, and a run continues with the cache it started with. Memory or disk makes 
 import hashlib
 import json
 import logging
+import os
 import shutil
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,13 @@ _BLOCK = 256 * 2**20  # bytes; no photo is larger, see hub.images
 
 
 def decode_photos(
-    source: Source, how: Keep, *, short_px: int | None = None, workers: int = 0, folder: Path | None = None
+    source: Source,
+    how: Keep,
+    *,
+    short_px: int | None = None,
+    workers: int = 0,
+    folder: Path | None = None,
+    is_shared: bool = False,
 ) -> DecodedPhotos:
     """Decode every photo of a source once.
 
@@ -46,6 +54,7 @@ def decode_photos(
         short_px: the longest that a photo's shorter side stays; None keeps photos whole.
         workers: processes that decode.
         folder: by default below the user's cache folder.
+        is_shared: of memory, keep them where other processes of this machine can map them (see DecodedPhotos.file).
 
     Raises:
         UsageError: they do not fit.
@@ -54,9 +63,21 @@ def decode_photos(
     if how == "disk":
         return _on_disk(source, short_px, workers, folder or cache_folder() / "photos")
     require_room(source, short_px, free_memory_bytes(), "memory")
+    if is_shared and hasattr(os, "memfd_create"):
+        return _in_shared_memory(source, short_px, workers)
     blocks = _Blocks()
     where, reasons = _decode_all(source, short_px, workers, blocks.add)
     return DecodedPhotos(source, where, reasons, blocks.filled())
+
+
+def _in_shared_memory(source: Source, short_px: int | None, workers: int) -> DecodedPhotos:
+    """In a file without a name, in memory, that ends with the last process that has it open: nothing is left behind."""
+    number = os.memfd_create("photos")
+    with os.fdopen(os.dup(number), "wb") as pixels:
+        where, reasons = _decode_all(source, short_px, workers, _Stream(pixels).add)
+    photos = DecodedPhotos(source, where, reasons, file=Path(f"/proc/{os.getpid()}/fd/{number}"))
+    weakref.finalize(photos, os.close, number)
+    return photos
 
 
 def _on_disk(source: Source, short_px: int | None, workers: int, folder: Path) -> DecodedPhotos:

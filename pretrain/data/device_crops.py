@@ -11,6 +11,7 @@ from torch import Tensor
 from ..views.view import Crop
 from .decoded_photos import DecodedPhotos
 
+_COPIED_AT_ONCE = 2**28  # bytes
 _PIXELS_AT_ONCE = 2**24  # bounds the temporaries: about 400 MB
 
 
@@ -21,7 +22,9 @@ class PhotosOnDevice:
         sizes = np.array([0, *(block.size for block in decoded.blocks)]).cumsum()
         self.pixels = torch.empty(int(sizes[-1]), dtype=torch.uint8, device=device)
         for block, first in zip(decoded.blocks, sizes):
-            self.pixels[first : first + block.size] = torch.from_numpy(np.array(block))
+            for start in range(0, block.size, _COPIED_AT_ONCE):
+                part = torch.from_numpy(np.array(block[start : start + _COPIED_AT_ONCE]))
+                self.pixels[first + start : first + start + len(part)] = part
         self.firsts = torch.from_numpy(sizes[decoded.where[:, 0]] + decoded.where[:, 1]).to(device)
         self.widths = torch.from_numpy(decoded.where[:, 3].copy()).to(device)
 

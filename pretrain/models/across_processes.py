@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from timm.layers import convert_sync_batchnorm  # type: ignore[attr-defined]
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather, all_reduce
+
+from .full_precision import widen
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,20 @@ def gather_with_gradient(rows: Tensor) -> Tensor:
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return rows
     return torch.cat(all_gather(rows))
+
+
+def gather_patiently(value: Any) -> list[Any]:
+    """Every process's value, in the order of their ranks; for those that may be hours apart.
+
+    NCCL, and every wait on it, gives up after ten minutes; these wait for a week, over a group of their own.
+    """
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return [value]
+    group = dist.new_group(backend="gloo", timeout=timedelta(days=7))
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value, group=group)
+    dist.destroy_process_group(group)
+    return values
 
 
 def share_of(count: int, rank: int, world: int) -> Tensor:
@@ -67,8 +85,9 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         dims = [dim for dim in range(input.ndim) if dim != 1]
         count = dist.get_world_size() * input.numel() // input.shape[1]
         shape = (1, -1) + (1,) * (input.ndim - 2)
-        mean = all_reduce(input.float().sum(dims)) / count
-        centred = input.float() - mean.view(shape)
+        wide = widen(input)
+        mean = all_reduce(wide.sum(dims)) / count
+        centred = wide - mean.view(shape)
         variance = all_reduce(centred.square().sum(dims)) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         scale = torch.rsqrt(variance + self.eps) * self.weight

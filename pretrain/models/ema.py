@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...hub.schedules import cosine
 from .across_processes import ALONE, Processes
+from .full_precision import widen
 from .memory import Context, Memory, State, Update
 from .networks import ContrastiveNetwork, PrototypeNetwork, TwoBranchNetwork
 
@@ -63,17 +64,28 @@ class KeyNetwork:
         the keys are gathered and put back. So no key shares its batch-norm statistics with the images its query
         shared them with, and the network cannot recognise a pair by them.
         """
-        everyone = processes.gather(images)
+        everyone = gather_images(images, network, processes, autocast)
         share, first = len(images), processes.rank * len(images)
         order = order.to(everyone.device, non_blocking=True)
         mine = everyone[order[first : first + share]]
         groups = mine.tensor_split(max(1, share // self.group))  # of `group` images or some more, never of one
         with autocast():
             encoded = torch.cat([network.embed(group) for group in groups])
-        shuffled = processes.gather(encoded.float())
+        shuffled = processes.gather(widen(encoded))
         restored = torch.empty_like(shuffled)
         restored[order] = shuffled
         return Keys(restored[first : first + share], restored, first)
+
+
+def gather_images(images: Tensor, network: EmaNetwork, processes: Processes, autocast: Autocast) -> Tensor:
+    """The images of all processes, in half precision where the first convolution would make them so anyhow.
+
+    Half the bytes between GPUs, and the same keys bit for bit. Two branches change colours in float32 first.
+    """
+    with autocast():
+        is_half = torch.is_autocast_enabled(images.device.type) and not isinstance(network, TwoBranchNetwork)
+        half = torch.get_autocast_dtype(images.device.type)
+    return processes.gather(images.to(half) if is_half and processes.world > 1 else images)
 
 
 @dataclass(frozen=True)
@@ -94,8 +106,8 @@ class Target:
     ) -> Keys:
         """Keys of (N, 3, H, W) images with the batch statistics of all of them; `order` is ignored."""
         with autocast():
-            own = network.embed(images)
-        return Keys(own.float(), processes.gather(own.float()), processes.rank * len(images))
+            own = widen(network.embed(images))
+        return Keys(own, processes.gather(own), processes.rank * len(images))
 
 
 def momentum_ramp(start: float, done: float) -> float:

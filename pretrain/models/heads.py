@@ -5,6 +5,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .full_precision import widen
+
 HeadKind = Literal["linear", "mlp", "simclr", "byol", "swav", "classifier"]
 
 _BYOL_HIDDEN, _SWAV_HIDDEN = 4096, 2048
@@ -27,7 +29,7 @@ class ProjectionHead(nn.Sequential):
     def project(self, features: Tensor) -> Tensor:
         """The rows before they are normalised to length one."""
         rows: Tensor = super().forward(features)
-        return rows.float()
+        return widen(rows)
 
 
 class PredictingHead(nn.Module):
@@ -47,14 +49,14 @@ class PredictingHead(nn.Module):
         if self.predictor is None:
             projection: Tensor = self.projection(features)
             return projection
-        return F.normalize(self.predictor(self.projection.project(features)).float(), dim=1)
+        return F.normalize(widen(self.predictor(self.projection.project(features))), dim=1)
 
 
 class ClassifierHead(nn.Linear):
     """(N, F) -> (N, C), float32 logits of classes."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input).float()
+        return widen(super().forward(input))
 
 
 def build_head(features: int, dim: int, kind: HeadKind) -> nn.Module:
@@ -87,7 +89,7 @@ class JigsawHead(nn.Module):
         """
         patches = self.fc1(patch_features).unflatten(0, order.shape)  # (N, P, D)
         shuffled = patches.take_along_dim(order[:, :, None], dim=1)
-        return F.normalize(self.fc2(shuffled.flatten(1)).float(), dim=1)
+        return F.normalize(widen(self.fc2(shuffled.flatten(1))), dim=1)
 
 
 def _layers(features: int, dim: int, kind: HeadKind) -> list[nn.Module]:

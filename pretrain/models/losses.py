@@ -1,8 +1,10 @@
-"""Losses: functions of tensors, computed in float32 whatever precision the networks run in."""
+"""Losses: functions of tensors, computed in float32, or in float64 where that is given, never in half precision."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .full_precision import widen
 
 
 def info_nce(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: float) -> Tensor:
@@ -25,7 +27,8 @@ def info_nce(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: floa
 
 def queue_logits(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: float) -> Tensor:
     """(N, 1 + K) similarities over temperature; the positive is column 0."""
-    query, key, negatives = query.float(), key.detach().float(), negatives.detach().float()
+    query = widen(query)
+    key, negatives = key.detach().to(query.dtype), negatives.detach().to(query.dtype)
     positive = (query * key).sum(dim=1, keepdim=True)
     return torch.cat([positive, query @ negatives.T], dim=1) / temperature
 
@@ -38,7 +41,8 @@ def shared_similarities(query: Tensor, keys: Tensor, negatives: Tensor) -> Tenso
 
     Source: maple-research-lab/CLSA, model/CLSA.py.
     """
-    return query.float() @ torch.cat([keys.float(), negatives.float()]).detach().T
+    query = widen(query)
+    return query @ torch.cat([keys.to(query.dtype), negatives.to(query.dtype)]).detach().T
 
 
 def distributional_match(logits: Tensor, target: Tensor) -> Tensor:
@@ -73,11 +77,11 @@ def in_batch_similarities(anchors: Tensor, partners: Tensor, others: Tensor, *, 
 
     Source: google-research/simclr, objective.py.
     """
-    anchors = anchors.float()
-    same = anchors @ others.float().T
+    anchors = widen(anchors)
+    same = anchors @ others.to(anchors.dtype).T
     itself = first + torch.arange(len(anchors), device=anchors.device)
     same = same.scatter(1, itself[:, None], -1e9)
-    return torch.cat([anchors @ partners.float().T, same], dim=1)
+    return torch.cat([anchors @ partners.to(anchors.dtype).T, same], dim=1)
 
 
 def pair_contrast(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
@@ -101,7 +105,7 @@ def squared_distance(prediction: Tensor, target: Tensor) -> Tensor:
 
     Source: Grill et al. 2020 (arXiv:2006.07733), eq. 2.
     """
-    return (2 - 2 * (prediction.float() * target.detach().float()).sum(dim=1)).mean()
+    return (2 - 2 * (widen(prediction) * widen(target.detach())).sum(dim=1)).mean()
 
 
 def bank_logits(rows: Tensor, bank: Tensor, places: Tensor, *, temperature: float) -> Tensor:
@@ -117,7 +121,8 @@ def bank_logits(rows: Tensor, bank: Tensor, places: Tensor, *, temperature: floa
 
     Source: HobbitLong/PyContrast, memory/mem_bank.py.
     """
-    return (rows.float() @ bank.detach().float().T).gather(1, places) / temperature
+    rows = widen(rows)
+    return (rows @ bank.detach().to(rows.dtype).T).gather(1, places) / temperature
 
 
 def proto_nce(query: Tensor, prototypes: Tensor, temperatures: Tensor, counts: Tensor, *, first: int) -> Tensor:
@@ -134,7 +139,8 @@ def proto_nce(query: Tensor, prototypes: Tensor, temperatures: Tensor, counts: T
 
     Source: Li et al. 2021 (PCL); salesforce/PCL, pcl/builder.py.
     """
-    logits = (query.float() @ prototypes.detach().float().T / temperatures).masked_fill(~counts, -torch.inf)
+    query = widen(query)
+    logits = (query @ prototypes.detach().to(query.dtype).T / temperatures).masked_fill(~counts, -torch.inf)
     return F.cross_entropy(logits, first + torch.arange(len(query), device=query.device))
 
 
@@ -150,7 +156,7 @@ def sinkhorn(scores: Tensor, *, epsilon: float, iterations: int) -> Tensor:
 
     Source: Caron et al. 2020 (arXiv:2006.09882), section 3.1; facebookresearch/swav, main_swav.py.
     """
-    shares = torch.exp((scores.float() - scores.max()) / epsilon)
+    shares = torch.exp((widen(scores) - scores.max()) / epsilon)
     shares /= shares.sum()
     for _ in range(iterations):
         shares /= shares.sum(dim=0, keepdim=True) * shares.shape[1]
@@ -161,6 +167,6 @@ def sinkhorn(scores: Tensor, *, epsilon: float, iterations: int) -> Tensor:
 @torch.no_grad()
 def key_rank_accuracy(query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
     """Share of queries whose own key is nearer than every negative, 0-1: how easy the task is for the network."""
-    query = query.detach().float()
-    positive = (query * key.float()).sum(dim=1)
-    return (positive > (query @ negatives.float().T).amax(dim=1)).float().mean()
+    query = widen(query.detach())
+    positive = (query * key.to(query.dtype)).sum(dim=1)
+    return (positive > (query @ negatives.to(query.dtype).T).amax(dim=1)).float().mean()

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.ema import Target
+from ..models.full_precision import widen
 from ..models.losses import distributional_match, in_batch_similarities, squared_distance
 from ..models.memory import Known
 from ..objective import Networks, Orders, Step
@@ -54,7 +55,7 @@ class SimclrClsa:
     def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         weak = torch.cat([views["first"], views["second"]])
         (both, strong), _ = networks.query([weak, views["strong"]])
-        first, second = both.float().chunk(2)
+        first, second = widen(both).chunk(2)
         everyone = networks.everyone(first), networks.everyone(second)
         begins = networks.rank * len(first)
         own = begins + torch.arange(len(first), device=first.device)
@@ -88,7 +89,7 @@ class ByolClsa:
         prediction, match = strong.new_zeros(()), strong.new_zeros(())
         for weak, target in ((from_first, second), (from_second, first)):
             prediction = prediction + squared_distance(weak, target.own)
-            weakly, strongly = (rows.float() @ target.everyone.detach().T for rows in (weak, strong))
+            weakly, strongly = (widen(rows) @ target.everyone.detach().T for rows in (weak, strong))
             match = match + match_to(weakly, strongly, self.match_temperature)
         loss = prediction + self.match_weight * match
         return Step(loss=loss, losses={"prediction": prediction / 2, "match": match / 2})

@@ -42,6 +42,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models.full_precision import widen
 from ..models.losses import in_batch_similarities
 from ..models.memory import Known
 from ..models.optimizers import Lars, Sgd
@@ -79,7 +80,7 @@ class NtXent:
 
 def both_ways(both: Tensor, networks: Networks) -> tuple[Tensor, Tensor]:
     """From (2 N, D), the first views' embeddings and then the second's: each view's `in_batch_similarities`."""
-    first, second = both.float().chunk(2)
+    first, second = widen(both).chunk(2)
     all_first, all_second = networks.everyone(first), networks.everyone(second)
     begins = networks.rank * len(first)
     return (

@@ -34,6 +34,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models.full_precision import widen
 from ..models.losses import sinkhorn
 from ..models.memory import Known
 from ..models.optimizers import AdamW, Larc, Sgd
@@ -79,12 +80,12 @@ class Swav:
     def __call__(self, networks: Networks, known: Known, views: Mapping[str, Tensor], orders: Orders) -> Step:
         kinds = [[views[name] for name in names] for names in (self.large, self.small) if names]
         embeddings, prototypes = networks.query([torch.cat(crops) for crops in kinds])
-        crops = embeddings.float().chunk(len(self.view_names))
-        scores = [crop @ prototypes.float().T for crop in crops]
+        crops = widen(embeddings).chunk(len(self.view_names))
+        scores = [crop @ widen(prototypes).T for crop in crops]
         images = len(crops[0])
         keys = networks.everyone(torch.cat([crop.detach() for crop in crops[: len(self.large)]], dim=1))
         mine = slice(networks.rank * images, (networks.rank + 1) * images)
-        codes = [code[mine] for code in self._codes(keys, known.get(QueueRows), prototypes.detach().float())]
+        codes = [code[mine] for code in self._codes(keys, known.get(QueueRows), widen(prototypes.detach()))]
         logits = [score / self.temperature for score in scores]
         pairs = [(i, j) for i in range(len(codes)) for j in range(len(logits)) if i != j]
         terms = [F.cross_entropy(logits[j], codes[i]) for i, j in pairs]
@@ -95,7 +96,7 @@ class Swav:
 
     def _codes(self, keys: Tensor, queue: QueueRows | None, prototypes: Tensor) -> list[Tensor]:
         """(B, P) of every large crop, from its part of (B, 2 D); the queue (K, 2 D) is shared out along with it."""
-        rows = keys if queue is None else torch.cat([queue.rows, keys])
+        rows = keys if queue is None else torch.cat([queue.rows.to(keys.dtype), keys])
         parts = rows.chunk(len(self.large), dim=1)
         shared = (sinkhorn(part @ prototypes.T, epsilon=self.epsilon, iterations=self.iterations) for part in parts)
         return [codes[-len(keys) :] for codes in shared]

@@ -21,7 +21,7 @@ class SavedBytes:
         origin = tensor if tensor._base is None else tensor._base
         if not (origin.is_leaf and origin.requires_grad):
             storage = tensor.untyped_storage()
-            self._storages[storage.data_ptr()] = storage.nbytes()
+            self._storages[storage._cdata] = storage.nbytes()  # an address, which tensors without content have too
         return tensor
 
 

@@ -1,7 +1,6 @@
 """The parts of a run, built as its recipe and options say."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from ...hub.encoder import Encoder
 from ...hub.sources.source import Source
-from ..data.decoded_cache import decode_photos
 from ..data.decoded_photos import DecodedPhotos
 from ..data.device_crops import PhotosOnDevice
 from ..data.loader import ViewLoader
@@ -33,6 +31,7 @@ from ..recipe import Recipe
 from .checkpoint import RunState
 from .collapse import CollapseWatch
 from .finite_loss import FiniteWatch
+from .kept_photos import keep_photos
 from .monitor import Monitor, Progress
 
 COMPILER = "inductor"  # torch's own default
@@ -61,10 +60,10 @@ def build(
     """
     device, processes = accelerator.device, _processes(accelerator)
     network = build_trained_network(recipe, options.seed, device, world=processes.world, start=start)
-    loader = _loader(recipe, options, source, _decoded_photos(options, source, accelerator), processes, device)
+    loader = _loader(recipe, options, source, keep_photos(options, source, accelerator), processes, device)
     raw = recipe.optimizer.build(network)
     context = Context(network, len(source), recipe.dim, options.seed, device, processes, accelerator.autocast)
-    memories = _memories(recipe, context, source.labels)
+    memories = build_memories(recipe, context, source.labels)
     trained, optimizer = accelerator.prepare(network, raw)
     trained.train()
     state = RunState(network, memories, raw, accelerator.scaler)
@@ -150,14 +149,6 @@ def _processes(accelerator: Accelerator) -> Processes:
     return Processes(accelerator.process_index, accelerator.num_processes, gather)
 
 
-def _decoded_photos(options: Options, source: Source, accelerator: Accelerator) -> DecodedPhotos | None:
-    """The decoded photos, with --keep; of a machine's processes the first fills the disk for all."""
-    if options.keep == "no":
-        return None
-    with accelerator.local_main_process_first() if options.keep == "disk" else nullcontext():
-        return decode_photos(source, options.keep, short_px=options.keep_px, workers=options.loader_processes)
-
-
 def _loader(
     recipe: Recipe,
     options: Options,
@@ -181,7 +172,7 @@ def _loader(
     )
 
 
-def _memories(recipe: Recipe, context: Context, labels: NDArray[np.int64] | None) -> dict[str, Memory]:
+def build_memories(recipe: Recipe, context: Context, labels: NDArray[np.int64] | None) -> dict[str, Memory]:
     """By their names in a checkpoint, in the order in which they follow a step."""
     plans: dict[str, Plan | None] = {"clusters": recipe.prototypes, "key": recipe.slow, "memory": recipe.memory}
     memories = {name: plan.build(context) for name, plan in plans.items() if plan is not None}

@@ -13,7 +13,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from ...hub.errors import UsageError
-from ...hub.output.tensorboard import summary_writer
+from ...hub.output.boards import require_boards
 from ...hub.sources.source import Source
 from ..models.clusters import Clusters
 from ..models.prototypes import Prototypes
@@ -41,7 +41,7 @@ def check(recipe: Recipe, options: Options, source: Source, accelerator: Acceler
 
     Raises:
         UsageError: the recipe cannot be trained on this data, or an option is out of range.
-        MissingExtra: TensorBoard is not installed.
+        MissingExtra: a library of --log is not installed.
     """
     world = accelerator.num_processes
     _check_counts(options)
@@ -50,8 +50,7 @@ def check(recipe: Recipe, options: Options, source: Source, accelerator: Acceler
     rehearse(recipe)
     _check_accumulation(recipe, options.accumulate, world)
     _check_keeping(options, accelerator.device.type)
-    if options.tensorboard:
-        summary_writer()
+    require_boards(options.boards)
 
 
 def check_recipe(recipe: Recipe, *, images: int, world: int, classes: int = 0) -> None:
@@ -184,6 +183,8 @@ def _check_counts(options: Options) -> None:
             f"--save-every is {options.save_every}; it counts steps, from 1. "
             "Without it a run is saved every ten minutes."
         )
+    if options.profile is not None and options.profile < 1:
+        raise UsageError(f"--profile is {options.profile}; it counts steps, from 1.")
     if options.snapshot_every is not None and options.snapshot_every < 1:
         raise UsageError(f"--snapshot-every is {options.snapshot_every}; it counts epochs, from 1.")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
+from torch import Tensor
 
 from ...hub import artifact
 from ...hub.encoder import Encoder
@@ -32,9 +33,11 @@ from .clustering import renew_clusters
 from .continue_from import copy_training
 from .encoders import backbones, encoders_of
 from .failures import broken_connections, said_by_first
+from .memory_check import announce_memory, out_of_memory_in_words
 from .monitor import Progress
 from .online_knn import online_knn
 from .prepare import prepare
+from .profile_window import profile_window
 from .run import Run
 from .stop_signals import StopRequest, stop_request
 
@@ -72,7 +75,7 @@ def pretrain(
 
     Raises:
         UsageError, OutputExists, DataError: the run cannot be done; nothing was written.
-        GoodviewsError: the loss is NaN or infinite, the disk is full, or the run was asked to stop.
+        GoodviewsError: the loss is NaN or infinite, the memory or disk is full, or the run was asked to stop.
     """
     with broken_connections(), ExitStack() as stack:
         run = prepare(recipe, data, out, options, observe, stack=stack, start=start)
@@ -80,7 +83,8 @@ def pretrain(
         if options.knn_every != 0 and run.accelerator.is_main_process:
             knn = online_knn(run.images, encoders_of(run)["encoder"])
             run.gauge = None if knn is None else (knn, options.knn_every or max(1, recipe.epochs // 10))
-        with closing(run.loader), stop_request() as stop:
+        announce_memory(run)
+        with closing(run.loader), stop_request() as stop, out_of_memory_in_words(run):
             _learn(run, stop)
         run.monitor.compare_with_start()
     return out / "encoder"
@@ -94,6 +98,14 @@ def _learn(run: Run, stop: StopRequest) -> None:
     if run.state.step == 0:
         _evaluate(run)
     run.saved_at = time.monotonic()
+    with profile_window(run.monitor.folder, run.options.profile, at=run.state.step) as count_step:
+        _all_epochs(run, stop, count_step)
+    _save(run)
+    if run.options.keep_training and run.accelerator.is_main_process:
+        copy_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
+
+
+def _all_epochs(run: Run, stop: StopRequest, count_step: Callable[[], None]) -> None:
     while run.state.step < run.steps:
         epoch, start = divmod(run.state.step, run.steps_per_epoch)
         renew_clusters(run, epoch)
@@ -117,9 +129,7 @@ def _learn(run: Run, stop: StopRequest) -> None:
                 )
             if must_save:
                 _save(run)
-    _save(run)
-    if run.options.keep_training and run.accelerator.is_main_process:
-        copy_training(run.out / "state", run.out / "recipe.json", run.out / "encoder")
+            count_step()
 
 
 def _is_written(run: Run) -> bool:
@@ -163,11 +173,20 @@ def _step(run: Run, batches: Sequence[Batch]) -> Step:
     step = _gradients(run, batches, parts)
     for memory in memories:
         memory.before_update(run.epoch)
+    norm = _gradient_norm(run)
     run.optimizer.step()
     for memory in memories:
         memory.after_update(Update(state.step / run.steps, step.keys, parts))
     state.step += 1
-    return step
+    return replace(step, metrics={**step.metrics, **norm})
+
+
+def _gradient_norm(run: Run) -> dict[str, Tensor]:
+    """The length of all gradients taken together; none in fp16, whose scaled gradients overflow by design."""
+    gradients = [weight.grad for weight in run.state.network.parameters() if weight.grad is not None]
+    if run.state.scaler is not None or not gradients:
+        return {}
+    return {"grad_norm": torch.stack([*torch._foreach_norm(gradients)]).norm()}
 
 
 def _part(run: Run, batch: Batch, number: int) -> Part:

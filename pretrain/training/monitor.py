@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...hub.errors import GoodviewsError
 from ...hub.files.atomic import write_text
-from ...hub.output.tensorboard import Board
+from ...hub.output.boards import Shows
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Monitor:
         reduce: mean of a tensor over the processes.
         signals: further figures for a line of the first process, from the step and the epochs done.
         check: raises if the last step's loss is NaN or infinite, before means are taken.
-        board: TensorBoard's; gets the lines too.
+        board: gets the lines too.
         observe: called after each line with the newest figures.
     """
 
@@ -56,7 +56,7 @@ class Monitor:
         reduce: Callable[[Tensor], Tensor],
         signals: Callable[[int, float], Mapping[str, float]] = lambda step, epoch: {},
         check: Callable[[], None] = lambda: None,
-        board: Board | None = None,
+        board: Shows | None = None,
         observe: Callable[[Progress], None] = lambda progress: None,
     ):
         self.folder, self.steps, self.reduce, self.observe = folder, steps, reduce, observe

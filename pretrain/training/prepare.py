@@ -13,7 +13,7 @@ from accelerate.utils import broadcast_object_list
 
 from ...hub.deep_pixels import parse_values
 from ...hub.encoder import Encoder
-from ...hub.output.tensorboard import Board
+from ...hub.output.boards import open_boards
 from ...hub.sources.open import open_data
 from ..data.decode import describe_decoding
 from ..data.describe_data import describe_data
@@ -77,7 +77,10 @@ def prepare(
     if options.compile:
         compile_backbones(parts.state)
     finite, monitor = build_monitor(recipe, options, parts, accelerator, out=out, observe=observe)
-    _go_on(parts, monitor, options, out, entry)
+    _go_on(parts, monitor, out, entry)
+    if options.boards and monitor.folder is not None:
+        monitor.board = open_boards(options.boards, out, vars(identity), step=parts.state.step)
+        stack.callback(monitor.board.close)
     if accelerator.is_main_process and entry.is_resumed:
         if entry.is_lengthened(recipe.epochs):
             log.info("the run is lengthened to %d epochs: from here on its schedule is the longer one's", recipe.epochs)
@@ -135,10 +138,8 @@ def _notes(data: Path | str, options: Options, entry: Entry, epochs: int) -> dic
     return {name: value for name, value in notes.items() if value is not None}
 
 
-def _go_on(parts: Parts, monitor: Monitor, options: Options, out: Path, entry: Entry) -> None:
-    """From the checkpoint, if the run is resumed; the board then hides what was written after it."""
+def _go_on(parts: Parts, monitor: Monitor, out: Path, entry: Entry) -> None:
+    """From the checkpoint, if the run is resumed."""
     state = parts.state
     if entry.is_resumed:
         monitor.restore(checkpoint.load(state, out / "state"), state.step, parts.device)
-    if options.tensorboard and monitor.folder is not None:
-        monitor.board = Board(out, step=state.step)

@@ -8,7 +8,8 @@ RUN/encoder/        the encoder as of the last checkpoint: this is published
 RUN/encoder_chroma/ the second branch of methods with two, whose first is RUN/encoder
 RUN/snapshots/      encoders along the run, encoder-EPOCH, with --snapshot-every
 RUN/skipped.txt     images that could not be read, if any
-RUN/tensorboard/    the lines of metrics.jsonl for TensorBoard, with --tensorboard
+RUN/tensorboard/    the lines of metrics.jsonl for TensorBoard, with --tensorboard; RUN/wandb and RUN/mlflow with --log
+RUN/profile/        the trace of some steps, with --profile
 RUN/bad_batch.pt    the images whose loss was NaN or infinite, if that ended the run; each process has its own,
                     bad_batch_RANK.pt, where there are several
 """
@@ -34,6 +35,9 @@ OURS = (
     "encoder_chroma",
     "snapshots",
     "tensorboard",
+    "wandb",
+    "mlflow",
+    "profile",
     "bad_batch.pt",
 )
 

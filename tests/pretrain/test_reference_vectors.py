@@ -19,9 +19,10 @@ NO_ORDERS = Orders(torch.empty(0), torch.empty(0))
 VECTORS = Path(__file__).parent.parent / "vectors"
 
 
-def _read(name):
+def _read(name, dtype=None):
     with np.load(VECTORS / f"{name}.npz") as content:
-        return {key: torch.from_numpy(content[key]) for key in content}
+        read = {key: torch.from_numpy(content[key]) for key in content}
+    return {key: value.to(dtype) if dtype and value.is_floating_point() else value for key, value in read.items()}
 
 
 def _infomin_step(v):
@@ -55,6 +56,15 @@ def test_infomin_gradients_agree_with_pycontrast():
     step.loss.backward()
     torch.testing.assert_close(query.grad, v["grad_query"], rtol=1e-4, atol=1e-8)
     torch.testing.assert_close(jigsaw.grad, v["grad_query_jigsaw"], rtol=1e-4, atol=1e-8)
+
+
+def test_infomin_gradients_in_float64_agree_with_pycontrast():
+    v = _read("infomin_queue", torch.float64)
+    step, query, jigsaw = _infomin_step(v)
+    step.loss.backward()
+    assert query.grad.dtype == jigsaw.grad.dtype == torch.float64
+    torch.testing.assert_close(query.grad, v["grad_query"], rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(jigsaw.grad, v["grad_query_jigsaw"], rtol=1e-5, atol=1e-8)
 
 
 def test_queue_agrees_with_pycontrast_and_wraps():

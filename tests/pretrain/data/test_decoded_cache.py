@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -49,6 +51,18 @@ def test_decoded_photos_are_whole_upright_and_in_their_places(odd_photos):
                 photos.photo(position)
         else:
             assert np.array_equal(photos.photo(position), np.asarray(read_image(odd_photos.path(position))))
+
+
+def test_photos_in_shared_memory_are_mapped_by_another_process_and_end_with_the_last(odd_photos):
+    alone, shared = decode_photos(odd_photos, "memory"), decode_photos(odd_photos, "memory", is_shared=True)
+    code = f"import numpy; print(numpy.memmap({str(shared.file)!r}, numpy.uint8, mode='c').sum())"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(seen) == sum(int(block.sum()) for block in alone.blocks)
+    assert np.array_equal(shared.photo(0), alone.photo(0))
+    number = int(shared.file.name)
+    del shared
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
 
 
 def test_crops_are_those_that_the_recipe_draws_from_the_decoded_photo(odd_photos):

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from goodviews.pretrain.models.across_processes import Processes
 from goodviews.pretrain.models.ema import EmaPair, KeyNetwork
-from goodviews.pretrain.models.networks import ContrastiveNetwork
+from goodviews.pretrain.models.networks import ContrastiveNetwork, build_network
 
 
 class UnitRows(nn.Module):
@@ -64,3 +65,22 @@ def test_keys_share_batch_statistics_within_shuffled_groups_only():
     keys = pair.keys(images, order).own
     torch.testing.assert_close(keys[order[:4]], pair.key.embed(images[order[:4]]))
     assert not torch.allclose(keys, pair.key.embed(images))
+
+
+def test_images_travel_in_the_half_precision_in_which_the_first_convolution_takes_them():
+    network = build_network("test_resnet", head="mlp", dim=8, patches=0, seed=0).eval()
+    images, met = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)), []
+
+    def gather(rows: torch.Tensor) -> torch.Tensor:
+        met.append(rows.dtype)
+        return rows
+
+    def half():
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+
+    keys = [
+        KeyNetwork(group=2).keys(network, images, torch.arange(4), Processes(0, world, gather), half).own
+        for world in (1, 2)
+    ]
+    assert met == [torch.float32, torch.float32, torch.bfloat16, torch.float32]
+    assert torch.equal(*keys)

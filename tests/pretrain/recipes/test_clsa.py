@@ -32,17 +32,18 @@ def unit(*shape, seed=0):
 class PublishedStep:
     """One step of the published implementation on one process, taken by our parts in the loop's order."""
 
-    def __init__(self, name):
+    def __init__(self, name, dtype=torch.float32):
         with np.load(VECTORS / f"{name}.npz") as content:
             self.v = v = {key: torch.from_numpy(content[key]) for key in content}
-        network = ContrastiveNetwork(nn.Flatten(), ProjectionHead(32, 128, "mlp"))
+            v |= {key: value.to(dtype) for key, value in v.items() if value.is_floating_point()}
+        network = ContrastiveNetwork(nn.Flatten(), ProjectionHead(32, 128, "mlp")).to(dtype)
         network.head.load_state_dict(self._head("before.encoder_q"))
         self.pair = EmaPair(network, KeyNetwork(momentum=float(v["momentum"]), group=6))
         self.pair.key.head.load_state_dict(self._head("before.encoder_k"))
         # the published code averages before it makes the keys, we at the end of the step before
         self.pair.update(self.pair.plan.momentum)
         self.queue = KeyQueue(96, 128)
-        self.queue.rows.copy_(v["before.queue"].T)
+        self.queue.rows = v["before.queue"].T.clone()
         weak, strong = v["weak_pick"].tolist(), v["strong_pick"].tolist()
         views = {"key": v["key_input"]}
         views |= {f"weak_{i}": v["weak_inputs"][i] for i in weak} | {
@@ -92,6 +93,15 @@ def test_gradients_agree_with_the_published_ones(published):
     published.step.loss.backward(retain_graph=True)
     for name, weight in query.head.named_parameters():
         torch.testing.assert_close(weight.grad, published.v[f"grad.fc.{name}"], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_gradients_in_float64_agree_with_the_published_ones(name):
+    published = PublishedStep(name, torch.float64)
+    published.step.loss.backward()
+    for name, weight in published.pair.query.head.named_parameters():
+        assert weight.grad.dtype == torch.float64
+        torch.testing.assert_close(weight.grad, published.v[f"grad.fc.{name}"], rtol=1e-5, atol=1e-6)
 
 
 def test_key_weights_and_queue_agree_with_the_published_ones(published):

@@ -299,3 +299,32 @@ def test_run_of_two_processes_continues_bit_for_bit_in_both(images, tmp_path, mo
         own = states[0]["whole"]["buffers"]
         assert all(torch.equal(value, second[name]) for name, value in first.items() if name not in own)
     assert len(list((tmp_path / "cache" / "photos").iterdir())) == 1
+
+
+KEPT = """
+import sys
+from pathlib import Path
+import torch
+from accelerate import Accelerator
+from goodviews.hub.sources.folders import open_folder
+from goodviews.pretrain.data import decoded_cache
+from goodviews.pretrain.options import Options
+from goodviews.pretrain.training.kept_photos import keep_photos
+
+decoded, decode_all = [], decoded_cache._decode_all
+decoded_cache._decode_all = lambda *words: (decoded.append(1), decode_all(*words))[1]
+accelerator = Accelerator(cpu=True)
+photos = keep_photos(Options(keep="memory"), open_folder(Path(sys.argv[1])), accelerator)
+sums = [int(photos.photo(place).sum()) for place in range(len(photos))]
+torch.save([str(photos.file), len(decoded), sums], Path(sys.argv[2]) / f"kept{accelerator.process_index}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_of_a_machine_share_one_block_of_decoded_photos(images, tmp_path):
+    (tmp_path / "kept.py").write_text(KEPT)
+    run_in_two_processes([tmp_path / "kept.py", images, tmp_path])
+    first, second = (torch.load(tmp_path / f"kept{rank}.pt") for rank in range(2))
+    assert first[0] == second[0]
+    assert (first[1], second[1]) == (1, 0)
+    assert first[2] == second[2]
