@@ -1,6 +1,6 @@
 """Layer-wise adaptive SGD (LARS) as the TPU codes have it; torch has none, timm's differs in the two points below."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -62,18 +62,18 @@ class LayerwiseSgd(torch.optim.Optimizer):
 
 def _updates(weights: list[Tensor], weight_decay: float, trust: float) -> list[Tensor]:
     """What each momentum is given: a vector's gradient as it is, a matrix's decayed and scaled."""
-    updates = [weight.grad for weight in weights]
-    matrices = [place for place, weight in enumerate(weights) if weight.ndim > 1]
-    scaled = _scaled([weights[place] for place in matrices], weight_decay, trust)
-    for place, update in zip(matrices, scaled, strict=True):
+    updates = [weight.grad for weight in weights if weight.grad is not None]
+    places = [place for place, weight in enumerate(weights) if weight.ndim > 1]
+    matrices, gradients = [weights[place] for place in places], [updates[place] for place in places]
+    for place, update in zip(places, _scaled(matrices, gradients, weight_decay, trust), strict=True):
         updates[place] = update
-    return updates  # type: ignore[return-value]
+    return updates
 
 
-def _scaled(weights: list[Tensor], weight_decay: float, trust: float) -> list[Tensor]:
+def _scaled(weights: list[Tensor], gradients: list[Tensor], weight_decay: float, trust: float) -> Sequence[Tensor]:
     if not weights:
         return []
-    updates = torch._foreach_add([weight.grad for weight in weights], weights, alpha=weight_decay)
-    length, step = (torch.stack(torch._foreach_norm(tensors)) for tensors in (weights, updates))
+    updates = torch._foreach_add(gradients, weights, alpha=weight_decay)
+    length, step = (torch.stack([*torch._foreach_norm(tensors)]) for tensors in (weights, updates))
     ratio = torch.where((length > 0) & (step > 0), trust * length / step, 1.0)
-    return list(torch._foreach_mul(updates, [*ratio.unbind()]))
+    return torch._foreach_mul(updates, [*ratio.unbind()])

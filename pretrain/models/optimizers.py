@@ -22,8 +22,13 @@ class Sgd:
         """On a GPU in one launch for all parameters."""
         parameters = [*network.parameters()]
         is_fused = all(parameter.device.type == "cuda" for parameter in parameters)
-        settings = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
-        return torch.optim.SGD(parameters, **settings, fused=is_fused or None)
+        return torch.optim.SGD(
+            parameters,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            fused=is_fused or None,
+        )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def as_plain(network: nn.Module) -> nn.Module:
     """Take `speed_up_small_maps` back, in place: as a GPU computes them."""
     for module in network.modules():
         if type(module) is SmallMapConv2d:
-            module.__class__ = nn.Conv2d
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
     return network
 
 

@@ -79,7 +79,12 @@ def test_lines_go_to_weights_and_biases_and_a_resumed_run_goes_on_with_the_same_
     assert wandb.logged == 2 * [{"step": 3, "loss": 0.5}, {"finished": 1}]
     first, second = wandb.begun
     assert first == second
-    assert (first["id"], first["resume"], first["config"], first["name"]) == ("abc", "allow", {"seed": 1}, tmp_path.name)
+    assert (first["id"], first["resume"], first["config"], first["name"]) == (
+        "abc",
+        "allow",
+        {"seed": 1},
+        tmp_path.name,
+    )
 
 
 @pytest.mark.slow
@@ -92,7 +97,9 @@ def test_run_is_shown_by_mlflow(small, images, tmp_path, monkeypatch):
     (run,) = client.search_runs([client.get_experiment_by_name("goodviews").experiment_id])
     assert run.info.status == "FINISHED"
     shown = client.get_metric_history(run.info.run_id, "loss")
-    assert [(one.step, one.value) for one in shown] == [(line["step"], line["loss"]) for line in lines(tmp_path / "run")]
+    assert [(one.step, one.value) for one in shown] == [
+        (line["step"], line["loss"]) for line in lines(tmp_path / "run")
+    ]
 
 
 @pytest.mark.slow
