@@ -1,4 +1,4 @@
-"""Where a run's figures are shown beside metrics.jsonl, the gradient's length among them, and the trace of some steps."""
+"""Where a run's figures are shown beside metrics.jsonl, the gradient's length among them, and --profile."""
 
 import json
 import sys
