@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ..errors import GoodviewsError, MissingExtra
 
@@ -29,7 +30,7 @@ class WandbBoard:
         name = folder / FOLDER / _NAME
         name.parent.mkdir(parents=True, exist_ok=True)
         if not name.is_file():
-            name.write_text(wandb.util.generate_id(), encoding="utf-8")
+            name.write_text(uuid4().hex[:8], encoding="utf-8")
         try:
             self._run = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "goodviews"),

@@ -41,7 +41,7 @@ def test_estimate_is_what_the_first_step_keeps(name, images, tmp_path, caplog, m
 
 
 def test_batch_of_half_precision_keeps_less():
-    recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
+    recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet", batch_size=64)
     in_full, in_half = (estimate_step(recipe, precision, images=8).activations for precision in ("fp32", "bf16"))
     assert in_half < 0.75 * in_full
 
