@@ -86,7 +86,7 @@ class Options:
     @property
     def boards(self) -> Sequence[Log]:
         """Where the metrics are shown."""
-        return (*(["tensorboard"] if self.tensorboard else []), *self.log)
+        return ("tensorboard", *self.log) if self.tensorboard else self.log
 
     @property
     def loader_processes(self) -> int:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -20,16 +21,16 @@ from ...hub.errors import DataError, UsageError
 from ...hub.images import SkippedImages
 from ...hub.sources.source import Source
 from ..models.across_processes import share_of
-from ..randomness import epoch_order
 from ..views.device_views import render
 from ..views.view import View
 from .decode import decoder
 from .decoded_photos import DecodedPhotos
 from .device_crops import PhotosOnDevice
 from .packed_batch import Packed, pixels_of, unpack
+from .places import Places
+from .prefetch import batch_bytes, batches_ahead
+from .side_stream import SideStream
 from .worker import Boxes, FromSource, Photos, Reader, WorkerBatch
-
-_PREFETCH = 4  # batches each worker prepares ahead
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class ViewLoader:
         decoded: the source's photos, decoded already.
         on_device: the same photos on the device, where crops are then made.
         device: where views end up. Anything but a CPU also runs the views' programs; on a CPU the workers do.
+        epochs: in the run. Workers go on from one epoch to the next without a pause, and not beyond the last.
 
     Raises:
         UsageError: the batch cannot be shared out evenly.
@@ -77,6 +79,7 @@ class ViewLoader:
         on_device: PhotosOnDevice | None = None,
         device: torch.device | str = "cpu",
         exact_decode: bool = False,
+        epochs: int | None = None,
     ):
         if batch_size < 1 or batch_size % world:
             raise UsageError(
@@ -88,13 +91,16 @@ class ViewLoader:
                 "give more images or a smaller batch size."
             )
         self.source, self.views, self.device = source, tuple(views), torch.device(device)
-        self.steps_per_epoch = len(source) // batch_size
         self.skipped = SkippedImages()
         self.decoder = decoder()
         self.on_device = on_device
         self._photos, self._workers = _reader(source, exact_decode, decoded, on_device), workers
         self._reading: WeakSet[Any] = WeakSet()  # torch's iterators: each holds workers of its own
-        self._places = _Places(len(source), batch_size, seed, rank, world)
+        self._places = Places(len(source), batch_size, seed, rank, world, epochs)
+        self.steps_per_epoch = self._places.steps_per_epoch
+        self._side = SideStream(self.device) if self.device.type == "cuda" and torch.cuda.is_available() else None
+        self._running: Iterator[WorkerBatch] | None = None  # of `_loader`
+        self._next = (-1, 0)  # epoch and step of what it gives next
         self._loader: DataLoader | None = self._read_by(self._places, self.views, keep_workers=workers > 0)
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
@@ -107,8 +113,8 @@ class ViewLoader:
         """
         if self._loader is None:
             raise RuntimeError("this ViewLoader was closed")
-        self._places.epoch, self._places.start_step = epoch, start_step
-        yield from self._batches(self._loader, self.views)
+        for step in range(start_step, self.steps_per_epoch):
+            yield self._of_step(epoch, step)
 
     def in_order(self, view: View) -> Iterator[Batch]:
         """This process's share of all images (see `share_of`), each once and in order, in a view that draws nothing.
@@ -123,13 +129,15 @@ class ViewLoader:
         places = [
             [(0, sample) for sample in positions[first : first + size]] for first in range(0, len(positions), size)
         ]
-        yield from self._batches(self._read_by(places, (view,)), (view,))
+        reading = self._start(self._read_by(places, (view,)))
+        for _ in places:
+            yield self._wait_for(reading, (view,))
 
     def close(self) -> None:
         """End the workers now, even where a traceback holds the batches of an epoch that was broken off."""
         for reading in self._reading:
             _end_workers(ref(reading))
-        self._loader = None
+        self._loader = self._running = None
 
     def _read_by(
         self, places: Iterable[list[tuple[int, int]]], views: tuple[View, ...], *, keep_workers: bool = False
@@ -147,22 +155,37 @@ class ViewLoader:
             num_workers=self._workers,
             worker_init_fn=_leave_signals_to_the_run,
             persistent_workers=keep_workers,
-            prefetch_factor=_PREFETCH if self._workers else None,
+            prefetch_factor=self._ahead(views) if self._workers else None,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # the global one belongs to the training loop
         )
 
-    def _batches(self, loader: DataLoader, views: tuple[View, ...]) -> Iterator[Batch]:
+    def _ahead(self, views: tuple[View, ...]) -> int:
+        images = self._places.batch_size // self._places.world
+        is_rendered = self.device.type == "cpu" and self.on_device is None
+        return batches_ahead(batch_bytes(views, images, is_rendered=is_rendered), self._workers)
+
+    def _of_step(self, epoch: int, step: int) -> Batch:
+        """From the workers as they go on, or, where the step is not the one they have next, from there anew."""
+        if self._loader is None:
+            raise RuntimeError("this ViewLoader was closed")
+        if self._running is None or self._next != (epoch, step):
+            self._places.epoch, self._places.step = epoch, step
+            self._running = self._start(self._loader)
+        self._next = self._places.after(epoch, step)
+        return self._wait_for(self._running, self.views)
+
+    def _start(self, loader: DataLoader) -> Iterator[WorkerBatch]:
         reading = iter(loader)
         if reading not in self._reading:
             self._reading.add(reading)
             atexit.register(_end_workers, ref(reading))
-        while True:
-            start_s = time.perf_counter()
-            worker_batch = next(reading, None)
-            if worker_batch is None:
-                return
-            yield self._batch(worker_batch, views, time.perf_counter() - start_s)
+        return reading
+
+    def _wait_for(self, reading: Iterator[WorkerBatch], views: tuple[View, ...]) -> Batch:
+        start_s = time.perf_counter()
+        worker_batch = next(reading)
+        return self._batch(worker_batch, views, time.perf_counter() - start_s)
 
     def _batch(self, worker_batch: WorkerBatch, views: tuple[View, ...], wait_s: float) -> Batch:
         for path, reason in worker_batch.unreadable:
@@ -171,7 +194,8 @@ class ViewLoader:
         if not len(worker_batch.samples):
             raise DataError(f"None of the {len(self.source)} images of {self.source.name} can be read.")
         samples = torch.from_numpy(worker_batch.samples)
-        return Batch(samples, self._views(worker_batch, samples, views), wait_s)
+        make = partial(self._views, worker_batch, samples, views)
+        return Batch(samples, make() if self._side is None else self._side.render(make), wait_s)
 
     def _views(self, worker_batch: WorkerBatch, samples: Tensor, views: tuple[View, ...]) -> dict[str, Tensor]:
         if worker_batch.packed is not None:
@@ -206,27 +230,6 @@ def _reader(
     if decoded is None:
         return FromSource(source, exact_decode)
     return decoded if on_device is None else Boxes(decoded.without_pixels())
-
-
-class _Places:
-    """Which samples each step of an epoch shows to one process, as (epoch, sample)."""
-
-    def __init__(self, samples: int, batch_size: int, seed: int, rank: int, world: int):
-        self.samples, self.batch_size, self.seed, self.rank, self.world = samples, batch_size, seed, rank, world
-        self.epoch = self.start_step = 0
-
-    def __len__(self) -> int:
-        return self.samples // self.batch_size - self.start_step
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = epoch_order(self.seed, self.epoch, self.samples)
-        share = self.batch_size // self.world
-        firsts = range(
-            self.start_step * self.batch_size, (self.samples // self.batch_size) * self.batch_size, self.batch_size
-        )
-        mine = (order[first + self.rank * share :][:share] for first in firsts)
-        epoch = self.epoch
-        return ([(epoch, int(sample)) for sample in samples] for samples in mine)
 
 
 def _as_it_is(batch: Any) -> WorkerBatch:

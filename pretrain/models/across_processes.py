@@ -47,7 +47,7 @@ def gather_patiently(value: Any) -> list[Any]:
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return [value]
-    group = dist.new_group(backend="gloo", timeout=timedelta(days=7))
+    group: Any = dist.new_group(backend="gloo", timeout=timedelta(days=7))
     values: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(values, value, group=group)
     dist.destroy_process_group(group)

@@ -169,6 +169,7 @@ def _loader(
         on_device=PhotosOnDevice(decoded, device) if decoded is not None and options.keep == "gpu" else None,
         device=device,
         exact_decode=options.exact_decode,
+        epochs=recipe.epochs,
     )
 
 

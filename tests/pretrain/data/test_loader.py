@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.sources.files import Files
 from goodviews.hub.sources.folders import open_folder
 from goodviews.hub.sources.packed_names import Names
-from goodviews.pretrain.data import worker
+from goodviews.pretrain.data import prefetch, worker
 from goodviews.pretrain.data.loader import Batch, ViewLoader
+from goodviews.pretrain.data.places import Places
+from goodviews.pretrain.data.side_stream import SideStream
 from goodviews.pretrain.views.operations import (
     ColorJitter,
     CutJigsaw,
@@ -239,3 +242,49 @@ def test_views_rendered_on_a_gpu_equal_those_of_a_cpu_within_rounding(source: Fi
         for view in VIEWS:
             difference = (there.views[view.name].cpu() - here.views[view.name]).abs() * 0.225 * 255
             assert (difference > 0.5).float().mean() < 0.01  # levels of 8 bits
+
+
+def test_workers_go_on_into_the_next_epoch_and_not_beyond_the_last(source: Files):
+    places = Places(10, 4, seed=1, rank=0, world=1, epochs=3)
+    assert [[epoch for epoch, _ in batch] for batch in places] == 2 * [[0] * 4] + 2 * [[1] * 4] + 2 * [[2] * 4]
+    loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=0, epochs=2)
+    started, start = [], loader._start
+    loader._start = lambda reader: (started.append(1), start(reader))[1]  # type: ignore[method-assign]
+    shown = [batch for epoch in range(2) for batch in loader.epoch(epoch)]
+    assert started == [1]
+    assert_same(shown, batches(source, epoch=0) + batches(source, epoch=1))
+
+
+def test_batches_ahead_are_bounded_in_bytes(source: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(prefetch, "SHARED_MEMORY", tmp_path / "none")
+    assert prefetch.batches_ahead(1000, workers=2) == prefetch.MOST_BATCHES
+    assert prefetch.batches_ahead(prefetch.MOST_BYTES // 4, workers=2) == 2
+    assert prefetch.batches_ahead(prefetch.MOST_BYTES, workers=16) == 1
+    rendered, crops = (prefetch.batch_bytes(VIEWS, 10, is_rendered=each) for each in (True, False))
+    shown = batches(source, batch_size=10)[0].views.values()
+    assert rendered == sum(view.numel() * 4 for view in shown)
+    assert crops == 10 * 3 * (48**2 + 63**2)
+
+
+class Stream:
+    """As much of torch.cuda's as is called, on a CPU."""
+
+    def __init__(self, name: str, events: list[tuple[str, ...]]):
+        self.name, self.events = name, events
+
+    def wait_stream(self, other: "Stream") -> None:
+        self.events.append((self.name, "waits for", other.name))
+
+
+def test_views_are_rendered_on_the_side_and_the_step_waits_for_them(monkeypatch: pytest.MonkeyPatch):
+    events: list[tuple[str, ...]] = []
+    current, side = Stream("current", events), Stream("side", events)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: side)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext(events.append(("on", stream.name))))
+    view = torch.zeros(1)
+    view.record_stream = lambda stream: events.append(("kept for", stream.name))  # type: ignore[method-assign]
+    rendered = SideStream(torch.device("cuda")).render(lambda: events.append(("render",)) or {"query": view})
+    assert rendered["query"] is view
+    assert events[0] == ("side", "waits for", "current")
+    assert events[1:] == [("on", "side"), ("render",), ("current", "waits for", "side"), ("kept for", "current")]
