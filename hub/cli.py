@@ -61,7 +61,12 @@ COMMANDS = {
         "Follow what was added, changed, renamed, moved and deleted in an index's folders.",
     ),
     "index info": ("goodviews.export.index.commands:index_info", "Say what an index holds and which encoder made it."),
-    "search": ("goodviews.export.search.commands:search", "Find the images nearest to a photo."),
+    "index merge": ("goodviews.export.index.commands:index_merge", "Join indexes of one encoder into a new one."),
+    "search": ("goodviews.export.search.commands:search", "Find the images nearest to a photo, or to several."),
+    "duplicates": (
+        "goodviews.export.search.commands:duplicates",
+        "Find images of an index that are nearly the same.",
+    ),
     "serve": ("goodviews.export.service.commands:serve", "Serve a page and an HTTP API that search indexes by photo."),
     "doctor": ("goodviews.hub.commands:doctor", "Say what is installed, which tasks can run, and how to fix the rest."),
     "hub info": ("goodviews.hub.commands:info", "Say what an encoder is and where it comes from."),

@@ -18,7 +18,7 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "detectron2": {"transfer.detectron2_engine"},
     "faster_coco_eval": {"transfer.datasets.masks", "transfer.evaluation.coco"},
     "datasets": {"hub.sources.hugging_face"},
-    "faiss": {"export.index"},
+    "faiss": {"export.nearest"},
     "onnx": {"export.onnx"},
     "onnxruntime": {"hub.onnx_runtimes", "export.onnx"},
     "openvino": {"hub.onnx_runtimes"},

@@ -10,12 +10,13 @@ from ...hub.images import SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
 from ...hub.sources.folders import find_images
 from ..embedding.vector_files import Vectors, read_vectors
+from ..nearest.kinds import FLAT, check_kind
+from ..nearest.segments import in_blocks
 from .about import About
 from .change import Change, Entry, filling
 from .embed_photos import Place, Work, embed_photos
 from .image_index import ImageIndex, IndexMismatch, load
 from .item import label_of
-from .vector_files import in_blocks
 
 SKIPPED_FILE = "skipped.txt"
 
@@ -28,24 +29,30 @@ def build(
     batch_size: int = 64,
     workers: int = 0,
     progress: bool = False,
+    kind: str | None = None,
     overwrite: bool = False,
 ) -> tuple[ImageIndex, SkippedImages]:
     """Embed every readable image below a folder and write the index.
 
     Images that cannot be read are left out, returned, and listed in OUT/skipped.txt.
 
+    Args:
+        kind: of faiss index, as its factory writes it; by default one that suits the number of vectors.
+
     Raises:
+        UsageError: there is no such kind.
         DataError: the folder has no readable image.
         OutputExists: `out` exists and `overwrite` is off.
         Busy: another process writes it.
     """
     refuse_busy(out)
     refuse_folder(out, overwrite, kind="index", inputs=(images, encoder.source))
+    check_kind(kind or FLAT, encoder.num_features)
     paths, work, skipped = find_images(images), Work(batch_size, workers, progress), SkippedImages()
     places = [Place(1, path.relative_to(images).as_posix()) for path in paths]
     about = About(encoder.id, encoder.source, encoder.backend, images.resolve())
     with new_folder(out, overwrite, kind="index", inputs=(images, encoder.source)) as partial:
-        with filling(partial, about) as change:
+        with filling(partial, about, kind=kind) as change:
             embed_photos(
                 encoder,
                 paths,
@@ -62,7 +69,9 @@ def build(
     return load(out), skipped
 
 
-def build_from_vectors(file: Path, encoder: PhotoEncoder, out: Path, *, overwrite: bool = False) -> ImageIndex:
+def build_from_vectors(
+    file: Path, encoder: PhotoEncoder, out: Path, *, kind: str | None = None, overwrite: bool = False
+) -> ImageIndex:
     """Write the index of vectors that were made before.
 
     Their photos need not be here: thumbnails are made of them when they are asked for. Photos in shards or in a dataset
@@ -71,6 +80,7 @@ def build_from_vectors(file: Path, encoder: PhotoEncoder, out: Path, *, overwrit
     Args:
         file: as `read_vectors` reads it; one that is mapped is read block by block.
         encoder: that made the vectors, and that the index is to be used with.
+        kind: as for `build`.
 
     Raises:
         ArtifactError: the file is missing or damaged.
@@ -80,6 +90,7 @@ def build_from_vectors(file: Path, encoder: PhotoEncoder, out: Path, *, overwrit
     """
     refuse_busy(out)
     refuse_folder(out, overwrite, kind="index", inputs=(file, encoder.source))
+    check_kind(kind or FLAT, encoder.num_features)
     vectors = read_vectors(file)
     made_by = vectors.about.encoder
     differences = made_by.differences(encoder.id)
@@ -94,7 +105,7 @@ def build_from_vectors(file: Path, encoder: PhotoEncoder, out: Path, *, overwrit
     about = About(made_by, encoder.source, encoder.backend, root or file.resolve().parent)
     with (
         new_folder(out, overwrite, kind="index", inputs=(file, encoder.source)) as partial,
-        filling(partial, about, is_scanned=root is not None) as change,
+        filling(partial, about, kind=kind, is_scanned=root is not None) as change,
     ):
         _insert(change, vectors)
     return load(out)

@@ -20,12 +20,13 @@ import numpy as np
 from ...hub.errors import DataError
 from ...hub.files.disk_errors import disk_errors
 from ...hub.files.locks import sole_writer
+from ..nearest.segments import Segment, SegmentWriter, gather, ids_name, in_blocks, vectors_name
 from .about import FORMAT, About, new_database_id, parse_about, read_format, write_about
 from .first_format import FILES as FIRST_FILES
 from .image_index import unit_rows
 from .state import dead_rows, open_segments, read_state
 from .table import FILE, Table, create, open_to_write
-from .vector_files import Segment, SegmentWriter, gather, ids_name, in_blocks, vectors_name
+from .upkeep import nearest_name, read_nearest, renew
 
 MOST_SEGMENTS = 16  # beyond, the last ones are joined
 LARGEST_DEAD_SHARE = 0.2  # of rows, before all files are written anew
@@ -171,9 +172,24 @@ class Change:
         elif len(self.segments) > MOST_SEGMENTS:
             self._rewrite(_first_to_join(self.segments), None)
         self.table.put("next_id", self.next_id)
-        self.table.put("generation", max(self.table.whole("generation") + 1, time.time_ns() // 1000))
+        self._put_generation()
         _write_folder_to_disk(self.folder)
         self.table.change("COMMIT")
+        self._renew_nearest()
+
+    def _renew_nearest(self) -> None:
+        """A transaction of its own, since it may take minutes: what was changed counts already."""
+        self.table.change("BEGIN IMMEDIATE")
+        dead = dead_rows(self.table, self.rows)
+        if not renew(self.folder, self.table, self.segments, dead, self.about.dimension):
+            self.table.change("ROLLBACK")
+            return
+        self._put_generation()
+        _write_folder_to_disk(self.folder)
+        self.table.change("COMMIT")
+
+    def _put_generation(self) -> None:
+        self.table.put("generation", max(self.table.whole("generation") + 1, time.time_ns() // 1000))
 
     def discard(self) -> None:
         """Forget what was changed."""
@@ -232,6 +248,7 @@ class Change:
                 writer.append(vectors[alive], segment.ids[place : place + len(vectors)][alive])
         if dead is not None:
             self._renumber(dead)
+            self.table.change("DELETE FROM about WHERE key = 'nearest'")  # its rows are others now
         if not writer.rows:
             writer.discard()
             self.segments = open_segments(self.folder, self.table, self.about.dimension)
@@ -269,14 +286,17 @@ def changing(folder: Path) -> Iterator[Change]:
 
 
 @contextmanager
-def filling(folder: Path, about: About, *, is_scanned: bool = True) -> Iterator[Change]:
+def filling(folder: Path, about: About, *, kind: str | None = None, is_scanned: bool = True) -> Iterator[Change]:
     """Fill a new folder, which nobody else knows yet, with an index.
 
     Args:
+        kind: of faiss index, from now on; by default one that suits the number of vectors.
         is_scanned: whether a refresh looks for further photos in the root.
     """
     database = new_database_id()
     table = _create(folder, about, database, is_scanned=is_scanned)
+    if kind is not None:
+        table.put("forced_kind", kind)
     with _change(folder, about, table) as change:
         change.is_empty = False
         yield change
@@ -326,9 +346,11 @@ def _first_to_join(segments: Sequence[Segment]) -> int:
 
 def remove_unused(folder: Path, table: Table) -> None:
     """Remove the files that no change counts any more, or that one that was killed left."""
-    counted = {
-        name(number) for (number,) in table.ask("SELECT number FROM segments") for name in (vectors_name, ids_name)
-    }
+    numbers = [number for (number,) in table.ask("SELECT number FROM segments")]
+    counted = {name(number) for number in numbers for name in (vectors_name, ids_name)}
+    nearest = read_nearest(table)
+    if nearest is not None:
+        counted.add(nearest_name(nearest.number))
     for path in folder.iterdir():
         if (_OWN_FILES.fullmatch(path.name) or path.name in FIRST_FILES) and path.name not in counted:
             with suppress(OSError):  # on Windows a reader keeps it; the next change removes it

@@ -1,7 +1,9 @@
 """The commands `index …`: they open what is named, call the library, and say what came of it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from ...hub.output.terminal import Terminal
 from ..printing import print_line, print_skipped
@@ -16,6 +18,7 @@ def index_build(
     images: Path | None = None,
     vectors: Path | None = None,
     out: Path,
+    kind: Annotated[str | None, Parameter(name="--index")] = None,
     batch_size: int = 64,
     workers: int = 0,
     device: str = "auto",
@@ -33,6 +36,8 @@ def index_build(
         vectors: File of vectors of that encoder, in place of --images: .parquet, .npy, .safetensors or .csv. The
             photos themselves need not be here.
         out: Folder to make.
+        kind: Kind of faiss index, as its factory writes it, as in "IVF4096,Flat"; by default the one that suits number
+            and size of the vectors, "Flat" (exact) up to 50 million numbers. Its recall is measured and kept.
         batch_size: Photos in a forward pass.
         workers: Processes that load images, 0 for none beside the command's own.
         device: What computes: auto is the GPU if there is one; else cpu, cuda, cuda:1, ...
@@ -57,12 +62,13 @@ def index_build(
             batch_size=batch_size,
             workers=workers,
             progress=True,
+            kind=kind,
             overwrite=overwrite,
         )
         print_skipped(console, skipped)
     else:
         assert vectors is not None, "one of the two is given"
-        index = build_from_vectors(vectors, open_on(encoder, device), out, overwrite=overwrite)
+        index = build_from_vectors(vectors, open_on(encoder, device), out, kind=kind, overwrite=overwrite)
     about = index.about
     print_line(
         console,
@@ -181,10 +187,37 @@ def index_info(index: Path) -> None:
     assert pre is not None, "an index without it is refused"
     source = f"from {about.source}" if about.source else "made in memory"
     print_line(console, f"images   {len(opened)} in {about.root}")
+    for root in about.further_roots:
+        print_line(console, f"         and in {root}")
     print_line(console, f"encoder  {encoder.name} ({encoder.architecture}), {source}")
     print_line(console, f"weights  sha256 {encoder.weights_sha256}")
-    print_line(console, f"vectors  {about.dimension} dimensions, exact cosine search, built with {about.backend}")
+    print_line(console, f"vectors  {about.dimension} dimensions, built with {about.backend}")
+    print_line(console, f"search   {opened.describe_search()}")
     print_line(console, f"photos   {pre.input_px} px centre crop at {pre.crop_pct}, {pre.interpolation}")
+    print_line(console, f"disk     {_megabytes(index)} MB, format {opened.format}, {opened.removed} rows to be cleared")
+
+
+def index_merge(indexes: list[Path], *, out: Path, overwrite: bool = False) -> None:
+    """Join indexes of one encoder into a new one.
+
+    Photos of the first index keep their ids. Of a photo that several indexes name, the first of them counts.
+
+    Example: goodviews index merge holidays family --out all
+
+    Args:
+        indexes: Index folders, two or more.
+        out: Folder to make.
+        overwrite: Replace OUT if it exists.
+    """
+    from .merge import merge
+
+    merged = merge(indexes, out, overwrite=overwrite)
+    twice = f"; {merged.twice} photos were in several" if merged.twice else ""
+    print_line(Terminal(), f"{out}: {len(merged.index)} images of {len(indexes)} indexes{twice}")
+
+
+def _megabytes(folder: Path) -> str:
+    return f"{sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6:,.1f}"
 
 
 def _print_outcome(index: Path, outcome: "Outcome", images: int, new: str) -> None:

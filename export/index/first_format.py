@@ -12,11 +12,11 @@ import numpy as np
 from ...hub.errors import ArtifactError
 from ...hub.files.json_files import Place, read_json
 from ...hub.identity import EncoderId
+from ..nearest.segments import Segment
 from .about import REMEDY, About
 from .faiss_header import check_faiss_file, data_places
 from .item import Item, label_of
 from .table import Table, create
-from .vector_files import Segment
 
 FILES = ("items.json", "index.faiss")
 

@@ -19,14 +19,18 @@ from ...hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from ...hub.identity import EncoderId
 from ...hub.images import read_image
 from ...hub.vectors import refuse_odd_vectors
+from ..nearest.exact import best, nearest_of_rows, nearest_rows
+from ..nearest.groups import groups, pairs_by_search, pairs_of_all
+from ..nearest.segments import from_row, gather, ids_of_rows
 from .about import About
-from .exact import nearest_of_rows, nearest_rows
 from .item import Filter, Item, Match
 from .state import State, read_generation, read_state
-from .vector_files import gather, ids_of_rows
+from .upkeep import describe
 
 THUMBNAIL_PX = 256
 _OF_PARENTS: list[State] = []  # a fork must not close its parent's database, only leave it alone
+ROUNDING = 1e-6  # two equal vectors have a cosine of 1 but for this
+DUPLICATES_AT_ONCE = 4096
 FEW_NUMBERS = 50_000_000  # of a filtered search: so many are compared one by one, in at most 15 ms
 
 
@@ -65,6 +69,51 @@ class ImageIndex:
 
     def __len__(self) -> int:
         return self._state.count
+
+    @property
+    def format(self) -> int:
+        """Of its folder: 1 until an index of the first format is changed, then 2."""
+        return self._state.format
+
+    @property
+    def removed(self) -> int:
+        """Vectors of photos that were removed or changed, still in its files; the next large change clears them."""
+        return 0 if self._state.dead is None else int(self._state.dead.sum())
+
+    def duplicate_groups(self, threshold: float) -> list[list[int]]:
+        """Ids of photos that are nearly the same, in groups that are linked by pairs.
+
+        In a large index, pairs are those that its search finds.
+
+        Args:
+            threshold: least cosine of a pair, above 0.
+
+        Raises:
+            UsageError: the threshold is no such cosine.
+        """
+        if not 0 < threshold <= 1:
+            raise UsageError(f"threshold is {threshold}; it must be a cosine above 0, and 1 at most.")
+        state = self._state
+        rows = np.arange(state.rows) if state.dead is None else np.flatnonzero(~state.dead)
+        near = threshold - ROUNDING
+        if state.nearest is None:
+            found = groups(len(rows), pairs_of_all(gather(state.segments, rows), near))
+        else:
+            allowed = None if state.dead is None else ~state.dead
+            some = np.array_split(rows, -(-len(rows) // DUPLICATES_AT_ONCE))
+            blocks = ((part, gather(state.segments, part)) for part in some)
+            by_row = groups(
+                state.rows,
+                pairs_by_search(blocks, lambda vectors, k: _search_allowed(state, vectors, k, allowed), near),
+            )
+            found = [np.searchsorted(rows, part) for part in by_row]
+        ids = ids_of_rows(state.segments, rows)
+        return sorted(sorted(ids[part].tolist()) for part in found)
+
+    def describe_search(self) -> str:
+        """What kind of search this is, and what it was found to do."""
+        nearest = self._state.nearest
+        return "exact cosine search" if nearest is None else describe(nearest.kind, nearest.measured)
 
     def reload(self) -> bool:
         """See the index as it is on disk now; False where that is how it was seen already."""
@@ -107,6 +156,22 @@ class ImageIndex:
             raise DataError(f"{self.folder} has no image with id {missing}.")
         return gather(state.segments, np.array([rows[int(key)] for key in ids], np.int64))
 
+    @property
+    def scanned_roots(self) -> list[Path]:
+        """The folders in which a refresh looks for new photos: those that were given whole."""
+        roots = self._state.table.roots()
+        return [roots[key] for key in self._state.table.scanned_roots()]
+
+    @property
+    def next_id(self) -> int:
+        """The first id never used."""
+        return self._state.table.whole("next_id")
+
+    def stored_thumbnail(self, key: int) -> bytes | None:
+        """As `thumbnail`, where the index has it itself."""
+        found = self._state.table.ask("SELECT jpeg FROM thumbnails WHERE id = ?", (int(key),))
+        return bytes(found[0][0]) if found else None
+
     def thumbnail(self, key: int) -> bytes:
         """JPEG, upright, its longest side at most THUMBNAIL_PX: the stored one, or one of the photo itself.
 
@@ -114,9 +179,9 @@ class ImageIndex:
             DataError: there is no such photo, or neither is there.
             ArtifactError: as `locate`.
         """
-        found = self._state.table.ask("SELECT jpeg FROM thumbnails WHERE id = ?", (int(key),))
-        if found:
-            return bytes(found[0][0])
+        stored = self.stored_thumbnail(key)
+        if stored is not None:
+            return stored
         preprocessing = self.about.encoder.preprocessing
         values = preprocessing.values if preprocessing is not None else None
         return make_thumbnail(read_image(self.locate(self.item(key)), values=values))
@@ -230,5 +295,17 @@ def _search(state: State, queries: np.ndarray, k: int, among: Filter | None) -> 
             return nearest_of_rows(queries, state.segments, k, rows)
         allowed = np.zeros(state.rows, bool)
         allowed[rows] = True
+        return _search_allowed(state, queries, k, allowed)
+    return _search_allowed(state, queries, min(k, state.count), None if state.dead is None else ~state.dead)
+
+
+def _search_allowed(
+    state: State, queries: np.ndarray, k: int, allowed: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """By the faiss index where there is one, and one by one among the rows that it does not cover."""
+    if state.nearest is None:
         return nearest_rows(queries, state.segments, k, allowed)
-    return nearest_rows(queries, state.segments, min(k, state.count), None if state.dead is None else ~state.dead)
+    index = state.nearest.open(state.folder, state.about.dimension)
+    found = index.search(queries, state.segments, k, settings=state.nearest.settings, allowed=allowed)
+    late = nearest_rows(queries, from_row(state.segments, index.rows), k, allowed)
+    return best([found, late], k, len(queries))

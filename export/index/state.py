@@ -8,10 +8,11 @@ import numpy as np
 
 from ...hub.errors import ArtifactError, Busy
 from ...hub.files.locks import refuse_busy
+from ..nearest.segments import Segment, open_segment
 from .about import FORMAT, About, parse_about, read_format
 from .first_format import first_generation, read_first, read_first_about
 from .table import Table, open_to_read
-from .vector_files import Segment, open_segment
+from .upkeep import Nearest, read_nearest
 
 _TRIES, _PAUSE_S = 20, 0.05
 
@@ -25,6 +26,7 @@ class State:
         rows: of all segments together.
         dead: (rows,) bool, rows of photos that were removed or changed since; None without any.
         count: of photos.
+        nearest: the faiss index, for more vectors than are compared one by one.
         format: of the folder: 1 or 2.
     """
 
@@ -36,6 +38,7 @@ class State:
     dead: np.ndarray | None
     count: int
     generation: int
+    nearest: Nearest | None
     format: int = FORMAT
 
 
@@ -122,7 +125,9 @@ def _read_once(folder: Path) -> State:
     count, dead = table.count(), dead_rows(table, rows)
     if rows - (0 if dead is None else int(dead.sum())) != count:
         raise ArtifactError(f"{folder} is damaged: {count} photos, but other vectors; build the index again.")
-    return State(folder, about, table, segments, rows, dead, count, table.whole("generation"), number)
+    return State(
+        folder, about, table, segments, rows, dead, count, table.whole("generation"), read_nearest(table), number
+    )
 
 
 def _is_busy(folder: Path) -> bool:

@@ -173,7 +173,7 @@ def _below(folder: Path, root: Path) -> Path | None:
 
 
 def _found(index: ImageIndex, roots: _Roots) -> Iterator[Place]:
-    """The photos below all roots that were given whole, those of an inner root last."""
+    """The photos below all roots that were given whole, those of an inner root last, and the single ones."""
     for number, root in sorted(roots.folders.items(), key=lambda pair: len(pair[1].parts)):
         if number not in roots.scanned:
             continue
@@ -188,6 +188,10 @@ def _found(index: ImageIndex, roots: _Roots) -> Iterator[Place]:
                 f"gone for good, remove them: goodviews index remove {index.folder} {root}"
             ) from None
         yield from (Place(number, path.relative_to(root).as_posix()) for path in paths)
+    of_root = {root: number for number, root in roots.folders.items() if number not in roots.scanned}
+    for item in index.items:
+        if item.root in of_root and item.full_path.is_file():
+            yield Place(of_root[item.root], item.path)
 
 
 def _named(index: ImageIndex, names: Sequence[str]) -> Iterator[Item]:

@@ -28,6 +28,7 @@ FolderKind = Literal[
     "cache",
     "sweep",
     "generator",
+    "duplicates",
 ]
 _KINDS = get_args(FolderKind)
 # The file that folders without a marker are recognised by, and a field in it.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .faiss_library import one_thread
-from .vector_files import Segment, gather
+from .segments import Segment, gather
 
 SPARE = 16  # further candidates, so that ties at the end are decided by us
 DIGITS = 6  # float32 inner products of unit vectors agree to these

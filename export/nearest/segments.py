@@ -114,9 +114,21 @@ def ids_of_rows(segments: Sequence[Segment], rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def in_blocks(array: np.ndarray, *, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, np.ndarray]]:
+def from_row(segments: Sequence[Segment], row: int) -> list[Segment]:
+    """The segments without the rows before one."""
+    found = []
+    for segment in segments:
+        inside = max(0, row - segment.first_row)
+        if inside < len(segment):
+            found.append(Segment(segment.first_row + inside, segment.vectors[inside:], segment.ids[inside:]))
+    return found
+
+
+def in_blocks(
+    array: np.ndarray, *, block_bytes: int = BLOCK_BYTES, rows_at_once: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
     """Positions and copies of a (N, F) array's rows, some at a time, so that a mapped file takes little memory."""
-    each = max(1, block_bytes // max(1, array[:1].nbytes))
+    each = rows_at_once or max(1, block_bytes // max(1, array[:1].nbytes))
     for first in range(0, len(array), each):
         yield first, np.array(array[first : first + each])
         release(array)
