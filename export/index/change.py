@@ -74,6 +74,15 @@ class Change:
             self.is_empty = False
         return int(found[0])
 
+    def drop_roots(self, keys: Sequence[int]) -> None:
+        """Forget those of some roots that have no photo, but not the last root."""
+        for key in keys:
+            self.table.change(
+                "DELETE FROM roots WHERE id = ? AND id NOT IN (SELECT root FROM items) "
+                "AND (SELECT count(*) FROM roots) > 1",
+                [(key,)],
+            )
+
     def insert(self, entries: Sequence[Entry], vectors: np.ndarray) -> list[int]:
         """Add photos; returns their ids.
 

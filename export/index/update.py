@@ -184,8 +184,9 @@ def _found(index: ImageIndex, roots: _Roots) -> Iterator[Place]:
             if not photos:
                 continue
             raise DataError(
-                f"{root} holds no image, and the index has {photos} from there. Is the disk connected? If they are "
-                f"gone for good, remove them: goodviews index remove {index.folder} {root}"
+                f"{root} holds no image, and the index has {photos} from there. Is the disk connected? Photos that are "
+                f"elsewhere now are found by `goodviews index add {index.folder} --images FOLDER`; those that are gone "
+                f"for good leave by `goodviews index remove {index.folder} {root}`."
             ) from None
         yield from (Place(number, path.relative_to(root).as_posix()) for path in paths)
     of_root = {root: number for number, root in roots.folders.items() if number not in roots.scanned}
@@ -220,6 +221,7 @@ def _carry_out(index: ImageIndex, encoder: PhotoEncoder, plan: Plan, work: Work,
             change.remove([item.id for item in plan.gone])
             change.place({item.id: _moved(item, file) for item, file in (*plan.went, *plan.touched)})
             _take_copies(change, plan.copies)
+            change.drop_roots([key for key, root in change.table.roots().items() if not root.is_dir()])
         _complete(index.folder, encoder, [pair for pair in plan.touched if pair[0].sha256 is None], work)
     wanted: list[tuple[int | None, File]] = [(item.id, file) for item, file in plan.changed]
     wanted += [(None, file) for file in plan.new]

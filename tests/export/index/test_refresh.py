@@ -62,6 +62,7 @@ def test_a_folder_that_was_moved_and_is_added_again_keeps_its_ids(
     assert counts(add(index, encoder, tmp_path / "elsewhere")) == {"moved": 5}
     assert sorted(item.id for item in index.items) == [0, 1, 2, 3, 4]
     assert all(index.locate(item).is_file() for item in index.items)
+    assert index.about.root == tmp_path / "elsewhere"
 
 
 def test_new_changed_renamed_and_deleted_photos_are_told_apart(index: ImageIndex, encoder: PhotoEncoder, photos: Path):
