@@ -74,7 +74,7 @@ def about_lines(facts: Facts) -> list[tuple[str, str]]:
         ("Runtime", f"ONNX Runtime Web {VERSION}, MIT licence"),
     ]
     if facts.agreement is not None:
-        lines.append(("Finds", f"{facts.agreement:.1%} of the 10 nearest photos that the exact index finds"))
+        lines.append(("Finds", f"{facts.agreement:.1%} of the 10 nearest photos that the exact encoder finds"))
     return [*lines, ("Made with", "goodviews")]
 
 

@@ -80,14 +80,12 @@ async function search(job, values, name, source) {
   preview(source, name);
   try {
     await opened;
-    const begun = performance.now();
     const { order, similarities } = await ask(job, values);
     if (own !== asked) return;
-    const seconds = ((performance.now() - begun) / 1000).toFixed(2);
     grid.show(photos, order, similarities);
     find("heading").textContent = `Most like ${name}`;
     find("reset").hidden = false;
-    say(`${photos.length.toLocaleString()} photos searched in ${seconds} s.`);
+    say(`${photos.length.toLocaleString()} photos, the most similar first.`);
     scrollTo({ top: 0, behavior: "instant" });
   } catch (error) {
     if (own === asked) say(error.message, true);

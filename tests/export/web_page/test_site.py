@@ -9,7 +9,7 @@ import pytest
 from goodviews.export.index.image_index import IndexMismatch
 from goodviews.export.onnx.onnx_file import Export
 from goodviews.export.web_page import site
-from goodviews.export.web_page.collection import read_collection
+from goodviews.export.web_page.collection import _public, read_collection
 from goodviews.export.web_page.compact import Compact, loss_of
 from goodviews.export.web_page.runtime_files import INSTALL, find_runtime
 from goodviews.export.web_page.site import Page, export_page
@@ -70,6 +70,13 @@ def test_a_page_holds_the_index_the_encoder_and_nothing_that_names_this_machine(
         assert (page.folder / described[name]["file"]).stat().st_size == described[name]["bytes"]
     for file in page.folder.rglob("*"):
         assert file.is_dir() or str(gallery[0].parent).encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("cats/a.jpg", "cats/a.jpg"), ("/home/ada/cats/a.jpg", "a.jpg"), ("../private/a.jpg", "a.jpg")]
+)
+def test_a_path_that_says_where_photos_lie_is_shortened(path: str, name: str):
+    assert _public(path) == name
 
 
 def test_why_an_encoder_is_not_int8_is_said_to_whoever_publishes_it(page: Page):
