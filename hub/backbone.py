@@ -7,7 +7,7 @@ import torch
 from timm.models import is_model_in_modules
 from torch import nn
 
-from . import cifar_stem, wide_stem
+from . import cifar_stem, learned_stem, wide_stem
 from .errors import ArtifactError, UsageError
 
 # What a config.json may ask timm for. Everything else is refused: timm also takes paths of files that it then loads.
@@ -17,6 +17,7 @@ ARGUMENTS = frozenset(
         *("dims", "drop_path_rate", "drop_rate", "embed_dim", "global_pool", "img_size", "in_chans", "layers"),
         *("mlp_ratio", "no_embed_class", "norm_layer", "num_heads", "output_stride", "patch_size", "qkv_bias"),
         *("reg_tokens", "replace_stem_pool", "stem_channels", "stem_padding", "stem_type", "stem_width", "widths"),
+        *("part", "coupling", "space", "flow_blocks", "flow_hidden"),  # of learned_stem
         "zero_init_last",
     }
 )
@@ -27,7 +28,8 @@ MOST_PARAMETERS = 2 * 10**9
 UNBUILDABLE = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, AssertionError, ArithmeticError)
 # How timm pools the last maps into features, as far as a folder may say it.
 POOLS = frozenset({"avg", "max", "avgmax", "catavgmax", "fast", "token", "map", "avgmaxc", ""})
-_RESNETS = ["resnet", cifar_stem.MODULE, wide_stem.MODULE]  # the files of timm, and ours, with such networks
+# The files of timm, and ours, with such networks.
+_RESNETS = ["resnet", cifar_stem.MODULE, wide_stem.MODULE, learned_stem.MODULE]
 _STAGE_CHANNELS = (64, 128, 256, 512)  # of the stages of every published ResNet
 
 

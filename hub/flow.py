@@ -9,18 +9,24 @@ couplings the InfoMin paper's non-volume-preserving rows used is not known to us
 block changes one channel by the other two, in turn.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .errors import UsageError
+from .errors import ArtifactError, UsageError
+from .files.atomic import write_json
 from .preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 Coupling = Literal["additive", "affine"]
 Space = Literal["RGB", "YDbDr"]
+WEIGHTS, PLAN = "generator.safetensors", "generator.json"
 _CHANNELS = 3
 _YDBDR = ((0.299, 0.587, 0.114), (-0.45, -0.883, 1.333), (-1.333, 1.116, 0.217))
 _YDBDR_MIDDLE, _YDBDR_SPREAD = (0.45, 0.0, 0.0), 0.25
@@ -99,7 +105,8 @@ class Couple(nn.Module):
         return self._with(channels, (channels[:, self.changed : self.changed + 1] - move) * (-log_scale).exp())
 
     def _amounts(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.network(images[:, self.others])
+        parts = images.split(1, dim=1)  # an index of a list would make a GPU wait
+        found = self.network(torch.cat([parts[channel] for channel in self.others], dim=1))
         log_scale = _LARGEST_LOG * found[:, 1:].tanh() if found.shape[1] == 2 else torch.zeros_like(found)
         return found[:, :1], log_scale
 
@@ -125,8 +132,33 @@ class InvertibleMix(nn.Module):
 
     def _matrix(self) -> Tensor:
         diagonal = torch.diag((_LARGEST_LOG * self.log_diagonal.tanh()).exp())
-        ones = torch.eye(_CHANNELS)
+        ones = torch.eye(_CHANNELS, device=self.lower.device)
         return (self.lower.tril(-1) + ones) @ (self.upper.triu(1) + diagonal)
+
+
+def save_generator(flow: Flow, folder: Path) -> None:
+    """Write the generator's two files into a folder."""
+    save_file({name: tensor.contiguous() for name, tensor in flow.state_dict().items()}, folder / WEIGHTS)
+    write_json(folder / PLAN, {"format": 1, **asdict(flow.plan)})
+
+
+def load_generator(folder: Path) -> Flow:
+    """Read what `save_generator` wrote.
+
+    Raises:
+        ArtifactError: it is not there, or is damaged.
+    """
+    try:
+        content = json.loads((folder / PLAN).read_text("utf-8"))
+        plan = FlowPlan(**{name: content[name] for name in ("coupling", "space", "blocks", "hidden")})
+        flow = Flow(plan)
+        flow.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(
+            f"{folder} holds no whole generator ({reason:.100}); give the RUN folder of `goodviews views learn`."
+        ) from None
+    return flow.eval()
 
 
 def _change_of_colours(space: Space) -> tuple[Tensor, Tensor]:

@@ -12,21 +12,16 @@ x and x' are two crops of a photo. Learning rates, betas and weights of one are 
 Source: Tian et al. 2020 (arXiv:2005.10243), section 5.
 """
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...hub.errors import ArtifactError, DataError
-from ...hub.files.atomic import write_json
+from ...hub.errors import DataError
 from ...hub.flow import Flow, FlowPlan
 from ..models.losses import pair_contrast
 from ..randomness import step_seed
@@ -39,7 +34,6 @@ from .trainer import Batches, Diverged, finite
 Mode = Literal["unsupervised", "semi-supervised"]
 BETAS = (0.5, 0.999)
 LARGEST_OUTPUT = 1e3  # of a generator whose input has unit spread; beyond, it runs away
-WEIGHTS, PLAN = "generator.safetensors", "generator.json"
 
 
 @dataclass(frozen=True)
@@ -145,31 +139,6 @@ def learn_views(
         _move(of_generator, shared + classify)
         nats = float(torch.tensor(len(images)).log()) + float(shared.detach())
         observe(GameStep(step, nats, float(classify.detach())))
-    return flow.eval()
-
-
-def save_generator(flow: Flow, folder: Path) -> None:
-    """Write the generator's two files into a folder."""
-    save_file({name: tensor.contiguous() for name, tensor in flow.state_dict().items()}, folder / WEIGHTS)
-    write_json(folder / PLAN, {"format": 1, **asdict(flow.plan)})
-
-
-def load_generator(folder: Path) -> Flow:
-    """Read what `save_generator` wrote.
-
-    Raises:
-        ArtifactError: it is not there, or is damaged.
-    """
-    try:
-        content = json.loads((folder / PLAN).read_text("utf-8"))
-        plan = FlowPlan(**{name: content[name] for name in ("coupling", "space", "blocks", "hidden")})
-        flow = Flow(plan)
-        flow.load_state_dict(load_file(folder / WEIGHTS), strict=True)
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise ArtifactError(
-            f"{folder} holds no whole generator ({reason:.100}); give the RUN folder of `goodviews views learn`."
-        ) from None
     return flow.eval()
 
 

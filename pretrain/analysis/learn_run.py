@@ -18,10 +18,10 @@ from torch import Tensor
 
 from ...hub.errors import UsageError
 from ...hub.files.atomic import new_folder, write_text
-from ...hub.flow import Flow, FlowPlan
+from ...hub.flow import Flow, FlowPlan, save_generator
 from ...hub.images import read_image
 from ...hub.reports.report import Evidence
-from .learn import Game, GameStep, LearnedSplit, learn_views, save_generator
+from .learn import Game, GameStep, LearnedSplit, learn_views
 from .pairs import normalized
 from .photo_arrays import read_photos, square
 from .point_results import compute_point

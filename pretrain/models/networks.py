@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...hub.backbone import build_backbone, features_of
+from ...hub.flow import Flow
 from ...hub.ydbdr import TO_YDBDR
 from .heads import HeadKind, JigsawHead, PredictingHead, build_head
 from .small_convolutions import speed_up_small_maps
@@ -105,13 +106,29 @@ class TwoBranchNetwork(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 2 D), float32."""
         with torch.autocast(images.device.type, enabled=False):  # in bf16 neighbouring colours would become one
-            colours = torch.einsum("kc,nchw->nkhw", self.colours, images)
+            colours = self.channels(images)
         luma, chroma = (part.contiguous(memory_format=torch.channels_last) for part in colours.split([1, 2], dim=1))
         return torch.cat([self.head(self.backbone(luma)), self.chroma_head(self.chroma(chroma))], dim=1)
+
+    def channels(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W): the first channel is one branch's, the other two are the other's."""
+        return torch.einsum("kc,nchw->nkhw", self.colours, images)
 
     def ema_copy(self) -> "TwoBranchNetwork":
         """A copy with the same weights."""
         return copy.deepcopy(self)
+
+
+class LearnedTwoBranchNetwork(TwoBranchNetwork):
+    """A backbone for the first channel of a generator, which does not learn, and another for the other two."""
+
+    def __init__(self, branches: TwoBranchNetwork, generator: Flow):
+        super().__init__(branches.backbone, branches.chroma, branches.head, branches.chroma_head)
+        self.generator = generator.requires_grad_(False)
+
+    def channels(self, images: Tensor) -> Tensor:
+        found: Tensor = self.generator(images)
+        return found
 
 
 TrainedNetwork = ContrastiveNetwork | PrototypeNetwork | TwoBranchNetwork

@@ -1,5 +1,6 @@
 """The parts of a run, built as its recipe and options say."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...hub.encoder import Encoder
+from ...hub.errors import UsageError
+from ...hub.flow import Flow, FlowPlan, load_generator
+from ...hub.learned_stem import ARCHITECTURES as LEARNED
 from ...hub.sources.source import Source
 from ..data.decoded_photos import DecodedPhotos
 from ..data.device_crops import PhotosOnDevice
@@ -22,7 +26,13 @@ from ..models.across_processes import Processes, gather_with_gradient, share_bat
 from ..models.ema import EmaPair
 from ..models.labels import LabelledData
 from ..models.memory import Context, Memory, Plan
-from ..models.networks import TrainedNetwork, build_network, build_prototype_network, build_two_branch_network
+from ..models.networks import (
+    LearnedTwoBranchNetwork,
+    TrainedNetwork,
+    build_network,
+    build_prototype_network,
+    build_two_branch_network,
+)
 from ..models.prototypes import Prototypes
 from ..models.queue import Queue
 from ..objective import Networks
@@ -33,6 +43,8 @@ from .collapse import CollapseWatch
 from .finite_loss import FiniteWatch
 from .kept_photos import keep_photos
 from .monitor import Monitor, Progress
+
+log = logging.getLogger(__name__)
 
 COMPILER = "inductor"  # torch's own default
 
@@ -95,6 +107,8 @@ def build_trained_network(
         network = build_prototype_network(recipe.architecture, prototypes=count, start=backbone, **common)
     elif recipe.branches == 2:
         network = build_two_branch_network(recipe.architecture, head=recipe.head, **common)
+        generator = _generator(recipe)
+        network = network if generator is None else LearnedTwoBranchNetwork(network, generator)
     else:
         patches = recipe.objective.patches
         network = build_network(recipe.architecture, head=recipe.head, patches=patches, start=backbone, **common)
@@ -102,6 +116,24 @@ def build_trained_network(
     if recipe.batch_norm == "shared" and world > 1:
         share_batch_norm(network, device)
     return network
+
+
+def _generator(recipe: Recipe) -> Flow | None:
+    """That of an objective on learned views; untrained, which gives the raw channels, where it names none.
+
+    Raises:
+        ArtifactError: the folder holds none.
+        UsageError: no network can have the generator in its stem.
+    """
+    folder = getattr(recipe.objective, "generator", None)
+    if folder is None:
+        return None
+    if recipe.architecture not in LEARNED:
+        raise UsageError(f"{recipe.name} trains {' or '.join(LEARNED)}; {recipe.architecture} has no learned stem.")
+    if folder:
+        return load_generator(Path(folder))
+    log.warning("%s names no generator, so it learns from raw channels; --set objective.generator=RUN", recipe.name)
+    return Flow(FlowPlan())
 
 
 def compile_backbones(state: RunState) -> None:

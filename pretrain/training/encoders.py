@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...hub.backbone import build_backbone
+from ...hub.backbone import build_backbone, rebuild_backbone
 from ...hub.encoder import Encoder, Origin
+from ...hub.learned_stem import SUFFIX, arguments_of
 from ...hub.reports.provenance import commit
-from ..models.networks import TrainedNetwork, TwoBranchNetwork
+from ..models.networks import LearnedTwoBranchNetwork, TrainedNetwork, TwoBranchNetwork
 from ..recipe import Recipe, describe
 from .run import Run
 
@@ -42,11 +43,27 @@ def backbones(network: TrainedNetwork, recipe: Recipe) -> dict[str, nn.Module]:
     """
     if not isinstance(network, TwoBranchNetwork):
         return {"encoder": copy.deepcopy(network.backbone)}
+    if isinstance(network, LearnedTwoBranchNetwork):
+        branches = (("encoder", network.backbone), ("encoder_chroma", network.chroma))
+        return {name: _on_generator(branch, network, part) for part, (name, branch) in enumerate(branches)}
     parts = (
         ("encoder", network.backbone, network.colours[:1]),
         ("encoder_chroma", network.chroma, network.colours[1:]),
     )
     return {name: _on_rgb(branch, colours, recipe) for name, branch, colours in parts}
+
+
+def _on_generator(branch: Any, network: LearnedTwoBranchNetwork, part: int) -> nn.Module:
+    """The branch with the generator in its stem."""
+    arguments = branch.model_args | arguments_of(network.generator.plan, part)
+    arguments.pop("in_chans", None)
+    with torch.random.fork_rng(devices=[]):
+        backbone = rebuild_backbone(branch.pretrained_cfg["architecture"] + SUFFIX, arguments)
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in branch.state_dict().items()}
+    weights["conv1.conv.weight"] = weights.pop("conv1.weight")
+    weights |= {f"conv1.flow.{name}": tensor.detach().cpu() for name, tensor in network.generator.state_dict().items()}
+    backbone.load_state_dict(weights, strict=True)
+    return backbone.to(next(branch.parameters()).device)
 
 
 def _on_rgb(branch: nn.Module, colours: Tensor, recipe: Recipe) -> nn.Module:

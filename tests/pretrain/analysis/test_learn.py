@@ -6,13 +6,11 @@ import pytest
 import torch
 
 from goodviews.hub.errors import ArtifactError, DataError
-from goodviews.hub.flow import Flow, FlowPlan
+from goodviews.hub.flow import Flow, FlowPlan, load_generator, save_generator
 from goodviews.pretrain.analysis.learn import (
     Game,
     LearnedSplit,
     learn_views,
-    load_generator,
-    save_generator,
 )
 from goodviews.pretrain.analysis.learn_run import learn
 from goodviews.pretrain.analysis.photo_arrays import PhotoSet

@@ -1,0 +1,88 @@
+"""Writes docs/results/views-lab: the sweeps of `goodviews views sweep` and `learn`, from the report.json of each run.
+
+    python docs/results/views_lab.py --runs runs/ladder-cifar10 runs/toy --out docs/results/views-lab
+
+Every number, sentence and picture comes from the reports, which are copied beside the page. Without --runs the page is
+made anew from the reports that are there.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cyclopts
+
+from goodviews.pretrain.analysis.sweep_picture import draw
+
+INTRO = """# The views lab
+
+How much should two views share? Small networks, trained from scratch on each kind of view, then scored: I_NCE is a
+lower bound of the nats that the views share, on photos that no network learned from; top-1 is that of a linear probe
+and of 20 neighbours on whole photos. Brackets are 95 % intervals over test photos and seeds. The trainings are short
+and the networks small: compare the points of a sweep with each other and with nothing else. An inverse U is said to
+show only if 95 % of the resamples of points and seeds have a maximum between the outermost points.
+"""
+
+
+def write(*, runs: list[Path] = [], out: Path = Path("docs/results/views-lab")) -> None:  # noqa: B006
+    """Copy the reports of RUNS, draw them, and write the page of all that are there.
+
+    Args:
+        runs: folders that `goodviews views sweep` or `learn` wrote.
+        out: the page's folder.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for run in runs:
+        shutil.copyfile(run / "report.json", out / f"{run.name}.json")
+        if (run / "views.png").is_file():
+            shutil.copyfile(run / "views.png", out / f"{run.name}-views.png")
+    reports = read_reports(out)
+    for name, report in reports.items():
+        draw(report, out / f"{name}.png")
+    (out / "README.md").write_text(page(reports, out), encoding="utf-8")
+
+
+def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
+    """Those beside the page, by name."""
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def page(reports: dict[str, dict[str, Any]], folder: Path) -> str:
+    """The text of README.md."""
+    curves = [(name, score, curve) for name, report in reports.items() for score, curve in report["curves"].items()]
+    found = [f"- {name}, {score}: {curve['sentence']}" for name, score, curve in curves]
+    parts = [INTRO, "## Where the inverse U shows\n\n" + "\n".join(found) + "\n"] if found else [INTRO]
+    return "\n".join([*parts, *(_section(name, report, folder) for name, report in reports.items())])
+
+
+def _section(name: str, report: dict[str, Any], folder: Path) -> str:
+    training, data, evidence = report["training"], report["data"], report["evidence"]
+    ceiling = report["points"][0]["information"]["ceiling"]
+    names = list(report["points"][0]["scores"])
+    lines = [["point", "I_NCE, nats", *(f"{score}, top-1 %" for score in names)]]
+    lines.append(["---"] * len(lines[0]))
+    for point in report["points"]:
+        cells = [_interval(point["information"], "nats", 2)]
+        cells += [_interval(point["scores"][score], "top1", 1) for score in names]
+        lines.append([point["name"], *cells])
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    views = f"\n![views]({name}-views.png)\n" if (folder / f"{name}-views.png").is_file() else ""
+    return (
+        f"## {name}: {report['sweep']} on {data['name']}\n\n{report['question']} {data['train']} photos to learn from, "
+        f"{data['test']} to test on, photos of {data['px']} px; {report['seeds']} seeds, {training['steps']} steps of "
+        f"{training['batch_size']} photos; ceiling of I_NCE {ceiling:.2f} nats.\n\n"
+        f"![{name}]({name}.png)\n{views}\n{table}\n\n`{evidence['command']}`; commit {evidence['commit']}, "
+        f"{evidence['hardware']}, {training['precision']}, {evidence['started'][:10]}, "
+        f"{evidence['seconds'] / 60:.0f} minutes on the clock of a busy machine.\n"
+    )
+
+
+def _interval(value: dict[str, Any], key: str, digits: int) -> str:
+    return f"{value[key]:.{digits}f} [{value['low']:.{digits}f}, {value['high']:.{digits}f}]"
+
+
+if __name__ == "__main__":
+    app = cyclopts.App(default_parameter=cyclopts.Parameter(negative=(), consume_multiple=True))
+    app.default(write)
+    app()
