@@ -28,6 +28,8 @@ from ...hub.images import decoded, opened
 from ..options import Options
 from ..views.view import Box, Crop
 
+JPEG, WHOLE = "jpeg", "whole"  # what a run's description says of its JPEG files, or else how it decoded them before
+KEPT = "kept"
 SPARE = 2  # by how much a crop is at least reduced after the decoder: its own filter then decides how sharp it is
 _ORIENTATION = 0x0112  # EXIF tag; 2 to 8 mean that the stored image is mirrored or turned, 5 to 8 lying on its side
 
@@ -41,8 +43,8 @@ def decoder() -> str:
 def describe_decoding(options: Options) -> dict[str, Any]:
     """What a run's description of its data says of how files become crops."""
     if options.keep == "no":
-        return {"jpeg": "whole" if options.exact_decode else f"smaller where crops shrink {2 * SPARE} times or more"}
-    return {"kept": {"short_px": options.keep_px, "crops_by": "gpu" if options.keep == "gpu" else "cpu"}}
+        return {JPEG: WHOLE if options.exact_decode else f"smaller where crops shrink {2 * SPARE} times or more"}
+    return {KEPT: {"short_px": options.keep_px, "crops_by": "gpu" if options.keep == "gpu" else "cpu"}}
 
 
 def read_crops(

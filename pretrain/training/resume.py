@@ -15,6 +15,7 @@ from ...hub.errors import OutputExists, UsageError
 from ...hub.files.json_files import Place, read_json
 from ...hub.files.locks import refuse_busy, sole_writer
 from ...hub.files.overwrite import Input, refuse_folder
+from ..data.decode import JPEG, KEPT, WHOLE
 from ..data.describe_data import SAMPLE
 from ..options import Options
 
@@ -107,6 +108,7 @@ def _read_same(out: Path, identity: Identity) -> dict[str, Any]:
     check_schema(RecipeFile, before, place)
     now = json.loads(json.dumps(vars(identity)))
     _refuse_other_processes(out, before, identity.processes)
+    _refuse_other_decoding(out, before, identity.data)
     for part, wanted in now.items():
         difference = _first_difference(*_comparable(part, before.get(part), wanted), part)
         if difference:
@@ -125,6 +127,22 @@ def _refuse_other_processes(out: Path, before: Mapping[str, Any], now: int) -> N
             f"{out} was started with {then} process{'es' if then > 1 else ''} and cannot go on with {now}: batch norm "
             f"and patch orders would be cut otherwise, and the weights be others; resume it {how}."
         )
+
+
+def _refuse_other_decoding(out: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """JPEG files read at other sizes give other pixels. Older runs, which do not say how, read more of them smaller."""
+    data = before.get("data")
+    then = data.get(JPEG) if isinstance(data, dict) else None
+    if JPEG not in now or then == now[JPEG] or (isinstance(data, dict) and KEPT in data):
+        return
+    if then is None:
+        raise UsageError(
+            f"{out} was started by an older goodviews, which read more JPEG files at a smaller size; from here on the "
+            "run would see sharper photos and end in other weights. Finish it with the version that started it, or "
+            "start it anew with --overwrite."
+        )
+    option = "without" if now[JPEG] == WHOLE else "with"
+    raise UsageError(f"{out} was started {option} --exact-decode; resume it as it was started, or give another --out.")
 
 
 def _comparable(part: str, before: Any, now: Any) -> tuple[Any, Any]:

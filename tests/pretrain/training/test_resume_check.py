@@ -50,6 +50,21 @@ def test_another_number_of_processes_is_refused_and_an_older_run_without_one_is_
     loop.pretrain(smoke, images, copy, Options(**USUAL, resume=True))
 
 
+def test_a_run_that_read_jpeg_files_otherwise_is_refused_for_that(copy, images, smoke):
+    data = about(copy)["data"]
+    rewrite(copy, data={name: value for name, value in data.items() if name != "jpeg"})
+    with pytest.raises(
+        UsageError, match=r"by an older goodviews, which read more JPEG files at a smaller size; .*anew"
+    ):
+        loop.pretrain(smoke, images, copy, Options(**USUAL, resume=True))
+    rewrite(copy, data=data)
+    with pytest.raises(UsageError, match="was started without --exact-decode; resume it as it was started"):
+        loop.pretrain(smoke, images, copy, Options(**USUAL, resume=True, exact_decode=True))
+    rewrite(copy, data=data | {"jpeg": "whole"})
+    with pytest.raises(UsageError, match="was started with --exact-decode; resume it as it was started"):
+        loop.pretrain(smoke, images, copy, Options(**USUAL, resume=True))
+
+
 @pytest.mark.parametrize("resume", [True, "auto"])
 def test_a_renamed_and_moved_data_folder_does_not_block(resume, copy, images, smoke, tmp_path):
     moved = shutil.copytree(images, tmp_path / "elsewhere" / "pictures of mine")
