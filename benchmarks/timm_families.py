@@ -40,8 +40,10 @@ LARGE = "384 448 512 huge giant so400 large".split()  # noqa: SIM905
 TOLERANCE = 1e-5  # of features over the largest one; the readers run the same code on the same weights
 SENTENCE = 600  # letters that a refusal may have
 LOOKED_AT = 8  # networks of a family, by name the smallest, that are built to count their parameters
-LARGE_NETWORK = 50  # million parameters from which on the views are of at most LARGE_NETWORK_PX, if it takes them
-LARGE_NETWORK_PX = 224
+MOST = (
+    50 * 256**2
+)  # million parameters times pixels of a view; beyond it views are of FEWER_PX, if the network takes them
+FEWER_PX = 224
 OURS = {"cifar_stem", "wide_stem"}  # files of this project that timm lists once they are imported
 
 
@@ -109,12 +111,9 @@ def smallest(family: str) -> str | None:
 
 
 def parameters_of(name: str) -> float:
-    """Millions, without the classifier; infinite for a network that cannot be built without its weights."""
-    try:
-        with torch.device("meta"):
-            backbone = timm.create_model(name, num_classes=0)
-    except (NotImplementedError, RuntimeError):
-        return float("inf")
+    """Millions, without the classifier."""
+    with torch.device("meta"):
+        backbone = timm.create_model(name, num_classes=0)
     return round(sum(tensor.numel() for tensor in backbone.parameters()) / 1e6, 1)
 
 
@@ -123,9 +122,8 @@ def walk(name: str, family: str = "") -> Outcome:
     began = time.monotonic()
     parameters = parameters_of(name)
     recipe = recipe_for(name)
-    if LARGE_NETWORK <= parameters < float("inf") and recipe.input_px > LARGE_NETWORK_PX:
-        smaller = recipe_for(name, LARGE_NETWORK_PX)
-        recipe = smaller if _takes(name, LARGE_NETWORK_PX) else recipe
+    if parameters * recipe.input_px**2 > MOST and recipe.input_px > FEWER_PX and _takes(name, FEWER_PX):
+        recipe = recipe_for(name, FEWER_PX)
     outcome = _outcome(recipe, name, family)
     seconds = round(time.monotonic() - began, 1)
     return replace(outcome, parameters=parameters, px=recipe.input_px, seconds=seconds)
@@ -230,8 +228,8 @@ def page(outcomes: list[Outcome]) -> Iterator[str]:
         yield ""
     yield "<details><summary>All families</summary>"
     yield ""
-    yield f"Views are of the network's own size; from {LARGE_NETWORK} million parameters on they are of at most"
-    yield f"{LARGE_NETWORK_PX} px where the network takes them. Difference: of the readers' features, over the largest."
+    yield f"Views are of the network's own size; where that and the network are large, of {FEWER_PX} px if it takes"
+    yield "them. Difference: of the readers' features, over the largest."
     yield ""
     yield "| family | network | million parameters | px | features | difference | seconds |"
     yield "|---|---|---|---|---|---|---|"

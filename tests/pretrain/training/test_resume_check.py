@@ -53,9 +53,7 @@ def test_another_number_of_processes_is_refused_and_an_older_run_without_one_is_
 def test_a_run_that_read_jpeg_files_otherwise_is_refused_for_that(copy, images, smoke):
     data = about(copy)["data"]
     rewrite(copy, data={name: value for name, value in data.items() if name != "jpeg"})
-    with pytest.raises(
-        UsageError, match=r"by an older goodviews, which read more JPEG files .*anew"
-    ):
+    with pytest.raises(UsageError, match=r"by an older goodviews, which read more JPEG files .*anew"):
         loop.pretrain(smoke, images, copy, Options(**USUAL, resume=True))
     rewrite(copy, data=data)
     with pytest.raises(UsageError, match="was started without --exact-decode; resume it as it was started"):
