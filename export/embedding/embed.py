@@ -131,6 +131,7 @@ def _finish(plan: Plan, folder: Path, out: Path, about: About, done_before: int)
         for path, reason in part.unreadable:
             skipped.add(path, reason)
     if not photos:
+        shutil.rmtree(folder)  # nothing in it is worth going on from
         raise DataError(
             f"None of the {plan.photos} images in {plan.data} can be read; the first: {skipped.items[0][1]}"
         )

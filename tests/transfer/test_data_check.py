@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from goodviews.hub.errors import DataError, OutputExists, UsageError
 from goodviews.transfer import commands
+from goodviews.transfer.copies import note_copies
 from goodviews.transfer.data_check import ClassCount, doubts_about
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection.labels_page import choose_photos
@@ -219,3 +221,29 @@ def test_a_range_declared_for_a_measurement_is_as_one_behind_the_encoders_name(c
     assert one["dataset"]["skipped_images"] == 0
     with pytest.raises(UsageError, match="no range of values"):
         commands.transfer("knn", encoder=name, data=colours, out=tmp_path / "third", values="4095")
+
+
+@pytest.mark.parametrize("task", ["knn", "retrieval", "linear-moco", "finetune", "voc07-map"])
+def test_test_photos_that_were_trained_on_are_counted_in_the_report_and_said(
+    task: str, colours: Path, devkit: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    if task == "voc07-map":
+        data, photos = devkit, devkit / "VOC2007" / "JPEGImages"
+        shutil.copy(photos / "trainval0.jpg", photos / "test0.jpg")
+    else:
+        data = colours
+        shutil.copy(colours / "train" / "red" / "0.png", colours / "val" / "red" / "1.png")
+    changes = ["epochs=1", "batch_size=9"] if task in ("linear-moco", "finetune") else []
+    encoder = "random:resnet18-w0.25-32px"
+    commands.transfer(task, encoder=encoder, data=data, out=tmp_path / "run", set=changes)
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["details"]["test_photos_in_training"] == 1
+    count = 3 if task == "voc07-map" else 9
+    assert f"1 of {count} test photos are training photos too, byte for byte" in caplog.text
+
+
+def test_photos_of_equal_size_that_differ_late_are_no_copies(tmp_path: Path):
+    one, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    one.write_bytes(bytes(9000))
+    other.write_bytes(bytes(8999) + b"1")
+    assert note_copies([one], [other]) == {}
+    assert note_copies([one], [one]) == {}  # a photo under one path in both parts is another problem

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ...hub.images import SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
 from ...hub.sources.files import Files, published_name
 from ...hub.sources.folders import train_and_test
+from ..copies import note_copies
 from ..data_digest import digest_of
 from ..task import Setup
 
@@ -48,6 +49,7 @@ class TestData:
     classes: tuple[str, ...]
     dataset: dict[str, Any]
     skipped: SkippedImages  # paths relative to the data folder
+    copies: dict[str, int] = field(default_factory=dict, kw_only=True)  # for Report.details, see `note_copies`
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def frozen_features(encoder: PhotoEncoder, data: Path, setup: Setup) -> FrozenDa
     skipped = SkippedImages()
     parts = [part_features(encoder, part, data, setup, skipped) for part in (train, test)]
     dataset = describe(data, train, test, skipped)
-    return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0])
+    copies = note_copies(train.paths, test.paths)
+    return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0], copies=copies)
 
 
 def as_exported(encoder: PhotoEncoder) -> dict[str, bool]:

@@ -76,7 +76,11 @@ class FewShot:
             metrics={"top1": float(accuracies.mean()), "top1_low": max(0.0, low), "top1_high": min(100.0, high)},
             dataset=frozen.dataset,
             engine=f"torch {torch.__version__}",
-            details={"deviation_of_an_episode": float(accuracies.std()), "input_px": encoder.preprocessing.input_px},
+            details={
+                "deviation_of_an_episode": float(accuracies.std()),
+                "input_px": encoder.preprocessing.input_px,
+                **frozen.copies,
+            },
         )
 
 

@@ -104,6 +104,7 @@ class FineTune:
         from ...hub.images import SkippedImages
         from ...hub.sources.folders import train_and_test
         from ..classifiers.files import FOLDER, write_classifier
+        from ..copies import note_copies
         from ..training_state import write_rows
         from .features import TestData, add_relative, describe, part_features
         from .labelled_part import draw_part, read_part
@@ -126,7 +127,10 @@ class FineTune:
             log.info("%s has no linear classifier in timm; no folder %s is left", encoder.architecture, FOLDER)
         add_relative(skipped, result.unreadable, data)
         features = part_features(result.encoder, test, data, replace(setup, cache=None), skipped)
-        test_data = TestData(features, train.classes, describe(data, part.images, test, skipped), skipped)
+        copies = note_copies(part.images.paths, test.paths)
+        test_data = TestData(
+            features, train.classes, describe(data, part.images, test, skipped), skipped, copies=copies
+        )
         return measurement(
             encoder,
             test_data,

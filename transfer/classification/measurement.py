@@ -53,5 +53,5 @@ def measurement(
         engine=f"torch {torch.__version__}",
         run_settings=run_settings or {},
         description=description or {},
-        details={**more, **(details or {})},
+        details={**more, **data.copies, **(details or {})},
     )

@@ -82,6 +82,7 @@ class ClassRetrieval:
             engine=f"torch {torch.__version__}",
             details={
                 "input_px": encoder.preprocessing.input_px,
+                **frozen.copies,
                 "mAP_of_class": {name: 100 * float(values.mean()) for name, values in of_class.items()},
             },
         )

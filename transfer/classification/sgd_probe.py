@@ -103,6 +103,7 @@ class SgdProbe:
         """
         from ...hub.images import SkippedImages
         from ...hub.sources.folders import train_and_test
+        from ..copies import note_copies
         from ..training_state import write_rows
         from .epochs import state_file
         from .features import TestData, add_relative, describe, part_features
@@ -117,7 +118,8 @@ class SgdProbe:
         probe = _train_probe(encoder, train, features, settings, setup, state, folder if setup.tensorboard else None)
         write_rows(folder / "metrics.jsonl", probe.rows)
         add_relative(skipped, probe.unreadable, data)
-        test_data = TestData(features, train.classes, describe(data, train, test, skipped), skipped)
+        copies = note_copies(train.paths, test.paths)
+        test_data = TestData(features, train.classes, describe(data, train, test, skipped), skipped, copies=copies)
         return measurement(
             encoder,
             test_data,

@@ -111,7 +111,11 @@ class VocClsa:
             dataset=voc.dataset,
             engine=f"torch {torch.__version__}",
             run_settings=run_settings,
-            details={"reported_epoch": epoch, "class_AP_mean_of_the_same_scores": 100 * float(np.nanmean(per_class))},
+            details={
+                "reported_epoch": epoch,
+                "class_AP_mean_of_the_same_scores": 100 * float(np.nanmean(per_class)),
+                **voc.copies,
+            },
         )
 
 

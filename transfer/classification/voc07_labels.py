@@ -10,7 +10,7 @@ import numpy as np
 
 from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
-from ..copies import copies_between
+from ..copies import copies_between, note_copies
 from ..data_check import ClassCount, DataCheck, doubts_about
 from ..data_digest import digest_of
 from ..datasets.labelled_photos import LabelledPhoto, decoding_problems
@@ -38,6 +38,7 @@ class VocLabels:
     classes: tuple[str, ...]  # of all splits, in alphabetical order
     splits: dict[str, LabelledPhotos]
     dataset: dict[str, Any]
+    copies: dict[str, int]  # for Report.details, see `note_copies`
 
 
 def read_labels(folder: Path, *, train: Sequence[str], test: str) -> VocLabels:
@@ -55,7 +56,10 @@ def read_labels(folder: Path, *, train: Sequence[str], test: str) -> VocLabels:
     root = find_devkit(folder)
     counts = {f"{name}_images": len(splits[name]) for name in names}
     source = {"name": name_of(root), "digest": digest_of(root, files_of(everyone))}
-    return VocLabels(classes, splits, {**source, "classes": len(classes), **counts, "class_names": list(classes)})
+    learned = [photo.path for name in train for photo in photos[name]]
+    copies = note_copies(learned, [photo.path for photo in photos[test]])
+    dataset = {**source, "classes": len(classes), **counts, "class_names": list(classes)}
+    return VocLabels(classes, splits, dataset, copies)
 
 
 def check_labels(data: Path, *, train: Sequence[str], test: str, values: Values | None = None) -> DataCheck:

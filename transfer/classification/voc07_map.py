@@ -83,7 +83,7 @@ class VocMap:
             metrics={"mAP": float(np.mean(list(per_class.values()))), "mAP_low": low, "mAP_high": high},
             dataset=voc.dataset,
             engine=f"torch {torch.__version__}",
-            details={"AP_of_class": per_class, "C_of_class": dict(zip(voc.classes, c.tolist()))},
+            details={"AP_of_class": per_class, "C_of_class": dict(zip(voc.classes, c.tolist())), **voc.copies},
         )
 
     def _choose_c(self, vectors: Tensor, signs: Tensor, weights: Tensor) -> Tensor:

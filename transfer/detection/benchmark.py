@@ -19,6 +19,7 @@ import numpy as np
 from ...hub.errors import DataError, UsageError
 from ...hub.files.atomic import write_text
 from ...hub.files.locks import sole_writer
+from ..copies import note_copies
 from ..data_digest import digest_of
 from ..task import Measurement, Setup
 from .choose_engine import choose_engine
@@ -82,6 +83,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         protocol.validate()
         photos = protocol.read(data, encoder.preprocessing.values)
         dataset = describe(photos)
+        copies = note_copies([photo.path for photo in photos.train], [photo.path for photo in photos.test])
         content = {name: value for name, value in dataset.items() if name != "name"}  # the folder may be renamed
         work = [encoder.report_id().report_json(), content, asdict(protocol), setup.seed, engine.version()]
         state = state_path(setup.cache, "detection", work, must_exist=setup.resume is True)
@@ -109,7 +111,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
                 "differs_from_published": protocol._differences(dataset, engine),
                 **describe_controls(scores.details),
             },
-            details={**scores.details, "final_loss": rows[-1]["loss"]},
+            details={**scores.details, **copies, "final_loss": rows[-1]["loss"]},
         )
 
     def evaluate(self, run: FinishedRun, data: Path, folder: Path, setup: Setup) -> Measurement:

@@ -125,6 +125,7 @@ def test_photos_that_are_all_broken_are_refused(exported: Path, tmp_path: Path):
     (tmp_path / "broken" / "a.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match="None of the 1 images"):
         embed(str(tmp_path / "broken"), str(exported), tmp_path / "vectors.npy")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken"]  # no parts that the next run would be refused for
 
 
 @pytest.mark.slow
