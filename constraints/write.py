@@ -25,7 +25,7 @@ def main() -> None:
     head = [f"# The suite passed with these, on Python {python} and {sys.platform}. Written by constraints/write.py."]
     if options.detectron2:
         head.append(f"# detectron2: facebookresearch/detectron2 at {options.detectron2}")
-    OUT.write_text("\n".join([*head, *versions("goodviews[all,test]")]) + "\n", encoding="utf-8")
+    OUT.write_text("\n".join([*head, *versions("goodviews[all,docs,mlflow,test,wandb]")]) + "\n", encoding="utf-8")
 
 
 def versions(requirement: str) -> list[str]:

@@ -50,7 +50,7 @@ def from_pretrained(
             "owner/name", "owner/name@revision" or "hf-hub:owner/name"; "torchvision:ARCHITECTURE[.WEIGHTS]";
             "timm:ARCHITECTURE.TAG"; a name of the catalogue, which is downloaded and imported once; a checkpoint of
             another program, imported on the fly; or
-            "random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED]", the untrained network that every result should be compared
+            `random:ARCHITECTURE[-wWIDTH][-SIZEpx][@SEED]`, the untrained network that every result should be compared
             with; WIDTH as `build_backbone` takes it. Behind any of them "#values=LOW..HIGH" may declare which values
             of photos of more than 8 bits are black and white, see `deep_pixels`.
         revision: of a Hub repository: a branch, a tag or a commit; "main" where none is named.

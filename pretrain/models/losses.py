@@ -88,7 +88,8 @@ def pair_contrast(first: Tensor, second: Tensor, *, temperature: float) -> Tenso
     """Cross-entropy of finding each row's partner among the other view's rows of the batch, mean of both directions.
 
     Args:
-        first, second: (N, D), unit rows; row i of one belongs to row i of the other; the gradient flows to both.
+        first: (N, D), unit rows of one view; the gradient flows here.
+        second: (N, D), unit rows of the other, row i of the same image as `first`'s; the gradient flows here too.
 
     Returns:
         Scalar, in nats. Chance is log(N).
