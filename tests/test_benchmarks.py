@@ -119,3 +119,19 @@ def test_a_session_writes_down_that_a_part_was_skipped_or_took_too_long(monkeypa
     assert session["_in_a_process"]("in_fp16", setting, 120.0)["skipped"] == "fp16 needs a GPU"
     assert session["_in_a_process"]("in_fp16", setting, 1.0)["skipped"] == "the time is used up"
     assert all(part.limit_s <= session["BUDGET_S"] for part in session["PARTS"].values())
+
+
+def test_searches_of_several_clients_are_all_answered(run, tmp_path):
+    pytest.importorskip("starlette", reason='needs the extra serve: pip install ".[serve]"')
+    from goodviews.export.index.build import build
+    from goodviews.hub import from_pretrained
+
+    photos = Path(__file__).parent / "photos"
+    build(from_pretrained("goodviews:mini"), photos, tmp_path / "index")
+    words = ["--index", str(tmp_path / "index"), "--photos", str(photos), "--k", "2"]
+    figures = run("serve_load", *words, "--clients", "2", "--seconds", "1")
+    (found,) = figures["rounds"]
+    assert found["errors"] == {}
+    assert found["requests"] >= 2
+    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= found["largest_ms"]
+    assert figures["images"] == 4

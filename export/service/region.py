@@ -63,8 +63,12 @@ def region_vector(maps: Maps, photo: Image.Image, box: Box, preprocessing: Prepr
     found = box.pixels(photo.size)
     around = _surroundings(found, photo.size)
     scale = preprocessing.input_px / math.sqrt((found[2] - found[0]) * (found[3] - found[1]))
-    most = LONGEST * preprocessing.input_px
-    sides = [min(max(CELL_PX, round(side * scale)), most) for side in (around[2] - around[0], around[3] - around[1])]
+    most = LONGEST * preprocessing.input_px // CELL_PX
+    # whole cells, so that it is known what each of them saw
+    sides = [
+        CELL_PX * min(max(1, round(side * scale / CELL_PX)), most)
+        for side in (around[2] - around[0], around[3] - around[1])
+    ]
     resized = photo.resize((sides[0], sides[1]), Image.Resampling.BICUBIC, box=around)
     cells = maps(_normalised(resized, preprocessing)[None])[0].astype(np.float64)
     across = _coverage(found[0], found[2], around[0], around[2], cells.shape[2])
