@@ -30,7 +30,7 @@ import numpy as np
 import psutil
 
 from goodviews.hub.machine import cores, processor_name
-from goodviews.hub.reports.provenance import version
+from goodviews.hub.reports.provenance import command, commit
 from goodviews.hub.sources.folders import find_images
 
 TIMEOUT_S = 60
@@ -113,9 +113,9 @@ def main(
             "cores": cores(),
             "load_before": os.getloadavg()[2],
             "python": platform.python_version(),
-            "goodviews": version(),
+            "commit": commit(),
             "date": datetime.now(UTC).date().isoformat(),
-            "command": " ".join(["benchmarks/serve_load.py", *sys.argv[1:]]),
+            "command": f"python benchmarks/{command()}",
         }
         out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

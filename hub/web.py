@@ -5,6 +5,7 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, BinaryIO
 
 from .errors import MissingExtra, UsageError
@@ -177,6 +178,9 @@ def serve(app: App, *, host: str, port: int, ready: Callable[[int], None]) -> No
         socket = config.bind_socket()
     except SystemExit:  # how uvicorn says that it cannot
         raise UsageError(f"Nothing can listen on {host} port {port}; is it taken? Give another --port.") from None
+
+    # uvicorn's socket lacks the protocol by which asyncio would know it for TCP: answers then wait 40 ms for the client
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
