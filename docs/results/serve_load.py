@@ -77,7 +77,8 @@ def _evidence(figures: dict[str, Any]) -> str:
     return (
         f"- {figures['encoder']}: {rounds}, by {photos['number']} photos of {photos['bytes'] / 1000:.0f} kB on "
         f"average; {figures['cores']} cores of {figures['processor']}, commit {figures['commit']}, "
-        f"{figures['date']}: `{figures['command']}`. Other work had the machine at a load of {figures['load_before']:.1f} before."
+        f"{figures['date']}: `{figures['command']}`. "
+        f"Other work had the machine at a load of {figures['load_before']:.1f} before."
     )
 
 
