@@ -49,7 +49,7 @@ def embed(
         processes=processes,
         engine=engine,
         device=device_for(encoder, device),
-        progress=console.is_terminal,
+        progress=True,
         overwrite=overwrite,
     )
     print_skipped(console, done.skipped)

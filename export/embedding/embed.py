@@ -9,6 +9,7 @@ from typing import Literal
 from ...hub.deep_pixels import split_values
 from ...hub.errors import DataError, OutputExists, UsageError
 from ...hub.files.leftovers import own_folder, remove_leftovers
+from ...hub.files.locks import sole_writer
 from ...hub.files.overwrite import refuse_file
 from ...hub.images import SkippedImages
 from ...hub.output.progress import track
@@ -61,6 +62,7 @@ def embed(
         overwrite: replace `out`.
 
     Raises:
+        Busy: another process writes `out`.
         DataError: there are no photos, or none can be read.
         OutputExists: `out` exists, or its parts are another run's, and `overwrite` is off.
         UsageError: a number is out of range.
@@ -88,14 +90,16 @@ def embed(
         batch_size,
     )
     folder = out.with_name(out.name + ".parts")
-    missing = start(folder, plan, overwrite=overwrite)
-    done_before = plan.parts - len(missing)
-    if engine == "ray":
-        from .cluster import run_on_ray as run
-    else:
-        run = in_processes if processes > 1 else alone
-    _go(run(plan, missing, folder, processes, device), len(missing), progress)
-    return _finish(plan, folder, out, About(identity, opened.source, opened.backend, root_of(source), 0), done_before)
+    with sole_writer(out):
+        missing = start(folder, plan, overwrite=overwrite)
+        done_before = plan.parts - len(missing)
+        if engine == "ray":
+            from .cluster import run_on_ray as run
+        else:
+            run = in_processes if processes > 1 else alone
+        _go(run(plan, missing, folder, processes, device), len(missing), progress)
+        about = About(identity, opened.source, opened.backend, root_of(source), 0)
+        return _finish(plan, folder, out, about, done_before)
 
 
 def _absolute(encoder: str) -> str:

@@ -18,7 +18,9 @@ from PIL import Image
 from ...hub.deep_pixels import Values
 from ...hub.errors import DataError, OutputExists
 from ...hub.files.atomic import write_bytes, write_json
+from ...hub.files.path_names import as_stored
 from ...hub.images import decoded, opened
+from ...hub.output.printing import shown
 from ...hub.photo_encoder import PhotoEncoder
 from ...hub.sources.files import Files
 from ...hub.sources.folders import open_folder
@@ -149,8 +151,9 @@ def _photos(
 ) -> Iterator[_Photo]:
     """One by one; those that cannot be read are noted."""
     for position in positions:
-        path = source.names[position] if isinstance(source, Files) else source.place(position)
+        path = as_stored(source.names[position] if isinstance(source, Files) else source.place(position))
         try:
+            _refuse_odd_name(path)
             content = _bytes(source, position)
             place = source.place(position)
             with opened(BytesIO(content), name=place) as image:
@@ -159,6 +162,16 @@ def _photos(
             unreadable.append((path, str(error)))
             continue
         yield _Photo(path, hashlib.sha256(content).hexdigest(), len(content), photo)
+
+
+def _refuse_odd_name(path: str) -> None:
+    """A table of text cannot hold a name of bytes that are none."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{shown(path)} has a name that is not UTF-8, which no file of vectors holds; rename it."
+        ) from None
 
 
 def _bytes(source: Source, position: int) -> bytes:

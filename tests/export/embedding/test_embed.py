@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from goodviews.export.embedding.embed import embed
 from goodviews.export.embedding.vector_files import read_vectors
 from goodviews.hub import ArtifactError, DataError, OutputExists, UsageError, open_encoder
 from goodviews.hub.cli import run as command
+from goodviews.hub.errors import Busy
+from goodviews.hub.files.locks import sole_writer
 
 
 @pytest.fixture
@@ -45,6 +48,37 @@ def test_each_photo_has_a_row_with_its_path_digest_size_and_vector(photos: Path,
     np.testing.assert_allclose(read.rows.vectors, open_encoder(exported).encode(paths), atol=1e-5)
     assert "broken.jpg" in (tmp_path / "vectors.npy.skipped.txt").read_text()
     assert not (tmp_path / "vectors.npy.parts").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a name")
+def test_a_name_that_is_no_utf8_is_left_out_and_listed_and_the_others_are_embedded(
+    photos: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    odd = os.fsdecode(os.fsencode(photos) + b"/caf\xe9.jpg")
+    shutil.copy(next(photos.glob("class1/*.jpg")), odd)
+    out = tmp_path / "vectors.csv"
+    command(["embed", str(photos), "--encoder", str(exported), "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert "caf\\udce9.jpg has a name that is not UTF-8, which no file of vectors holds; rename it." in printed
+    assert "7 photos, 8 dimensions" in printed
+    assert len(read_vectors(out)) == 7
+
+
+def test_a_second_run_into_the_same_file_is_refused(photos: Path, exported: Path, tmp_path: Path):
+    out, errors = tmp_path / "vectors.npy", []
+
+    def second() -> None:
+        try:
+            embed(str(photos), str(exported), out)
+        except Busy as error:
+            errors.append(error)
+
+    with sole_writer(out):
+        thread = Thread(target=second)  # the same thread may ask again
+        thread.start()
+        thread.join()
+    assert len(errors) == 1
+    assert not out.with_name("vectors.npy.parts").exists()
 
 
 def test_a_stopped_run_goes_on_and_gives_the_same_file(
