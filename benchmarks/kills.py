@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -98,26 +98,34 @@ def main() -> None:
 
 
 def kill_all(
-    folder: Path, *, kills: int, seed: int, names: Sequence[str], show: Callable[[str], None] = lambda line: None
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    names: Sequence[str],
+    commands: Mapping[str, Command] | None = None,
+    write: Callable[[Path], None] | None = None,
+    show: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Kill `kills` commands, `names` in turn, in copies of what `write_all` writes."""
+    """Kill `kills` commands, `names` in turn, in copies of what `write` writes; by default those of this campaign."""
     start, outcome, drawn = folder / "start", Outcome(), random.Random(seed)
     torch.set_num_threads(1)  # a fork has no other threads
-    write_all(start)
-    unbroken = {name: _unbroken(COMMANDS[name], start, folder / "unbroken") for name in names}
+    commands = COMMANDS if commands is None else commands
+    (write or write_all)(start)
+    unbroken = {name: _unbroken(commands[name], start, folder / "unbroken") for name in names}
     while (done := sum(outcome.kills.values())) < kills:
         name = names[done % len(names)]
         seconds, expected = unbroken[name]
         share = drawn.random()
         what = f"kill {done + 1} of seed {seed}, {name} at {share:.0%} of {seconds:.1f} s"
         place = shutil.copytree(start, folder / "work")
-        if _killed(COMMANDS[name].words(place), share * seconds):
+        if _killed(commands[name].words(place), share * seconds):
             outcome.kills[name] += 1
             outcome.moments.append(round(share, 3))
             show(what)
         else:
             outcome.ended_before[name] += 1
-        lost = [f"{what}: {reason}" for reason in _losses(COMMANDS[name], place, expected)]
+        lost = [f"{what}: {reason}" for reason in _losses(commands[name], place, expected)]
         left = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.name.endswith(LITTER))
         litter = [f"{what}: {', '.join(left)} stayed"] if left else []
         for failure in (*lost, *litter):

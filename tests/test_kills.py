@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "kills.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SCRIPT = BENCHMARKS / "kills.py"
 
 pytestmark = [
     pytest.mark.skipif(not SCRIPT.is_file(), reason="the benchmarks lie in the repository only"),
@@ -25,3 +26,13 @@ def test_commands_that_are_killed_lose_nothing_and_leave_nothing(tmp_path: Path)
     assert outcome["lost"] == []
     assert outcome["litter"] == []
     assert sum(outcome["kills"].values()) == 8
+
+
+def test_indexes_whose_commands_are_killed_lose_nothing_and_keep_their_ids(tmp_path: Path):
+    words = ["--kills", "5", "--seed", "3", "--out", str(tmp_path / "kills.json")]
+    script = BENCHMARKS / "index_kills.py"
+    ended = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    outcome = json.loads((tmp_path / "kills.json").read_text("utf-8"))
+    assert (outcome["lost"], outcome["litter"]) == ([], [])
+    assert sum(outcome["kills"].values()) == 5

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from ..hub.errors import UsageError
 from .classification.cached_probe import linear_cached
+from .classification.copy_detection import retrieval_copies
 from .classification.few_shot import few_shot_5way_1shot, few_shot_5way_5shot, few_shot_5way_20shot
 from .classification.fine_tune import finetune, finetune_1pct, finetune_10pct
 from .classification.knn import knn
@@ -39,6 +40,7 @@ _TABLE: tuple[Callable[[], Task], ...] = (
     few_shot_5way_5shot,
     few_shot_5way_20shot,
     retrieval,
+    retrieval_copies,
     finetune,
     finetune_1pct,
     finetune_10pct,

@@ -198,6 +198,7 @@ class Change:
         self.table.change("COMMIT")
 
     def _put_generation(self) -> None:
+        self.table.put("count", self.table.count())  # so that nobody counts a million rows to open the index
         self.table.put("generation", max(self.table.whole("generation") + 1, time.time_ns() // 1000))
 
     def discard(self) -> None:

@@ -62,6 +62,7 @@ def read_first(folder: Path, about: About) -> tuple[Table, list[Segment]]:
     table.change("INSERT INTO dead_rows VALUES (?)", [(row_of[key],) for key in sorted(left_over)])
     table.put("generation", first_generation(folder))
     table.put("next_id", next_id)
+    table.put("count", len(items))
     return table, [segment] if len(segment) else []
 
 

@@ -122,7 +122,8 @@ def _read_once(folder: Path) -> State:
             table.close()
             raise
     rows = segments[-1].end if segments else 0
-    count, dead = table.count(), dead_rows(table, rows)
+    count, dead = int(table.get("count", -1)), dead_rows(table, rows)
+    count = table.count() if count < 0 else count
     if rows - (0 if dead is None else int(dead.sum())) != count:
         raise ArtifactError(f"{folder} is damaged: {count} photos, but other vectors; build the index again.")
     return State(

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 ROWS_AT_ONCE = 1024
 NEIGHBOURS = 32
@@ -14,6 +12,9 @@ Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 def groups(count: int, pairs: Iterator[np.ndarray]) -> list[np.ndarray]:
     """Of `count` positions those that pairs (P, 2) link: ascending in each group, groups by their first position."""
+    from scipy.sparse import coo_array  # here, since it takes longer to import than an index to open
+    from scipy.sparse.csgraph import connected_components
+
     linked = np.concatenate([np.empty((0, 2), np.int64), *pairs])
     graph = coo_array((np.ones(len(linked), bool), (linked[:, 0], linked[:, 1])), shape=(count, count))
     _, group_of = connected_components(graph, directed=False)

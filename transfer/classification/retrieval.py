@@ -3,7 +3,8 @@
     goodviews transfer retrieval --encoder E --data DIR --out runs/retrieval
 
 The images of the query's class are relevant. mAP is the mean over queries of the average precision: of the precision at
-the rank of each relevant image, without interpolation. It does not measure how well copies of a photo are found.
+the rank of each relevant image, without interpolation; recall@k is the share of queries with an image of their class
+among the first k. How well copies of a photo are found measures `retrieval-copies`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def retrieval() -> Task:
 
 @dataclass(frozen=True)
 class ClassRetrieval:
-    """The settings of `retrieval`; precision among the first `at` is reported beside the number."""
+    """The settings of `retrieval`; precision and recall among the first `at` are reported beside the number."""
 
     at: tuple[int, ...] = (1, 10)
 
@@ -64,7 +65,8 @@ class ClassRetrieval:
         )
         low, high = normal(precisions.cpu().numpy())
         of_class = {frozen.classes[label]: precisions[labels == label] for label in labels.unique().tolist()}
-        each = {"mAP": precisions, **{f"precision_at_{k}": among_first[k] for k in at}}
+        recalls = {f"recall_at_{k}": among_first[k] > 0 for k in at}
+        each = {"mAP": precisions, **{f"precision_at_{k}": among_first[k] for k in at}, **recalls}
         write_image_scores(
             folder / "predictions.csv",
             frozen.test.paths,
@@ -77,6 +79,7 @@ class ClassRetrieval:
                 "mAP_low": 100 * max(0.0, low),
                 "mAP_high": 100 * min(1.0, high),
                 **{f"precision_at_{k}": 100 * float(among_first[k].mean()) for k in at},
+                **{name: 100 * float(hit.double().mean()) for name, hit in recalls.items()},
             },
             dataset=frozen.dataset,
             engine=f"torch {torch.__version__}",
