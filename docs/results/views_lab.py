@@ -69,7 +69,7 @@ def _section(name: str, report: dict[str, Any], folder: Path) -> str:
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     views = f"\n![views]({name}-views.png)\n" if (folder / f"{name}-views.png").is_file() else ""
     return (
-        f"## {name}: {report['sweep']} on {data['name']}\n\n{report['question']} {data['train']} photos to learn from, "
+        f"## {name}: {report['sweep']}\n\n{report['question']} {data['train']} photos to learn from, "
         f"{data['test']} to test on, photos of {data['px']} px; {report['seeds']} seeds, {training['steps']} steps of "
         f"{training['batch_size']} photos; ceiling of I_NCE {ceiling:.2f} nats.\n\n"
         f"![{name}]({name}.png)\n{views}\n{table}\n\n`{evidence['command']}`; commit {evidence['commit']}, "

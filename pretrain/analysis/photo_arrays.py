@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def read_photos(
         )
     names = {"class": len(opened.train.classes)} if "class" in train.labels else {}
     about = {
-        "name": opened.train.name,
+        "name": Path(data).resolve().name if Path(data).exists() else opened.train.name,
         "train": len(train),
         "test": len(test),
         "px": px,

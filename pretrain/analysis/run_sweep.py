@@ -92,23 +92,27 @@ def open_plan(
     """
     path, data = out / "sweep.json", dict(photos.about)
     if path.is_file():
-        before = read_json(Place(path, "start anew with --overwrite"))
-        training = replace(frame.training, steps=int(before["steps"]), precision=before["precision"])
-        plan = Plan(
-            make(replace(frame, training=training)), replace(frame, training=training), seeds, data, before["started"]
-        )
-        if before["identity"] != plan.identity():
-            raise UsageError(
-                f"{out} holds another sweep ({before['identity'].get('sweep')} with other data, seeds or sizes); give "
-                "another --out, or --overwrite to start anew."
-            )
-        return plan
+        return _earlier_plan(out, make, frame, data, seeds=seeds, has_budget=budget_s is not None)
     if budget_s is not None:
         frame = _fitted(make, frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
     plan = Plan(make(frame), frame, seeds, data, asdict(Evidence()))
     training = frame.training
     about = {"identity": plan.identity(), "steps": training.steps, "precision": training.precision}
     write_json(path, {**about, "started": plan.started})
+    return plan
+
+
+def _earlier_plan(out: Path, make: Make, frame: Frame, data: dict[str, Any], *, seeds: int, has_budget: bool) -> Plan:
+    """The plan that RUN holds, if it is the one that is asked for; of a budget the first start chose the steps."""
+    before = read_json(Place(out / "sweep.json", "start anew with --overwrite"))
+    steps = int(before["steps"]) if has_budget else frame.training.steps
+    frame = replace(frame, training=replace(frame.training, steps=steps, precision=before["precision"]))
+    plan = Plan(make(frame), frame, seeds, data, before["started"])
+    if before["identity"] != plan.identity():
+        raise UsageError(
+            f"{out} holds another sweep ({before['identity'].get('sweep')}, {before['steps']} steps, with other data, "
+            "seeds or sizes); give another --out, or --overwrite to start anew."
+        )
     return plan
 
 

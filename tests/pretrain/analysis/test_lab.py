@@ -38,6 +38,9 @@ def test_another_sweep_is_not_mixed_into_a_run_and_a_strangers_folder_stays(fold
     run_sweep("head", str(folder), out, **SMALL, seeds=1)
     with pytest.raises(UsageError, match=r"holds another sweep \(head"):
         run_sweep("head", str(folder), out, **SMALL, seeds=2)
+    with pytest.raises(UsageError, match=r"holds another sweep \(head, 2 steps"):
+        run_sweep("head", str(folder), out, **SMALL | {"steps": 3}, seeds=1)
+    run_sweep("head", str(folder), out, **SMALL | {"steps": None, "budget_s": 60.0}, seeds=1)  # goes on with its steps
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("Dear friend")
     with pytest.raises(OutputExists):

@@ -1,0 +1,27 @@
+"""The page of the views lab holds the figures beside it."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+
+pytestmark = pytest.mark.skipif(not RESULTS.is_dir(), reason="runs in a clone: it reads docs/results")
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, RESULTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_the_views_lab_is_made_of_the_reports_beside_it():
+    script, folder = load("views_lab"), RESULTS / "views-lab"
+    reports = script.read_reports(folder)
+    assert reports
+    assert (folder / "README.md").read_text("utf-8") == script.page(reports, folder)
+    assert all(report["evidence"]["commit"] for report in reports.values())
+    assert all((folder / f"{name}.png").is_file() for name in reports)
