@@ -27,6 +27,7 @@ from .sweeps import Frame, Point, Sweep
 FACTORS = ("digit", "position", "background")
 DIGITS, CELLS, BACKGROUNDS = 10, 3, 10  # classes; cells a side; photos
 _DIGIT_SHARE = 3 / 8  # of the image's side
+_IS_TEST = "is_test"  # beside the factors: whose digits the views of these images are made of
 _DARKEN = 0.6  # photos behind digits, so that white ones can be seen on all of them
 _TRAIN_DIGITS = 1400  # of 1797; the others are for tests
 
@@ -44,7 +45,9 @@ class ToyPairs:
         first = {name: photos.labels[name][rows] for name in FACTORS}
         other = draw_factors(len(rows), generator)
         second = {name: first[name] if name in self.shared else other[name] for name in FACTORS}
-        return tuple(normalized(render_toy(factors, self.px, generator, is_test=False)) for factors in (first, second))
+        is_test = bool(photos.labels[_IS_TEST].any())
+        images = (render_toy(factors, self.px, generator, is_test=is_test) for factors in (first, second))
+        return tuple(map(normalized, images))
 
     def whole(self, images: Tensor) -> tuple[Tensor, ...]:
         return (centred(images, self.px),)
@@ -95,7 +98,8 @@ def render_toy(factors: dict[str, Tensor], px: int, generator: torch.Generator, 
 def _part(count: int, px: int, seed: int, *, is_test: bool) -> PhotoSet:
     generator = torch.Generator().manual_seed(seed)
     factors = draw_factors(count, generator)
-    return PhotoSet(render_toy(factors, px, generator, is_test=is_test), factors)
+    images = render_toy(factors, px, generator, is_test=is_test)
+    return PhotoSet(images, {**factors, _IS_TEST: torch.full((count,), int(is_test))})
 
 
 def _digits(classes: Tensor, side: int, generator: torch.Generator, *, is_test: bool) -> Tensor:
