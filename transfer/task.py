@@ -64,9 +64,9 @@ class Setup:
             for a job that may be stopped at any time.
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
-        processes: Processes that train a detector together, each on a GPU of its own; detectron2 only.
+        processes: Processes that train a detector together, each on a GPU of its own, or all on the CPU where there is
+            no GPU.
         evaluate_every: Iterations between scores of a detector in training, which go into metrics.jsonl; 0: never.
-            detectron2 only.
         tensorboard: Write each row of metrics.jsonl for TensorBoard too, where the task trains in steps or epochs. They
             are in OUT/tensorboard at the end; tensorboard --logdir on the folder that will hold OUT shows them before.
         progress: Show a bar.

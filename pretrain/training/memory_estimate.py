@@ -73,7 +73,7 @@ def estimate_step(
     pair = None if recipe.slow is None else recipe.slow.build(context)
     with torch.random.fork_rng(devices=[]), FakeTensorMode(allow_non_fake_inputs=True):
         memories = [*build_memories(replace(recipe, slow=None), context, labels).values()]
-        views = {view.name: _empty(view, share) for view in recipe.views}
+        views = empty_views(recipe, share)
         orders = Orders(torch.arange(share), torch.zeros(share, recipe.objective.patches, dtype=torch.int64))
         with count_activations() as kept:
             known = Known(*(memory.known(part) for memory in memories))
@@ -93,6 +93,11 @@ def _networks(network: TrainedNetwork, pair: EmaPair | None, precision: str) -> 
 def _autocast(precision: str) -> AbstractContextManager[object]:
     """Both half precisions take two bytes, and a CPU has bf16."""
     return nullcontext() if precision == "fp32" else torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+def empty_views(recipe: Recipe, images: int) -> dict[str, Tensor]:
+    """Views as an objective is given them, of no content."""
+    return {view.name: _empty(view, images) for view in recipe.views}
 
 
 def _empty(view: View, images: int) -> Tensor:

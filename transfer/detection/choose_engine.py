@@ -24,7 +24,7 @@ def choose_engine(setup: Setup, encoder: Encoder, settings: DetectionSettings) -
     and detectron2 can build this detector on it; torchvision elsewhere.
 
     Raises:
-        UsageError: detectron2 is asked for and not installed, or torchvision is to do what detectron2 alone can do.
+        UsageError: detectron2 is asked for and not installed.
     """
     is_installed = find_spec("detectron2") is not None
     if setup.engine == "detectron2" and not is_installed:
@@ -34,11 +34,9 @@ def choose_engine(setup: Setup, encoder: Encoder, settings: DetectionSettings) -
         from ..detectron2_engine.engine import Detectron2Engine
 
         return Detectron2Engine(setup.processes, setup.evaluate_every)
-    if setup.processes != 1 or setup.evaluate_every:
-        raise UsageError("--processes and --evaluate-every are for detectron2, and this run is on torchvision.")
     from ..torchvision_engine.engine import TorchvisionEngine
 
-    return TorchvisionEngine()
+    return TorchvisionEngine(setup.processes, setup.evaluate_every)
 
 
 def _detectron2_builds(encoder: Encoder, settings: DetectionSettings) -> bool:

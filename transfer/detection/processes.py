@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ...hub.errors import UsageError
 from ..training_state import Row
 
 
@@ -35,3 +36,14 @@ def mean_over_processes(row: Row, device: torch.device) -> Row:
     values = torch.tensor(list(row.values()), dtype=torch.float64, device=device)
     dist.all_reduce(values)
     return dict(zip(row, (values / world).tolist()))
+
+
+def check_processes(processes: int, device: torch.device) -> None:
+    """Raises UsageError where so many processes cannot train on `device`."""
+    gpus = torch.cuda.device_count()
+    if processes > 1 and device.type == "cuda" and processes > gpus:
+        raise UsageError(f"{processes} processes need a GPU each; torch sees {gpus}.")
+    if processes > 1 and device.type == "cpu" and gpus:
+        raise UsageError(
+            "Several processes train on the CPU only where torch sees no GPU: set CUDA_VISIBLE_DEVICES=''."
+        )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...hub.errors import UsageError
 from ..datasets.labelled_photos import DetectionData, Rle
 from ..detection.detector import EngineName
 from ..detection.photo_batches import trainable_photos
+from ..detection.processes import check_processes
 from ..detection.settings import DetectionSettings
 from ..task import SAVE_EVERY_S
 from ..training_state import Row
@@ -82,15 +82,4 @@ class Detectron2Engine:
         return (
             Detectron2Detector(network, data.classes, encoder.architecture, encoder.preprocessing, settings, config),
             rows,
-        )
-
-
-def check_processes(processes: int, device: torch.device) -> None:
-    """Raises UsageError where so many processes cannot train on `device`."""
-    gpus = torch.cuda.device_count()
-    if processes > 1 and device.type == "cuda" and processes > gpus:
-        raise UsageError(f"{processes} processes need a GPU each; torch sees {gpus}.")
-    if processes > 1 and device.type == "cpu" and gpus:
-        raise UsageError(
-            "Several processes train on the CPU only where torch sees no GPU: set CUDA_VISIBLE_DEVICES=''."
         )

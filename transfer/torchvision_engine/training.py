@@ -1,6 +1,6 @@
 """Training a detector on torchvision: what this engine gives to `training_loop.train`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ def fine_tune(
     settings: DetectionSettings,
     *,
     seed: int,
+    evaluate: Callable[[], Row] | None = None,
+    evaluate_every: int = 0,
     state: Path | None = None,
     state_every_s: float = SAVE_EVERY_S,
     workers: int = 0,
@@ -44,7 +46,9 @@ def fine_tune(
         classes: Label k is `classes[k - 1]`.
         settings: The schedule, and the sizes and flips of photos.
         seed: Of the order of photos, their sizes and flips, and the sampling of regions.
-        state: See `training_loop.train`.
+        evaluate: See `training_loop.train`.
+        evaluate_every: See there.
+        state: See there.
         state_every_s: See there.
         workers: Processes that read photos.
         tensorboard: See there.
@@ -82,6 +86,8 @@ def fine_tune(
         learner,
         settings,
         seed=seed,
+        evaluate=evaluate,
+        evaluate_every=evaluate_every,
         state=state,
         state_every_s=state_every_s,
         tensorboard=tensorboard,

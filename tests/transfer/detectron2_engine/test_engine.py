@@ -322,10 +322,9 @@ def test_more_processes_than_gpus_are_refused(detectron2_engine: ModuleType, mon
         detectron2_engine.check_processes(2, torch.device("cpu"))
 
 
-def test_what_detectron2_alone_can_do_is_not_asked_of_torchvision(resnet50: Encoder):
-    setup = Setup(engine="torchvision", processes=2)
-    with pytest.raises(UsageError, match="--processes and --evaluate-every are for detectron2"):
-        choose_engine(setup, resnet50, C4)
+def test_torchvision_gets_processes_and_evaluations_too(resnet50: Encoder):
+    engine = choose_engine(Setup(engine="torchvision", processes=2, evaluate_every=5), resnet50, C4)
+    assert (engine.processes, engine.evaluate_every) == (2, 5)
 
 
 def test_the_engine_gets_what_the_user_chose(detectron2_engine: ModuleType, resnet50: Encoder):

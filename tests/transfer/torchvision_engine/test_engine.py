@@ -232,6 +232,30 @@ def test_processes_train_one_detector_together(devkit: Path, tmp_path: Path):
     assert any(not torch.equal(value, one["weights"][name]) for name, value in alone.named_parameters())
 
 
+@pytest.mark.slow
+def test_command_trains_in_processes_and_scores_between(small: Encoder, devkit: Path, tmp_path: Path):
+    setup = Setup(processes=2, evaluate_every=2, cache=tmp_path / "cache")
+    report = tiny_task().run(small, devkit, tmp_path / "run", setup=setup)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows if "AP50" in row] == [2]
+    assert report.protocol.settings["processes"] == 2
+    assert any("in 2 x 1" in words for words in report.description["differs_from_published"])
+    assert [path.stem[-2:] for path in (tmp_path / "cache").glob("**/*-2.*")] == ["-2"]
+
+
+def test_scores_between_change_nothing_of_the_training(small: Encoder, devkit: Path, tmp_path: Path):
+    runs = {every: tmp_path / f"{every}" for every in (0, 2)}
+    for every, run in runs.items():
+        tiny_task().run(small, devkit, run, setup=Setup(evaluate_every=every))
+    assert (runs[0] / "detector.safetensors").read_bytes() == (runs[2] / "detector.safetensors").read_bytes()
+
+
+def test_processes_without_a_gpu_each_are_refused(small: Encoder, devkit: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match="where torch sees no GPU"):
+        tiny_task().run(small, devkit, tmp_path / "run", setup=Setup(processes=2))
+
+
 def test_squares_are_learned(small: Encoder, devkit: Path, tmp_path):
     settings = replace(TINY, iterations=40, lr_steps=(32,), warmup_iterations=4, lr=0.02, precise_bn_iterations=4)
     report = replace(tiny_task(), measure=settings).run(small, devkit, tmp_path / "run")
