@@ -1,6 +1,6 @@
 """What each published recipe is estimated to cost on ImageNet: hours on eight GPUs, memory of each (docs/cluster.md).
 
-    python benchmarks/recipe_costs.py --page docs/cluster.md
+    python benchmarks/recipe_costs.py infomin_200 clsa_multi_200 --page docs/cluster.md
 
 Nothing here is measured on a GPU. Memory is counted from the tensors that a step keeps (`memory_estimate`). Hours are
 the step's floating-point operations, counted by torch, at a rate that a GPU sustains on such networks: `--tflops`, 60
@@ -10,7 +10,7 @@ is assumed.
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from goodviews.pretrain.objective import Networks, Orders
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import RECIPES, choose
 from goodviews.pretrain.training.build import build_memories, build_trained_network
-from goodviews.pretrain.training.memory_estimate import empty_views, estimate_step
+from goodviews.pretrain.training.memory_estimate import StepMemory, empty_views, estimate_step
 
 IMAGES = 1_281_167  # of ImageNet's training part
 COUNTED = 4  # images whose operations are counted
@@ -60,14 +60,15 @@ def operations(recipe: Recipe) -> float:
     return (3 * trained.get_total_flops() + copied.get_total_flops()) / COUNTED
 
 
-def rows(tflops: float) -> Iterator[str]:
-    """The table's lines."""
+def rows(names: Sequence[str], tflops: float) -> Iterator[str]:
+    """The table's lines; activations are in proportion to the images."""
     yield "| recipe | batch | hours on 8 GPUs | GB on each of 8 | GB on one | --accumulate on one of 80 GB |"
     yield "|---|---|---|---|---|---|"
-    for name in published():
+    for name in names:
         recipe = choose(name)
         hours = operations(recipe) * IMAGES * recipe.epochs / (8 * tflops * 1e12) / 3600
-        each, one = (estimate_step(recipe, "bf16", images=IMAGES, world=world) for world in (8, 1))
+        each = estimate_step(recipe, "bf16", images=IMAGES, world=8)
+        one = StepMemory(8 * each.images, 8 * each.activations, 8 * each.views, each.state)
         parts = one.smallest_accumulate(80 * 10**9)
         memory = f"{each.needed(1) / 1e9:.0f} | {one.needed(1) / 1e9:.0f} | {parts or 'no'}"
         yield f"| `{name}` | {recipe.batch_size} | {hours:.0f} | {memory} |"
@@ -75,10 +76,11 @@ def rows(tflops: float) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", help="Their names; by default all that are named after their epochs")
     parser.add_argument("--tflops", type=float, default=60.0, help="Sustained by one GPU, in 10^12 operations a second")
     parser.add_argument("--page", type=Path, help="Page to put the table into, between its two marks")
     given = parser.parse_args()
-    table = "\n".join(rows(given.tflops))
+    table = "\n".join(rows(given.recipes or [*published()], given.tflops))
     print(table)
     if given.page:
         text = given.page.read_text("utf-8")

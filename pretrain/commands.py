@@ -42,7 +42,8 @@ def pretrain(
     Args:
         recipe: Name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
         data: Folder of images (if it has train/ and val/, train/ is used), .txt or .csv list of files, tar shards
-            (FOLDER, FILE or "train-{000..146}.tar"), or hf:NAME[:SPLIT] of Hugging Face datasets.
+            (FOLDER, FILE or "train-{000..146}.tar", on disk or at an address such as s3://bucket/folder), or
+            hf:NAME[:SPLIT] of Hugging Face datasets.
         out: The RUN folder to make; the encoder goes to RUN/encoder.
         epochs: Passes over the data; by default the recipe's.
         batch_size: Images in a step over all processes; by default the recipe's. The learning rate stays as it is.

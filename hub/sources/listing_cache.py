@@ -68,9 +68,32 @@ def save(kind: str, root: Path, arrays: Arrays, stamps: Stamps, *, start_s: floa
     return True
 
 
+def recall_stamped(stamp: str) -> Arrays | None:
+    """The listing saved under a stamp that changes with what was listed; None when there is none."""
+    try:
+        with np.load(_stamped_path(stamp), allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def save_stamped(stamp: str, arrays: Arrays, *, what: str) -> None:
+    """Save a listing under such a stamp; a cache that cannot be written costs time, not the run."""
+    content = BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    try:
+        write_bytes(_stamped_path(stamp), content.getvalue())
+    except (GoodviewsError, OSError) as error:
+        log.warning("the listing of %s is not saved for next time: %s", what, error)
+
+
 def now() -> float:
     """Seconds since 1970, as file systems count."""
     return time.time()
+
+
+def _stamped_path(stamp: str) -> Path:
+    return cache_folder() / "listings" / f"{hashlib.sha256(f'{FORMAT} {stamp}'.encode()).hexdigest()[:32]}.npz"
 
 
 def _path(kind: str, root: Path) -> Path:

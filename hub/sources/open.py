@@ -9,6 +9,7 @@ from .files import published_name
 from .folders import TEST_NAMES, holds_image, open_folder, part_of, refuse_splits_as_classes, training_root
 from .hugging_face import open_dataset
 from .lists import LIST_SUFFIXES, open_list
+from .remote_shards import address_name, find_remote_shards, is_address
 from .shards import find_shards, open_shards
 from .source import Data
 
@@ -18,7 +19,8 @@ def open_data(data: Path | str, *, values: Values | None = None) -> Data:
 
     Args:
         data: a flat or labelled folder, or one with train/ and val/; a .txt, .tsv or .csv list; a .tar, a folder of
-            them or a pattern such as shards/train-{000..146}.tar; hf:NAME or hf:FOLDER, optionally with :SPLIT.
+            them or a pattern such as shards/train-{000..146}.tar, also at an address such as s3://bucket/folder;
+            hf:NAME or hf:FOLDER, optionally with :SPLIT.
         values: of photos of more than 8 bits, which are black and white; see `hub.deep_pixels`.
 
     Raises:
@@ -36,6 +38,8 @@ def open_data(data: Path | str, *, values: Values | None = None) -> Data:
 def _open(data: Path | str) -> Data:
     if str(data).startswith("hf:"):
         return open_dataset(str(data).removeprefix("hf:"))
+    if is_address(data):
+        return Data(open_shards(find_remote_shards(str(data)), name=address_name(str(data))))
     path = Path(data)
     if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
         return Data(open_list(path))

@@ -24,8 +24,10 @@ from ..deep_pixels import Values
 from ..errors import DataError
 from ..images import has_image_suffix
 from . import listing_cache
+from .counted_names import counted
 from .files import describe_range, file_stamps
 from .packed_names import Names
+from .remote_shards import RemoteShard, content_of
 from .walk import is_passed_over
 
 
@@ -34,7 +36,7 @@ class Shards:
     """Photos in tar files; `members` is (N, 3), int64: shard, first byte, number of bytes."""
 
     name: str
-    shards: tuple[Path, ...]
+    shards: tuple[Path | RemoteShard, ...]
     members: NDArray[np.int64]
     names: Names
     labels: NDArray[np.int64] | None
@@ -47,9 +49,7 @@ class Shards:
     def open(self, position: int) -> BinaryIO:
         shard, first, count = self.members[position].tolist()
         try:
-            with self.shards[shard].open("rb") as file:
-                file.seek(first)
-                content = file.read(count)
+            content = _read(self.shards[shard], first, count)
         except OSError as error:
             raise DataError(f"{self.place(position)} cannot be read ({error.strerror}).") from None
         if len(content) < count:
@@ -68,7 +68,16 @@ class Shards:
         return about | {"names_sha256": digest.hexdigest()} | describe_range(self.values)
 
     def content(self) -> str:
-        return file_stamps(self.shards)
+        remote = [shard for shard in self.shards if isinstance(shard, RemoteShard)]
+        return content_of(remote) if remote else file_stamps(shard for shard in self.shards if isinstance(shard, Path))
+
+
+def _read(shard: Path | RemoteShard, first: int, count: int) -> bytes:
+    if isinstance(shard, RemoteShard):
+        return shard.read(first, count)
+    with shard.open("rb") as file:
+        file.seek(first)
+        return file.read(count)
 
 
 def find_shards(data: Path) -> list[Path]:
@@ -92,7 +101,7 @@ def find_shards(data: Path) -> list[Path]:
     return found
 
 
-def open_shards(shards: Sequence[Path], *, name: str) -> Shards:
+def open_shards(shards: Sequence[Path] | Sequence[RemoteShard], *, name: str) -> Shards:
     """List the photos of shards; what was listed once is remembered.
 
     Raises:
@@ -112,24 +121,40 @@ def open_shards(shards: Sequence[Path], *, name: str) -> Shards:
     return Shards(name, tuple(shards), members, names, labels, classes)
 
 
-def _listing(shard: Path) -> tuple[NDArray[np.int64], Names, NDArray[np.int64]]:
+def _listing(shard: Path | RemoteShard) -> tuple[NDArray[np.int64], Names, NDArray[np.int64]]:
     """Of one shard: (n, 2) first byte and size of each photo, the photos' names, and their labels, -1 for none."""
+    cached = _remote_listing(shard) if isinstance(shard, RemoteShard) else _local_listing(shard)
+    return cached["places"], Names(cached["block"], cached["ends"]), cached["labels"]
+
+
+def _local_listing(shard: Path) -> listing_cache.Arrays:
     cached = listing_cache.recall("shard", shard)
     if cached is None:
         start_s = listing_cache.now()
         stamp = shard.stat().st_mtime_ns
-        cached = _list_members(shard)
+        with shard.open("rb") as file:
+            cached = _list_members(shard, file)
         listing_cache.save("shard", shard, cached, {"": stamp}, start_s=start_s)
-    return cached["places"], Names(cached["block"], cached["ends"]), cached["labels"]
+    return cached
 
 
-def _list_members(shard: Path) -> listing_cache.Arrays:
+def _remote_listing(shard: RemoteShard) -> listing_cache.Arrays:
+    stamp = shard.stamp()
+    cached = listing_cache.recall_stamped(stamp)
+    if cached is None:
+        with shard.stream() as file:
+            cached = _list_members(shard, file)
+        listing_cache.save_stamped(stamp, cached, what=str(shard))
+    return cached
+
+
+def _list_members(shard: Path | RemoteShard, file: BinaryIO) -> listing_cache.Arrays:
     names: list[str] = []
     places: list[tuple[int, int]] = []
     labels: list[int] = []
     key, label = "", -1
     try:
-        with tarfile.open(shard, "r:") as tar, shard.open("rb") as file:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 tar.members.clear()  # type: ignore[attr-defined] # else a million headers stay in memory
                 if not member.isfile():
@@ -144,8 +169,8 @@ def _list_members(shard: Path) -> listing_cache.Arrays:
                     places.append((member.offset_data, member.size))
                     labels.append(label)
                 elif member.name.endswith(".cls"):
-                    file.seek(member.offset_data)
-                    label = int(file.read(member.size))
+                    text = tar.extractfile(member)
+                    label = int(text.read() if text is not None else b"")
                     if names and _key(names[-1]) == key:
                         labels[-1] = label
     except (tarfile.TarError, ValueError, EOFError) as error:
@@ -166,13 +191,8 @@ def _key(name: str) -> str:
 
 def _of_pattern(pattern: str) -> list[Path]:
     """Of a/{000..012}.tar the files that it counts off, of a/*.tar those that are there; of other words none."""
-    if "{" in pattern and ".." in pattern:
-        before, _, rest = pattern.partition("{")
-        numbers, _, after = rest.partition("}")
-        first, _, last = numbers.partition("..")
-        if not (first.isdecimal() and last.isdecimal()):
-            raise DataError(f"{pattern} counts from {first} to {last}; write numbers, as in {{000..012}}.")
-        paths = [Path(f"{before}{i:0{len(first)}}{after}") for i in range(int(first), int(last) + 1)]
+    paths = None if (names := counted(pattern)) is None else [Path(name) for name in names]
+    if paths is not None:
         missing = next((path for path in paths if not path.is_file()), None)
         if missing is not None or not paths:
             raise DataError(f"{missing or pattern} does not exist; check the pattern's numbers.")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...hub.errors import DataError
+from ...hub.sources.remote_shards import is_address
 from ...hub.sources.source import Source
 
 SAMPLE = "photos_sha256"
@@ -31,7 +32,7 @@ def data_name(data: Path | str, source: Source) -> str:
 
     "imagenet/train" of /data/imagenet/train. No name of a person's home folder is given away.
     """
-    if str(data).startswith("hf:"):
+    if str(data).startswith("hf:") or is_address(data):
         return source.name
     path = Path(data).resolve()
     if path.name != source.name and (path / source.name).is_dir():

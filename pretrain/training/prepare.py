@@ -15,6 +15,7 @@ from ...hub.deep_pixels import parse_values
 from ...hub.encoder import Encoder
 from ...hub.output.boards import open_boards
 from ...hub.sources.open import open_data
+from ...hub.sources.remote_shards import is_address
 from ..data.decode import describe_decoding
 from ..data.describe_data import describe_data
 from ..options import Options
@@ -129,7 +130,7 @@ def _identity(
 
 def _notes(data: Path | str, options: Options, entry: Entry, epochs: int) -> dict[str, Any]:
     """What recipe.json says of a run beside its identity, as far as there is something to say."""
-    path = str(data) if str(data).startswith("hf:") else str(Path(data).absolute())
+    path = str(data) if str(data).startswith("hf:") or is_address(data) else str(Path(data).absolute())
     notes = {
         "data_path": path if options.record_paths else None,
         "licence": options.licence or entry.licence,

@@ -1,11 +1,15 @@
 """Tar shards: the same photos are the same batches, from any step on."""
 
 import io
+import json
 import os
 import pickle
 import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
 
@@ -101,3 +105,53 @@ def test_shard_is_listed_once_and_again_when_it_is_replaced(images, tmp_path, mo
     (folder / "photos-001.tar").write_bytes((folder / "photos-001.tar").read_bytes())
     open_data(folder)
     assert listed[3:] == ["photos-001.tar"]
+
+
+@pytest.fixture
+def address(images: Path, tmp_path: Path) -> Iterator[str]:
+    """Three shards in fsspec's store in memory."""
+    store = fsspec.filesystem("memory")
+    for shard in write_shards(tmp_path / "shards", images).iterdir():
+        store.pipe_file(f"/bucket/photos/{shard.name}", shard.read_bytes())
+    yield "memory://bucket/photos"
+    store.rm("/bucket", recursive=True)
+
+
+@pytest.mark.parametrize("end", ["", "/*.tar", "/photos-{000..002}.tar"])
+def test_shards_at_an_address_show_what_their_folder_shows(address, end, images, assert_same):
+    source = open_data(address + end).train
+    assert_same(source, open_folder(images))
+    assert_same(pickle.loads(pickle.dumps(source)), open_folder(images))
+    assert source.place(7).endswith("bucket/photos/photos-001.tar/a.folder/000007.png")
+    assert source.describe()["shards"] == 3
+
+
+def test_shard_at_an_address_is_listed_once_and_again_when_it_is_replaced(address, monkeypatch):
+    listed, honest = [], shards._list_members
+    monkeypatch.setattr(shards, "_list_members", lambda shard, file: listed.append(shard.name) or honest(shard, file))
+    before = open_data(address).train.content()
+    open_data(address)
+    assert listed == ["photos-000.tar", "photos-001.tar", "photos-002.tar"]
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/bucket/photos/photos-002.tar", store.cat_file("/bucket/photos/photos-001.tar"))
+    assert open_data(address).train.content() != before
+    assert listed[3:] == ["photos-002.tar"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("memory://nowhere/a.tar", r"memory://nowhere/a.tar cannot be read \("),
+        ("memory://nowhere/a.tar.gz", r"a.tar.gz is no plain .tar; give the address of shards, or of their folder"),
+        ("nothing://bucket/a.tar", r"nothing://bucket/a.tar cannot be read \(Protocol not known: nothing"),
+    ],
+)
+def test_address_that_holds_no_shards_is_refused_in_a_sentence(wrong, message):
+    with pytest.raises(DataError, match=message):
+        open_data(wrong)
+
+
+def test_run_reads_its_photos_at_an_address(address, images, smoke, tmp_path):
+    loop.pretrain(replace(smoke, epochs=1), address, tmp_path / "run", Options(precision="fp32", knn_every=0))
+    described = json.loads((tmp_path / "run" / "recipe.json").read_text())["data"]
+    assert (described["name"], described["images"]) == ("photos", len(open_folder(images)))
