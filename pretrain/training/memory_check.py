@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from ...hub.backbone import UNBUILDABLE
 from ...hub.errors import GoodviewsError
 from ...hub.machine import free_memory_bytes
 from ..recipe import Recipe
@@ -24,6 +25,8 @@ def announce_memory(run: Run) -> None:
     if not run.accelerator.is_main_process or _pixels(run.recipe) < _SMALL_PIXELS:
         return
     step, accumulate, free = _estimate(run), run.options.accumulate, _free_bytes(run)
+    if step is None:
+        return
     log.info("%s; %s are free", _describe(step, accumulate), _size(free))
     smallest = step.smallest_accumulate(free)
     if smallest is None:
@@ -50,8 +53,12 @@ def out_of_memory_in_words(run: Run) -> Iterator[None]:
         raise GoodviewsError(_advice(run, _estimate(run), free)) from error
 
 
-def _advice(run: Run, step: StepMemory, free: int) -> str:
+def _advice(run: Run, step: StepMemory | None, free: int) -> str:
     what = "the GPU" if run.accelerator.device.type == "cuda" else "this machine"
+    start = f"The memory of {what} is used up at step {run.state.step + 1}"
+    if step is None:
+        more = f"--accumulate {2 * run.options.accumulate}"
+        return f"{start}; start again with {more} and --overwrite, or with a smaller --batch-size."
     accumulate = step.smallest_accumulate(free, above=run.options.accumulate)
     cure = (
         "not even two images at a time would fit; give smaller views or a smaller network"
@@ -61,7 +68,7 @@ def _advice(run: Run, step: StepMemory, free: int) -> str:
         "--batch-size"
     )
     return (
-        f"The memory of {what} is used up at step {run.state.step + 1}: {_describe(step, run.options.accumulate)}, and "
+        f"{start}: {_describe(step, run.options.accumulate)}, and "
         f"{_size(free)} are there for this process; {cure}."
     )
 
@@ -74,9 +81,14 @@ def _describe(step: StepMemory, accumulate: int) -> str:
     )
 
 
-def _estimate(run: Run) -> StepMemory:
-    precision = run.identity.precision
-    return estimate_step(run.recipe, precision, images=len(run.images.train), world=run.processes.world)
+def _estimate(run: Run) -> StepMemory | None:
+    """None where a network or an objective cannot be rehearsed on tensors without content."""
+    images, world = len(run.images.train), run.processes.world
+    try:
+        return estimate_step(run.recipe, run.identity.precision, images=images, world=world, start=run.start)
+    except UNBUILDABLE as error:
+        log.info("what a step needs of memory cannot be estimated (%s)", (str(error).splitlines() or [""])[0][:200])
+        return None
 
 
 def _free_bytes(run: Run) -> int:

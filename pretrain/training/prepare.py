@@ -104,6 +104,7 @@ def prepare(
         finite=finite,
         licence=options.licence or entry.licence or (None if start is None else start.origin.licence),
         earlier_epochs=entry.earlier_epochs(recipe.epochs),
+        start=start,
     )
 
 

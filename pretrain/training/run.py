@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from ...hub.encoder import Encoder
 from ...hub.preprocessing import Preprocessing
 from ...hub.sources.source import Data
 from ..data.loader import ViewLoader
@@ -32,6 +33,7 @@ class Run:
     gauge: the online kNN and after how many epochs it is asked.
     licence: of the weights.
     earlier_epochs: the lengths that the run had before it was lengthened.
+    start: the encoder of --init.
     """
 
     recipe: Recipe
@@ -53,6 +55,7 @@ class Run:
     has_reported_activations: bool = False
     licence: str | None = None
     earlier_epochs: Sequence[int] = ()
+    start: Encoder | None = None
 
     @property
     def steps_per_epoch(self) -> int:

@@ -141,7 +141,7 @@ def test_shard_at_an_address_is_listed_once_and_again_when_it_is_replaced(addres
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("memory://nowhere/a.tar", r"memory://nowhere/a.tar cannot be read \("),
+        ("memory://nowhere/a.tar", r"nowhere/a.tar cannot be read \("),
         ("memory://nowhere/a.tar.gz", r"a.tar.gz is no plain .tar; give the address of shards, or of their folder"),
         ("nothing://bucket/a.tar", r"nothing://bucket/a.tar cannot be read \(Protocol not known: nothing"),
     ],

@@ -80,3 +80,18 @@ def test_large_step_is_announced_with_what_is_free(smoke, images, tmp_path, monk
     loop.pretrain(smoke, images, tmp_path / "run", OPTIONS)
     assert re.search(r"a forward pass of 4 images keeps about .* \(estimated\); 0 MB are free", caplog.text)
     assert "not even two images at a time fit into the memory" in caplog.text
+
+
+def test_run_goes_on_where_its_step_cannot_be_rehearsed(smoke, images, tmp_path, monkeypatch, caplog):
+    def fail(*words, **options):
+        raise RuntimeError("data-dependent")
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(memory_check, "_SMALL_PIXELS", 0)
+    monkeypatch.setattr(memory_check, "estimate_step", fail)
+    monkeypatch.setattr(loop, "_learn", lambda run, stop: None)
+    loop.pretrain(smoke, images, tmp_path / "run", OPTIONS)
+    assert "what a step needs of memory cannot be estimated (data-dependent)" in caplog.text
+    monkeypatch.setattr(loop, "_learn", lambda run, stop: (_ for _ in ()).throw(torch.OutOfMemoryError("none left")))
+    with pytest.raises(GoodviewsError, match=r"used up at step 1; start again with --accumulate 2 and --overwrite"):
+        loop.pretrain(smoke, images, tmp_path / "run", replace(OPTIONS, overwrite=True))
