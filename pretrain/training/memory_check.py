@@ -67,10 +67,7 @@ def _advice(run: Run, step: StepMemory | None, free: int) -> str:
         f"images at a time, {_size(step.needed(accumulate))}); start again with it and --overwrite, or with a smaller "
         "--batch-size"
     )
-    return (
-        f"{start}: {_describe(step, run.options.accumulate)}, and "
-        f"{_size(free)} are there for this process; {cure}."
-    )
+    return f"{start}: {_describe(step, run.options.accumulate)}, and {_size(free)} are there for this process; {cure}."
 
 
 def _describe(step: StepMemory, accumulate: int) -> str:
