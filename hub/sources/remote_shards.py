@@ -53,7 +53,7 @@ class RemoteShard:
     @contextmanager
     def stream(self) -> Iterator[BinaryIO]:
         """The whole, from its start."""
-        with _ask(self.address, lambda store, path: store.open(path, "rb")) as file:
+        with _ask(self.address, lambda store, path: store.open(path)) as file:
             yield file
 
 
@@ -76,9 +76,7 @@ def find_remote_shards(address: str) -> list[RemoteShard]:
     names = counted(address) or _ask(address, _listed)
     squeezed = next((name for name in names if not name.endswith(".tar")), None)
     if squeezed is not None or not names:
-        raise DataError(
-            f"{squeezed or address} is no plain .tar; give an address of shards, their folder or a pattern."
-        )
+        raise DataError(f"{squeezed or address} is no plain .tar; give the address of shards, or of their folder.")
     return [RemoteShard(name) for name in names]
 
 

@@ -154,7 +154,7 @@ def _list_members(shard: Path | RemoteShard, file: BinaryIO) -> listing_cache.Ar
     labels: list[int] = []
     key, label = "", -1
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
+        with tarfile.open(str(shard), "r:", fileobj=file) as tar:
             for member in tar:
                 tar.members.clear()  # type: ignore[attr-defined] # else a million headers stay in memory
                 if not member.isfile():

@@ -99,7 +99,7 @@ def test_shard_is_listed_once_and_again_when_it_is_replaced(images, tmp_path, mo
     for shard in folder.iterdir():
         os.utime(shard, (LONG_AGO, LONG_AGO))
     listing = shards._list_members
-    monkeypatch.setattr(shards, "_list_members", lambda shard: listed.append(shard.name) or listing(shard))
+    monkeypatch.setattr(shards, "_list_members", lambda shard, file: listed.append(shard.name) or listing(shard, file))
     assert open_data(folder).train.describe() == open_data(folder).train.describe()
     assert len(listed) == 3
     (folder / "photos-001.tar").write_bytes((folder / "photos-001.tar").read_bytes())
