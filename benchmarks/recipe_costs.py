@@ -1,6 +1,6 @@
-"""What each published recipe is estimated to cost on ImageNet: hours on eight GPUs, memory of each (docs/cluster.md).
+"""What each published recipe is estimated to cost on ImageNet: hours on eight GPUs, and memory of each.
 
-    python benchmarks/recipe_costs.py infomin_200 clsa_multi_200 --page docs/cluster.md
+    python benchmarks/recipe_costs.py infomin_200 clsa_multi_200 --page docs/guides/cluster.md
 
 Nothing here is measured on a GPU. Memory is counted from the tensors that a step keeps (`memory_estimate`). Hours are
 the step's floating-point operations, counted by torch, at a rate that a GPU sustains on such networks: `--tflops`, 60
