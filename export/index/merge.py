@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...hub.errors import UsageError
 from ...hub.files.atomic import new_folder
+from ...hub.files.overwrite import refuse_folder
 from .about import About
 from .change import Change, Entry, filling
 from .image_index import ImageIndex, load
@@ -38,6 +39,7 @@ def merge(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> Mer
     """
     if len(folders) < 2:
         raise UsageError(f"There are {len(folders)} indexes to merge; give two or more.")
+    refuse_folder(out, overwrite, kind="index", inputs=folders)
     indexes = [load(folder) for folder in folders]
     first = indexes[0]
     for other in indexes[1:]:

@@ -6,6 +6,7 @@ index. Rows that were removed are passed over in the search.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ TRAINED_ON = 40  # vectors for each cell
 TRAINED_LEAST, TRAINED_MOST = 10_000, 500_000
 SPARE = 6  # further candidates, so that ties at the end are decided by us
 QUERIES_AT_ONCE = 64
-MOST_EFFORT = 8
+MOST_EFFORT = 18
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Settings:
     """How hard a search looks.
 
     Attributes:
-        effort: 0 to MOST_EFFORT; each step doubles the cells, or the graph's list, that are looked at.
+        effort: 0 to MOST_EFFORT; two steps double the cells, or the graph's list, that are looked at.
     """
 
     effort: int = 0
@@ -38,17 +39,17 @@ class Settings:
     @property
     def cells(self) -> int:
         """Cells of an IVF index that are looked into."""
-        return 16 << self.effort
+        return round(4 * 2 ** (self.effort / 2))
 
     @property
     def list_length(self) -> int:
         """Of the candidates in an HNSW graph."""
-        return 32 << self.effort
+        return round(32 * 2 ** (self.effort / 2))
 
     @property
     def candidates(self) -> int:
         """For each neighbour that is wanted, candidates whose vectors are compared again."""
-        return min(64, 4 << (self.effort // 2))
+        return min(64, 4 << (self.effort // 4))
 
 
 class Approximate:
@@ -153,11 +154,11 @@ def open_index(path: Path, kind: str, rows: int, dimension: int) -> Approximate:
     return Approximate(index, kind)
 
 
-def can_look_harder(kind: str, effort: int, count: int) -> bool:
+def can_look_harder(kind: str, effort: int) -> bool:
     """Whether more effort can find more."""
     if effort >= MOST_EFFORT:
         return False
-    return "HNSW" in kind or not _compares_well(kind) or ("IVF" in kind and Settings(effort).cells < count)
+    return "HNSW" in kind or not _compares_well(kind) or Settings(effort).cells < _cells_of(kind)
 
 
 def _compares_well(kind: str) -> bool:
@@ -168,9 +169,15 @@ def _compares_well(kind: str) -> bool:
     )
 
 
+def _cells_of(kind: str) -> int:
+    """Of an IVF index; 0 of others."""
+    parts = (re.match(r"IVF(\d+)", part) for part in kind.split(","))
+    return max((int(part[1]) for part in parts if part), default=0)
+
+
 def _more_for(k: int) -> int:
     """Steps of effort for more neighbours than the 10 that it was measured with."""
-    return max(0, (k - 1) // 50).bit_length()
+    return 2 * ((k - 1) // 25).bit_length()
 
 
 def _parameters(faiss: Any, index: Any, settings: Settings, chosen: Any) -> Any:
@@ -193,8 +200,7 @@ def _parameters(faiss: Any, index: Any, settings: Settings, chosen: Any) -> Any:
 def _sample(segments: Sequence[Segment], kind: str) -> np.ndarray:
     """Rows to learn from, the same for the same index."""
     rows = segments[-1].end
-    cells = max((int(part[3:]) for part in kind.split(",") if part.startswith("IVF") and part[3:].isdigit()), default=0)
-    count = min(rows, max(TRAINED_LEAST, min(TRAINED_ON * cells, TRAINED_MOST)))
+    count = min(rows, max(TRAINED_LEAST, min(TRAINED_ON * _cells_of(kind), TRAINED_MOST)))
     chosen = np.sort(np.random.default_rng(0).choice(rows, count, replace=False))
     found = np.empty((count, segments[0].vectors.shape[1]), np.float32)
     done = 0

@@ -73,7 +73,7 @@ def test_pca_with_inner_products_loses_the_neighbours_and_ours_does_not(segments
     _, found = theirs.search(queries, 10)
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(right, found)]) < 0.5
     build_index(kind, segments, tmp_path / "a.faiss")
-    ours, _ = open_index(tmp_path / "a.faiss", kind, ROWS, FEATURES).search(queries, segments, 10, settings=Settings(2))
+    ours, _ = open_index(tmp_path / "a.faiss", kind, ROWS, FEATURES).search(queries, segments, 10, settings=Settings(8))
     assert share_found(exact, ours) > 0.99
 
 
@@ -84,7 +84,7 @@ def test_similarities_are_exact_and_removed_rows_are_never_found(segments: list[
     dead = np.zeros(ROWS, bool)
     dead[::3] = True
     queries = rows_of(segments)[:50]
-    similarities, rows = index.search(queries, segments, 10, settings=Settings(3), allowed=~dead)
+    similarities, rows = index.search(queries, segments, 10, settings=Settings(8), allowed=~dead)
     assert not dead[rows].any()
     np.testing.assert_allclose(similarities, (rows_of(segments)[rows] * queries[:, None]).sum(axis=2), atol=1e-5)
     exact, _ = nearest_rows(queries, segments, 10, ~dead)
