@@ -111,7 +111,7 @@ def test_effort_is_raised_until_enough_is_found(tmp_path: Path):
     measured = tune(index, segments, None)
     assert measured.recall >= 0.99
     assert measured.effort > 0
-    assert tune(index, segments, None, wanted=0.5).effort == 0
+    assert tune(index, segments, None, wanted=0.05).effort == 0
 
 
 def test_a_query_is_left_out_of_its_own_neighbours_and_ties_count_alike():
