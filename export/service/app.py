@@ -26,7 +26,13 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 WATCH_EVERY_S = 2.0
-ROOMS = ("thumbnails", "photos", "map", "page")  # first parts of addresses that go on
+# First parts of addresses, as metrics name them; what else strangers ask for is "other".
+PATHS = frozenset(
+    {
+        *("", "search", "embed", "indexes", "items", "thumbnails", "photos", "map"),
+        *("health", "metrics", "openapi.json", "api", "login", "page"),
+    }
+)
 
 
 def service_app(service: Service, *, watch_every_s: float = WATCH_EVERY_S) -> App:
@@ -79,7 +85,7 @@ class _Counted:
         finally:
             self.under_way -= 1
             self.metrics.under_way.dec()
-            path = _label(scope["path"], status[0])
+            path = _label(scope["path"])
             self.metrics.requests.labels(path, str(status[0])).inc()
             self.metrics.seconds.labels(path).observe(time.perf_counter() - started)
 
@@ -89,9 +95,7 @@ def _too_many() -> JSONResponse:
     return JSONResponse({"error": refusal.detail}, 503, headers=dict(refusal.headers or {}))
 
 
-def _label(path: str, status: int) -> str:
-    """Of a request in the metrics: one of few, whatever strangers ask for."""
+def _label(path: str) -> str:
+    """Of a request in the metrics: one of few."""
     first = path.strip("/").partition("/")[0]
-    if status in (404, 405):
-        return "other"
-    return f"/{first}"
+    return f"/{first}" if first in PATHS else "other"

@@ -45,10 +45,13 @@ class Collection:
         """What people call a photo."""
         return self.index.name_of(item)
 
-    def select(self, within: Filter) -> list[int]:
-        """The ids of the photos that are meant, in order."""
-        found: list[int] = self.index.ids_of(within).tolist()
-        return found
+    def select(self, within: Filter) -> np.ndarray:
+        """(N,) int64, the ids of the photos that are meant, ascending."""
+        return self.index.ids_of(within) if within else self._all
+
+    @cached_property
+    def _all(self) -> np.ndarray:
+        return self.index.ids_of(Filter())
 
     def find(self, query: np.ndarray, k: int, encoder: EncoderId, within: Filter) -> list[Match]:
         """The k photos nearest to a vector (F,), nearest first."""

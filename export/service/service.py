@@ -99,7 +99,7 @@ class Service:
 
     async def projection(self, served: Served) -> tuple[list[int], Projection]:
         """The ids that the map of an index shows and where they lie; computed once for each state of the index."""
-        numbers = _sample(served.collection.select(Filter()), self.limits.map_points)
+        numbers = _sample(served.collection.select(Filter()).tolist(), self.limits.map_points)
         if "all" not in served.maps:
             served.maps["all"] = self._threads.submit(lambda: project(served.collection.vectors_of(numbers)))
         return numbers, await asyncio.wrap_future(served.maps["all"])
@@ -122,7 +122,10 @@ class Service:
         """Read indexes anew when they change, until cancelled."""
         while True:
             await asyncio.sleep(every_s)
-            await self.run(self.reload_changed)
+            try:
+                await self.run(self.reload_changed)
+            except Exception:  # whatever it is, the service goes on with what it has, and looks again
+                log.exception("The indexes could not be looked at for changes; their last state is served.")
 
     def close(self) -> None:
         """Finish what is under way."""

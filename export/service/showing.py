@@ -1,9 +1,9 @@
 """What there is: the indexes, their photos, thumbnails by id, a map, health and numbers for monitoring."""
 
-import random
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -58,13 +58,15 @@ async def items(request: Request) -> Response:
     within = filter_of(asked.folder, asked.label, asked.after, asked.before)
 
     def listed() -> dict[str, Any]:
-        found = [(one, number) for one in served for number in one.collection.select(within)]
-        if asked.seed is not None:
-            random.Random(asked.seed).shuffle(found)
-        part = found[asked.offset : asked.offset + asked.k]
+        chosen = [one.collection.select(within) for one in served]
+        ids = np.concatenate(chosen)
+        owners = np.repeat(np.arange(len(served)), [len(some) for some in chosen])
+        order = np.arange(len(ids)) if asked.seed is None else np.random.default_rng(asked.seed).permutation(len(ids))
+        part = order[asked.offset : asked.offset + asked.k]
         end = asked.offset + len(part)
-        photos = [described(one, one.collection.index.item(number)) for one, number in part]
-        return {"photos": photos, "images": len(found), "next": end if end < len(found) else None}
+        owned = [(served[owners[place]], int(ids[place])) for place in part]
+        photos = [described(one, one.collection.index.item(number)) for one, number in owned]
+        return {"photos": photos, "images": len(ids), "next": end if end < len(ids) else None}
 
     return JSONResponse(await service.run(listed))
 

@@ -180,6 +180,23 @@ def test_a_changed_index_is_read_anew(
         assert running.json("POST", "/search?k=1", raccoon.read_bytes())["matches"][0]["similarity"] > 0.999
 
 
+def test_an_index_that_is_damaged_later_is_served_as_it_was(
+    make_service: Callable[..., Service], mini: Encoder, album: Path, raccoon: Path, tmp_path: Path
+):
+    folder = tmp_path / "breaking"
+    build(mini, album / "blood", folder)
+    with run_service(make_service(folder)) as running:
+        add(load(folder), mini, raccoon)
+        (folder / "index.json").write_text("{")
+        deadline = time.monotonic() + 20
+        while b'result="failed"' not in running.ask("GET", "/metrics")[2]:
+            if b'result="done"' in running.ask("GET", "/metrics")[2]:
+                break  # it was read in the moment before the damage
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert running.json("POST", "/search?k=1", raccoon.read_bytes())["matches"]
+
+
 def test_indexes_of_one_encoder_are_searched_together(
     make_service: Callable[..., Service], mini: Encoder, album: Path, raccoon: Path, tmp_path: Path
 ):

@@ -155,6 +155,15 @@ def test_an_address_leads_to_no_file_but_the_pages(running: Running, path: str):
     assert "root:" not in sentence
 
 
+def test_metrics_do_not_grow_with_what_strangers_ask_for(make_service: Callable[..., Service], index_folder: Path):
+    with run_service(make_service(index_folder, token="a secret")) as running:
+        for number in range(50):
+            assert running.refusal("GET", f"/made-up-{number}")[0] == 401
+        text = running.ask("GET", "/metrics", Authorization="Bearer a secret")[2].decode()
+    assert "made-up" not in text
+    assert 'goodviews_requests_total{path="other",status="401"} 50.0' in text
+
+
 def test_a_photo_of_too_many_pixels_is_refused_before_it_is_decoded(
     make_service: Callable[..., Service], index_folder: Path
 ):
