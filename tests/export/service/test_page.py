@@ -127,7 +127,7 @@ def test_a_box_searches_by_the_part_under_it_and_keys_move_it(page: Any, raccoon
 def test_more_photos_load_as_one_scrolls(browser: Any, make_service: Callable[..., Service], mini, tmp_path: Path):
     from PIL import Image
 
-    from goodviews.export.index.photos import build
+    from goodviews.export.index.build import build
 
     (tmp_path / "many").mkdir()
     for number in range(120):
