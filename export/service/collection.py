@@ -137,9 +137,9 @@ def filter_of(folder: str | None, label: str | None, after: str | None, before: 
         raise Refusal(400, str(error)) from None
 
 
-def has_changed(collection: Collection) -> bool:
-    """Whether the folder holds another state than this; a folder that is gone for a moment has not changed."""
+def generation_now(folder: Path) -> int | None:
+    """Another number after each change on disk; None for a folder that cannot be read at the moment."""
     try:
-        return read_generation(collection.folder) != collection.index.generation
+        return read_generation(folder)
     except (OSError, GoodviewsError):
-        return False
+        return None

@@ -18,7 +18,7 @@ from ...hub.web import Refusal, Token
 from ..index.image_index import ImageIndex
 from ..index.item import Filter
 from .batches import Batches
-from .collection import Collection, has_changed
+from .collection import Collection, generation_now
 from .limits import Limits
 from .metrics import Metrics
 from .networks import Network
@@ -63,6 +63,7 @@ class Service:
         self._networks: list[tuple[Network, Batches]] = []
         self._threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="goodviews")
         self._served: dict[str, Served] = {}
+        self._refused: dict[str, int | None] = {}  # states of indexes that could not be read: not tried again
         try:
             for name, folder in names_of(folders).items():
                 self._served[name] = self._serve(name, Collection(folder))
@@ -107,11 +108,13 @@ class Service:
     def reload_changed(self) -> None:
         """Read the indexes that changed on disk; one that cannot be read stays as it was, and the log says why."""
         for name, served in list(self._served.items()):
-            if not has_changed(served.collection):
+            now = generation_now(served.collection.folder)
+            if now in (None, served.collection.index.generation, self._refused.get(name)):
                 continue
             try:
                 self._served[name] = self._serve(name, Collection(served.collection.folder))
             except GoodviewsError as error:
+                self._refused[name] = now
                 self.metrics.reloads.labels(name, "failed").inc()
                 log.warning("%s changed and cannot be read; its last state is served. %s", name, error)
             else:

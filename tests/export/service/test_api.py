@@ -180,21 +180,23 @@ def test_a_changed_index_is_read_anew(
         assert running.json("POST", "/search?k=1", raccoon.read_bytes())["matches"][0]["similarity"] > 0.999
 
 
-def test_an_index_that_is_damaged_later_is_served_as_it_was(
-    make_service: Callable[..., Service], mini: Encoder, album: Path, raccoon: Path, tmp_path: Path
+def test_an_index_that_cannot_be_served_any_more_is_served_as_it_was(
+    make_service: Callable[..., Service], mini: Encoder, other_encoder: Encoder, album: Path, tmp_path: Path
 ):
-    folder = tmp_path / "breaking"
+    folder = tmp_path / "rebuilt"
     build(mini, album / "blood", folder)
     with run_service(make_service(folder)) as running:
-        add(load(folder), mini, raccoon)
-        (folder / "index.json").write_text("{")
+        build(other_encoder, album / "raccoon", folder, overwrite=True)  # make_service opens mini alone
         deadline = time.monotonic() + 20
         while b'result="failed"' not in running.ask("GET", "/metrics")[2]:
-            if b'result="done"' in running.ask("GET", "/metrics")[2]:
-                break  # it was read in the moment before the damage
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert running.json("POST", "/search?k=1", raccoon.read_bytes())["matches"]
+        time.sleep(1)
+        assert b'index="rebuilt",result="failed"} 1.0' in running.ask("GET", "/metrics")[2]  # it is not tried again
+        photos = running.json("GET", "/items")["photos"]
+        assert [photo["label"] for photo in photos] == [None] * 4
+        assert all("blood" in photo["path"] for photo in photos)
+        assert len(running.json("POST", "/search", {"id": photos[0]["id"]})["matches"]) == 3
 
 
 def test_indexes_of_one_encoder_are_searched_together(
