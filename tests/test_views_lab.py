@@ -1,6 +1,7 @@
-"""The page of the views lab holds the figures beside it."""
+"""The pages that views_lab.py and mutual_information.py wrote hold the figures beside them."""
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -25,3 +26,12 @@ def test_the_page_of_the_views_lab_is_made_of_the_reports_beside_it():
     assert (folder / "README.md").read_text("utf-8") == script.page(reports, folder)
     assert all(report["evidence"]["commit"] for report in reports.values())
     assert all((folder / f"{name}.png").is_file() for name in reports)
+
+
+def test_the_page_of_gaussians_is_made_of_the_figures_beside_it():
+    script, folder = load("mutual_information"), RESULTS / "mutual-information"
+    figures = json.loads((folder / "figures.json").read_text("utf-8"))
+    assert (folder / "README.md").read_text("utf-8") == script.page(figures)
+    low = [point for point in figures["points"] if point["true"] <= 3]
+    assert all(point["best"] == pytest.approx(point["true"], rel=0.1) for point in low)
+    assert all(point["learned"] <= point["true"] for point in figures["points"])
