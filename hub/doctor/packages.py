@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from .finding import COCO, DETECTRON2_ENGINE, EVERYTHING, INDEX, ONNX, PLOTS, Finding
-from .probes import Answer
+from .probes import NO_ANSWER, Answer
 
 USES = {  # what the packages outside the core are for
     "onnx": ONNX,
@@ -97,7 +97,7 @@ def _detectron2_build(answer: Answer, *, has_gpu: bool) -> Finding:
     version = installed_version("detectron2")
     rebuild = DETECTRON2.replace("pip install --no-build", "pip install --force-reinstall --no-deps --no-build")
     if answer.failure:
-        fix = _install_missing(answer.failure) or rebuild
+        fix = _other_fix(answer.failure) or rebuild
         return Finding("detectron2", "broken", f"{version}: {answer.failure}", DETECTRON2_ENGINE, fix)
     cuda = answer.facts["detectron2"]["cuda"]
     if has_gpu and cuda is None:
@@ -117,7 +117,7 @@ def _package(requirement: Requirement, answers: dict[str, Answer], needed_for: s
     failure = _failure(name, answers)
     if failure:
         reinstall = f'pip install --force-reinstall --no-cache-dir "{name}{requirement.specifier}"'
-        return Finding(name, "broken", f"{version}: {failure}", needed_for, _install_missing(failure) or reinstall)
+        return Finding(name, "broken", f"{version}: {failure}", needed_for, _other_fix(failure) or reinstall)
     return Finding(name, "fine", version, needed_for)
 
 
@@ -130,8 +130,10 @@ def _failure(name: str, answers: dict[str, Answer]) -> str | None:
     return answers["core"].failure if unreached and name == unreached[0] else None
 
 
-def _install_missing(failure: str) -> str | None:
-    """The command where a package only lacks another one."""
+def _other_fix(failure: str) -> str | None:
+    """What helps better than installing a package again: to wait, or to install another one that it lacks."""
+    if failure.startswith(NO_ANSWER):
+        return "The machine is busy: run goodviews doctor again later; if it says the same then, install it anew."
     found = re.search(r"No module named '(\w+)'", failure)
     return f"pip install {found[1]}" if found else None
 

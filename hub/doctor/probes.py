@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TIMEOUT_S = 120
+NO_ANSWER = "no answer"
 
 # Each stage ends in done(name, facts): the first one missing from the output is where the process failed.
 _DONE = """
@@ -91,12 +92,12 @@ def _start(code: str) -> "subprocess.Popen[str]":
 def _answer(process: "subprocess.Popen[str]") -> Answer:
     try:
         output, errors = process.communicate(timeout=TIMEOUT_S)
+        failure = _failure(process.returncode, errors)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
-        return Answer({}, f"no answer in {TIMEOUT_S} s")
-    facts = dict(json.loads(line[1:]) for line in output.splitlines() if line.startswith("@"))
-    return Answer(facts, _failure(process.returncode, errors))
+        output, failure = process.communicate()[0], f"{NO_ANSWER} in {TIMEOUT_S} s"
+    facts = dict(json.loads(line[1:]) for line in output.splitlines() if line.startswith("@") and line.endswith("]"))
+    return Answer(facts, failure)
 
 
 def _failure(status: int, errors: str) -> str | None:

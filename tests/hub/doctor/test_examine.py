@@ -192,3 +192,13 @@ print(sorted({"torch", "numpy", "faiss", "onnxruntime", "timm", "PIL"} & set(sys
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_package_that_does_not_answer_on_a_busy_machine_is_asked_again_before_it_is_installed_again(machine):
+    machine[0]["detectron2"] = "0.6"
+    machine[2]["core"] = Answer({"numpy": {}, "pillow": {}}, "no answer in 120 s")
+    machine[2]["detectron2"] = Answer({}, "no answer in 120 s")
+    findings = {finding.subject: finding for finding in examine()}
+    for name in ("torch", "detectron2"):
+        assert "no answer in 120 s" in findings[name].found
+        assert "busy" in (findings[name].fix or "")
