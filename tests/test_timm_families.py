@@ -1,6 +1,8 @@
 """Telling families of benchmarks/timm_families.py, which walks them all: each comes back by every reader."""
 
+import json
 import runpy
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,20 @@ def test_every_family_has_a_smallest_network(script: dict):
     assert script["smallest"]("vision_transformer") == "test_vit"
     assert script["smallest"]("resnet") == "test_resnet"
     assert script["smallest"]("_hub") is None
+
+
+def test_a_walk_that_was_stopped_does_not_repeat_what_it_has(script: dict, tmp_path: Path, monkeypatch, capsys):
+    known = script["Outcome"]("vgg", "vgg11", "refused", sentence="vgg11 is refused | for a test.")
+    (tmp_path / "families.jsonl").write_text(json.dumps(asdict(known)) + "\n")
+    words = ["--only", "vgg", "--out", str(tmp_path / "families.jsonl"), "--page", str(tmp_path / "page")]
+    monkeypatch.setattr("sys.argv", ["timm_families.py", *words])
+    with pytest.raises(SystemExit) as end:
+        script["main"]()
+    assert end.value.code == 0
+    assert capsys.readouterr().out == "1 refused\n"
+    assert len((tmp_path / "families.jsonl").read_text().splitlines()) == 1
+    page = (tmp_path / "page" / "README.md").read_text()
+    assert "Of 1 families 0 come back and 1 are refused before training." in page
+    assert "Not walked: beit, " in page
+    assert "| vgg | vgg11 | refused: vgg11 is refused / for a test. |" in page
+    assert json.loads((tmp_path / "page" / "families.json").read_text())["outcomes"][0]["network"] == "vgg11"
