@@ -257,17 +257,21 @@ def test_page_on_adapting_tells_what_the_benchmark_wrote_and_what_was_tried(adap
         "epochs": 10,
         "views": [{"crop": {"scale": [0.4, 1.0]}, "program": [jitter]}],
     }
-    about = {"recipe": recipe, "parent": "mini", "seed": 0, "precision": "bf16", "hardware": "1 x Processor"}
+    about = {"recipe": recipe, "parent": "mini (weights 0123456789)", "seed": 0, "precision": "bf16", "hardware": "1 x Processor"}
     (trial / "recipe.json").write_text(
         json.dumps(about | {"data": {"images": 2000, "classes": ["daisy", "rose", "tulip"]}})
     )
     rows = [{"epoch": 0.0, "knn_top1": 48.8}, {"epoch": 1.0, "loss": 5.0}, {"epoch": 3.0, "knn_top1": 51.25}]
     (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "gain.json").write_text(json.dumps(GAIN))
-    adapting.write(gains=[tmp_path / "gain.json"], tried=[trial], out=tmp_path / "page")
+    adapting.write(gains=[tmp_path / "gain.json"], tried=[trial], out=tmp_path / "earlier")
+    adapting.write(
+        gains=[tmp_path / "gain.json"], tried=[tmp_path / "earlier" / "tried.json"], out=tmp_path / "page"
+    )
     page = (tmp_path / "page" / "README.md").read_text()
+    assert page == (tmp_path / "earlier" / "README.md").read_text()
     assert "| 2,000 of flowers | 48.8 | 52.0, 51.0 | +2.8 | [-3.6, +9.1] | [+0.2, +5.3] | 500 | 3.5 |" in page
-    assert "| 2,000: daisy, rose, ... | 0.03 | 1 | 10 | 0.4 | 0.2 | 48.8 after 0, 51.2 after 3 |" in page
+    assert "| 2,000: daisy, rose, ... | 01234567 | 0.03 | 1 | 10 | 0.4 | 0.2 | 48.8 after 0, 51.2 after 3 |" in page
     assert "from mini (weights 0123); seeds 0, 1; `adapt_gain.py --init mini` on 2 x Processor; commit abc1234" in page
     assert json.loads((tmp_path / "page" / "gains.json").read_text()) == [GAIN]
 

@@ -31,6 +31,7 @@ GAIN_HEADINGS = (
 )
 TRIED_HEADINGS = (
     "photos",
+    "from weights",
     "learning rate",
     "warm-up, epochs",
     "epochs",
@@ -45,11 +46,11 @@ def write(*, gains: Sequence[Path] = (), tried: Sequence[Path] = (), out: Path) 
 
     Args:
         gains: What benchmarks/adapt_gain.py wrote.
-        tried: RUN folders of trainings from which the recipe's settings were chosen.
+        tried: RUN folders of trainings from which the recipe's settings were chosen, or an earlier page's tried.json.
         out: The folder to make; one that is there is replaced.
     """
     found = [json.loads(file.read_text()) for file in gains]
-    trials = [read_trial(folder) for folder in tried]
+    trials = [trial for place in tried for trial in read_trials(place)]
     parts = [
         "# What adapting gains",
         "Written by `docs/results/adapt.py` from the files beside it; nothing is typed by hand.",
@@ -61,6 +62,14 @@ def write(*, gains: Sequence[Path] = (), tried: Sequence[Path] = (), out: Path) 
         write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
         write_json(folder / "gains.json", found)
         write_json(folder / "tried.json", trials)
+
+
+def read_trials(place: Path) -> list[dict[str, Any]]:
+    """Those of an earlier page, or of one RUN folder."""
+    if place.is_file():
+        earlier: list[dict[str, Any]] = json.loads(place.read_text())
+        return earlier
+    return [read_trial(place)]
 
 
 def read_trial(folder: Path) -> dict[str, Any]:
@@ -109,6 +118,7 @@ def tried_table(trials: Sequence[dict[str, Any]]) -> str:
         lines.append(
             [
                 f"{one['photos']:,}: {', '.join(one['classes'][:2])}, ...",
+                _weights(one["parent"]),
                 f"{recipe['optimizer']['lr']:g}",
                 f"{recipe['schedule'].get('warmup_epochs', 0)}",
                 f"{recipe['epochs']}",
@@ -118,8 +128,8 @@ def tried_table(trials: Sequence[dict[str, Any]]) -> str:
             ]
         )
     return (
-        "## What was tried\n\nMoCo v2 in batches of 64 while the recipe was made, one seed each, from an encoder that "
-        "was half trained. Online kNN is a gauge that looks at photos of the network's own size; its scores are those "
+        "## What was tried\n\nMoCo v2 in batches of 64 while the recipe was made, one seed each, from goodviews:mini at "
+        "several stages of its own training. Online kNN is a gauge that looks at photos of the network's own size; its scores are those "
         "of the start and of some epochs after. Where they end before the last epoch, the run was stopped.\n\n"
         f"{markdown_lines(lines)}"
     )
@@ -137,6 +147,11 @@ def evidence(found: Sequence[dict[str, Any]]) -> str:
             f"`{about['command']}` on {about['hardware']}; commit {about['commit']}, {about['precision']}, {libraries}"
         )
     return "## Evidence\n\n" + "\n".join(lines)
+
+
+def _weights(parent: str | None) -> str:
+    """The first digits of the SHA-256 in "NAME (weights SHA)"."""
+    return (parent or "").rpartition("weights ")[2][:8]
 
 
 def _interval(ends: Sequence[float] | None) -> str:
