@@ -257,7 +257,8 @@ def test_page_on_adapting_tells_what_the_benchmark_wrote_and_what_was_tried(adap
         "epochs": 10,
         "views": [{"crop": {"scale": [0.4, 1.0]}, "program": [jitter]}],
     }
-    about = {"recipe": recipe, "parent": "mini (weights 0123456789)", "seed": 0, "precision": "bf16", "hardware": "1 x Processor"}
+    parent = "mini (weights 0123456789)"
+    about = {"recipe": recipe, "parent": parent, "seed": 0, "precision": "bf16", "hardware": "1 x Processor"}
     (trial / "recipe.json").write_text(
         json.dumps(about | {"data": {"images": 2000, "classes": ["daisy", "rose", "tulip"]}})
     )
@@ -265,9 +266,7 @@ def test_page_on_adapting_tells_what_the_benchmark_wrote_and_what_was_tried(adap
     (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "gain.json").write_text(json.dumps(GAIN))
     adapting.write(gains=[tmp_path / "gain.json"], tried=[trial], out=tmp_path / "earlier")
-    adapting.write(
-        gains=[tmp_path / "gain.json"], tried=[tmp_path / "earlier" / "tried.json"], out=tmp_path / "page"
-    )
+    adapting.write(gains=[tmp_path / "gain.json"], tried=[tmp_path / "earlier" / "tried.json"], out=tmp_path / "page")
     page = (tmp_path / "page" / "README.md").read_text()
     assert page == (tmp_path / "earlier" / "README.md").read_text()
     assert "| 2,000 of flowers | 48.8 | 52.0, 51.0 | +2.8 | [-3.6, +9.1] | [+0.2, +5.3] | 500 | 3.5 |" in page

@@ -128,9 +128,10 @@ def tried_table(trials: Sequence[dict[str, Any]]) -> str:
             ]
         )
     return (
-        "## What was tried\n\nMoCo v2 in batches of 64 while the recipe was made, one seed each, from goodviews:mini at "
-        "several stages of its own training. Online kNN is a gauge that looks at photos of the network's own size; its scores are those "
-        "of the start and of some epochs after. Where they end before the last epoch, the run was stopped.\n\n"
+        "## What was tried\n\nMoCo v2 in batches of 64 while the recipe was made, one seed each, from goodviews:mini "
+        "at several stages of its own training. Online kNN is a gauge that looks at photos of the network's own size; "
+        "its scores are those of the start and of some epochs after. Where they end before the last epoch, the run was "
+        "stopped.\n\n"
         f"{markdown_lines(lines)}"
     )
 
