@@ -54,6 +54,13 @@ def test_a_raccoon_finds_raccoons(tmp_path):
     assert (tmp_path / "neighbours.png").is_file()
 
 
+@pytest.mark.slow
+def test_a_service_answers_a_program(tmp_path):
+    pytest.importorskip("prometheus_client", reason='needs the extra serve: pip install ".[serve]"')
+    matches = example("query_service").main(tmp_path)
+    assert sum("raccoon" in match["path"] for match in matches) >= 3
+
+
 def test_every_example_is_run_by_a_test():
     text = Path(__file__).read_text(encoding="utf-8")
     assert [file.name for file in EXAMPLES.glob("*.py") if f'example("{file.stem}")' not in text] == []

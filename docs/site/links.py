@@ -1,4 +1,4 @@
-"""Links of the site: documents from beside docs/ become pages of it, and a link to a file of the code is plain text.
+"""Links of the site: documents and examples become pages of it, and a link to any other file of the code plain text.
 
 The same Markdown reads well in a checkout, where each link goes to the file, and in the site, which holds no code.
 """
@@ -38,10 +38,13 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the documents as pages."""
+    """Add the documents as pages, and a page with the code of each example."""
     for name, (page, _) in DOCUMENTS.items():
         text = (REPOSITORY / name).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))
+    for script in sorted((REPOSITORY / "examples").glob("*.py")):
+        text = f"# {script.name}\n\n```python\n{script.read_text(encoding='utf-8')}```\n"
+        files.append(File.generated(config, f"examples/{script.stem}.md", content=text))
     return files
 
 
@@ -77,4 +80,6 @@ def _in_site(target: Path, here: str, path: str) -> str:
         name = target.relative_to(REPOSITORY / "docs").as_posix()
         return f"{name}/README.md" if target.is_dir() else name
     name = target.relative_to(REPOSITORY).as_posix() if target.is_relative_to(REPOSITORY) else ""
+    if name.startswith("examples/"):
+        return name.removesuffix("py") + "md"
     return DOCUMENTS[name][0] if name in DOCUMENTS else name
