@@ -86,7 +86,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", with_code(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", with_code(), ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_code_of_a_page_runs_in_order(page, demo, tmp_path, monkeypatch):
     shutil.copytree(demo, tmp_path / "goodviews-demo")
     monkeypatch.chdir(tmp_path)
@@ -129,7 +129,7 @@ def ours(command: str) -> list[str] | None:
     return words[1:] if words[:1] == ["goodviews"] else None
 
 
-@pytest.mark.parametrize("page", with_code(), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", with_code(), ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_every_command_of_a_page_has_options_that_exist(page):
     for command in (command for block in blocks(page) for command in block.commands):
         words = ours(command)
