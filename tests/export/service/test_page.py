@@ -191,6 +191,22 @@ def test_a_phone_shows_everything_in_its_width(browser: Any, running: Running):
     page.close()
 
 
+def test_the_page_asks_for_the_token_and_opens_with_it(
+    browser: Any, make_service: Callable[..., Service], index_folder: Path
+):
+    with run_service(make_service(index_folder, token="a secret")) as running:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(running.address)
+        page.fill("#token", "a guess")
+        page.click("button")
+        assert "not the token" in page.inner_text("#problem")
+        page.fill("#token", "a secret")
+        page.click("button")
+        page.wait_for_selector(".tile")
+        page.close()
+
+
 def test_what_cannot_be_searched_by_is_answered_in_a_sentence(page: Any, tmp_path: Path):
     (tmp_path / "notes.jpg").write_text("no photo")
     page.set_input_files("#file", tmp_path / "notes.jpg")
