@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..output.printing import json_text
 from ..output.terminal import Terminal
-from .entries import UNVERIFIED, Entry, Fact, find_entries, get_entry
+from .entries import UNVERIFIED, Entry, Fact, find_entries, get_entry, is_entry
 
 
 def list_(
@@ -22,16 +22,19 @@ def list_(
     Example: goodviews hub list --search "moco v2"
 
     Args:
-        name: An entry, to see all of it.
+        name: An entry, to see all of it, or a word as for --search.
         search: Words that an entry's name, method, architecture, licence or format must hold.
         as_json: Print JSON, sources included.
     """
-    entries = [get_entry(name)] if name else find_entries(search)
+    is_whole = name is not None and is_entry(name)
+    entries = [get_entry(name)] if name is not None and is_whole else find_entries(f"{name or ''} {search}")
+    if name is not None and not entries:
+        get_entry(name)  # which says that there is none, and what comes near
     if as_json:
         print(json_text([asdict(entry) for entry in entries]))
         return
     console = Terminal(highlight=False)
-    if name:
+    if is_whole:
         _print_whole(entries[0], Terminal(highlight=False, soft_wrap=True))
         return
     table = Table("name", "method", "network", "epochs", "published", "licence", "loads", box=None, pad_edge=False)

@@ -127,3 +127,14 @@ def test_list_as_json_carries_the_sources(capsys):
     assert found["licence"]["value"] == "cc-by-nc-4.0"
     assert found["licence"]["source"]["read"] == "2026-11"
     assert found["checksum"] is None
+
+
+def test_a_word_that_is_no_name_filters_the_list_as_it_does_for_recipes_and_tasks(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["hub", "list", "infomin"])
+    out = capsys.readouterr().out
+    assert "infomin-800" in out
+    assert "moco-v2-800" not in out
+    with pytest.raises(SystemExit):
+        main(["hub", "list", "nothing-of-the-kind"])
+    assert "The catalogue has no nothing-of-the-kind" in " ".join(capsys.readouterr().err.split())
