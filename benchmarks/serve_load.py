@@ -219,4 +219,6 @@ def running_service(index: Path, encoder: str | None) -> Iterator[tuple[int, psu
 
 
 if __name__ == "__main__":
-    cyclopts.run(main)
+    app = cyclopts.App(result_action="return_value")
+    app.default(main)
+    app(sys.argv[1:])

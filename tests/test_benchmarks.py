@@ -121,6 +121,7 @@ def test_a_session_writes_down_that_a_part_was_skipped_or_took_too_long(monkeypa
     assert all(part.limit_s <= session["BUDGET_S"] for part in session["PARTS"].values())
 
 
+@pytest.mark.slow
 def test_searches_of_several_clients_are_all_answered(run, tmp_path):
     pytest.importorskip("starlette", reason='needs the extra serve: pip install ".[serve]"')
     from goodviews.export.index.build import build
