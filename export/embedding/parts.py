@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -151,7 +151,7 @@ def _photos(
 ) -> Iterator[_Photo]:
     """One by one; those that cannot be read are noted."""
     for position in positions:
-        path = as_stored(source.names[position] if isinstance(source, Files) else source.place(position))
+        path = as_stored(_name(source, position))
         try:
             _refuse_odd_name(path)
             content = _bytes(source, position)
@@ -162,6 +162,16 @@ def _photos(
             unreadable.append((path, str(error)))
             continue
         yield _Photo(path, hashlib.sha256(content).hexdigest(), len(content), photo)
+
+
+def _name(source: Source, position: int) -> str:
+    """A file's path from its root on, also where a list names it absolutely; of other photos where they lie."""
+    if not isinstance(source, Files):
+        return source.place(position)
+    name = source.names[position]
+    if PurePath(name).is_absolute() and (place := Path(name)).is_relative_to(root := source.root.resolve()):
+        return place.relative_to(root).as_posix()
+    return name
 
 
 def _refuse_odd_name(path: str) -> None:

@@ -50,6 +50,15 @@ def test_each_photo_has_a_row_with_its_path_digest_size_and_vector(photos: Path,
     assert not (tmp_path / "vectors.npy.parts").exists()
 
 
+def test_a_list_of_absolute_paths_gives_paths_from_its_own_folder_on(photos: Path, exported: Path, tmp_path: Path):
+    listed = sorted(photos.glob("class1/*.jpg"))
+    (tmp_path / "list.txt").write_text("".join(f"{path.resolve()}\n" for path in listed))
+    embed(str(tmp_path / "list.txt"), str(exported), tmp_path / "vectors.npy")
+    read = read_vectors(tmp_path / "vectors.npy")
+    assert read.about.root == tmp_path.resolve()
+    assert read.rows.paths == [path.relative_to(tmp_path).as_posix() for path in listed]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a name")
 def test_a_name_that_is_no_utf8_is_left_out_and_listed_and_the_others_are_embedded(
     photos: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
