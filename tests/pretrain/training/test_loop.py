@@ -17,6 +17,7 @@ from goodviews.pretrain.models.memory_bank import Bank
 from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.objective import Step
 from goodviews.pretrain.options import Options
+from goodviews.pretrain.recipes.cmc_learned import LearnedCrossBank
 from goodviews.pretrain.recipes.registry import RECIPES
 from goodviews.pretrain.training import finite_loss, loop
 from goodviews.pretrain.training.build import build_trained_network
@@ -33,10 +34,12 @@ def run(images, smoke, tmp_path_factory):
 
 
 def different_recipes():
-    """Of recipes that differ in budget, width and rates only, the first."""
+    """Of recipes that differ in budget, width and rates only, the first; test_cmc_learned trains those with a stem."""
     found = {}
     for name, make in RECIPES.items():
         recipe = make()
+        if isinstance(recipe.objective, LearnedCrossBank):  # no small network has the stem
+            continue
         found.setdefault((recipe.views, recipe.objective, recipe.memory, type(recipe.optimizer)), name)
     return found.values()
 
