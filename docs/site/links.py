@@ -54,6 +54,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = next(
         (REPOSITORY / name for name, (made, _) in DOCUMENTS.items() if made == here), Path(config.docs_dir, here)
     )
+    markdown = markdown.replace("<details>", '<details markdown="1">')  # else what is folded stays as it was typed
     code = re.split(r"(^```.*?^```|`[^`\n]+`)", markdown, flags=re.MULTILINE | re.DOTALL)
     return "".join(
         part if i % 2 else LINK.sub(lambda m: _link(m, source, here, files), part) for i, part in enumerate(code)
