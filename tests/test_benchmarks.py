@@ -136,3 +136,12 @@ def test_searches_of_several_clients_are_all_answered(run, tmp_path):
     assert found["requests"] >= 2
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"] <= found["largest_ms"]
     assert figures["images"] == 4
+
+
+def test_a_made_up_index_is_searched_beside_numpy(run):
+    figures = run("index_scale", "--count", "900", "--dimension", "16", "--queries", "20", "--rounds", "1")
+    assert figures["recall_at_10"] == 1  # so few are compared one by one
+    assert figures["search"] == "exact cosine search"
+    speeds = figures["queries_a_second"]
+    assert figures["ratio_to_numpy"] == pytest.approx(speeds["ours"] / speeds["numpy"])
+    assert 0 < figures["peak_mb"] < 2000

@@ -210,6 +210,8 @@ def _sentences(place: Path) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError:
         raise DataError(f"A photo is named twice where {place} has it once; give each photo once.") from None
+    except UnicodeDecodeError:
+        raise ArtifactError(f"{place} is damaged: a text in it is none; build the index again.") from None
     except sqlite3.Error as error:
         if "locked" in str(error):
             raise Busy(f"{place} is being written by another process; wait until it ends.") from None

@@ -48,7 +48,8 @@ def best(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int, queries: int) -
     similarities = np.concatenate([part[0] for part in parts], axis=1)
     rows = np.concatenate([part[1] for part in parts], axis=1)
     similarities = np.where(rows < 0, -np.inf, similarities)  # faiss pads with -1
-    order = np.lexsort((rows, -np.round(similarities, DIGITS)), axis=1)[:, :k]
+    with np.errstate(over="ignore"):  # of damaged vectors, which the index refuses
+        order = np.lexsort((rows, -np.round(similarities, DIGITS)), axis=1)[:, :k]
     return np.take_along_axis(similarities, order, 1), np.take_along_axis(rows, order, 1)
 
 
