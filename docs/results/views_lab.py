@@ -21,7 +21,8 @@ How much should two views share? Small networks, trained from scratch on each ki
 lower bound of the nats that the views share, on photos that no network learned from; top-1 is that of a linear probe
 and of 20 neighbours on whole photos. Brackets are 95 % intervals over test photos and seeds. The trainings are short
 and the networks small: compare the points of a sweep with each other and with nothing else. An inverse U is said to
-show only if 95 % of the resamples of points and seeds have a maximum between the outermost points.
+show only if 95 % of the resamples of points and seeds have a maximum between the outermost points; with one seed they
+know nothing of how much seeds differ.
 """
 
 
