@@ -52,14 +52,19 @@ def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
 def page(reports: dict[str, dict[str, Any]], folder: Path) -> str:
     """The text of README.md."""
     curves = [(name, score, curve) for name, report in reports.items() for score, curve in report["curves"].items()]
-    found = [f"- {name}, {score}: {curve['sentence']}" for name, score, curve in curves]
+    found = [f"- {name}, {score}: {_doubt(reports[name])}{curve['sentence']}" for name, score, curve in curves]
     parts = [INTRO, "## Where the inverse U shows\n\n" + "\n".join(found) + "\n"] if found else [INTRO]
     return "\n".join([*parts, *(_section(name, report, folder) for name, report in reports.items())])
+
+
+def _doubt(report: dict[str, Any]) -> str:
+    return "Not sure, for there is one seed; of the points alone: " if report["seeds"] == 1 else ""
 
 
 def _section(name: str, report: dict[str, Any], folder: Path) -> str:
     training, data, evidence = report["training"], report["data"], report["evidence"]
     ceiling = report["points"][0]["information"]["ceiling"]
+    seeds = "1 seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
     names = list(report["points"][0]["scores"])
     lines = [["point", "I_NCE, nats", *(f"{score}, top-1 %" for score in names)]]
     lines.append(["---"] * len(lines[0]))
@@ -71,7 +76,7 @@ def _section(name: str, report: dict[str, Any], folder: Path) -> str:
     views = f"\n![views]({name}-views.png)\n" if (folder / f"{name}-views.png").is_file() else ""
     return (
         f"## {name}: {report['sweep']}\n\n{report['question']} {data['train']} photos to learn from, "
-        f"{data['test']} to test on, photos of {data['px']} px; {report['seeds']} seeds, {training['steps']} steps of "
+        f"{data['test']} to test on, photos of {data['px']} px; {seeds}, {training['steps']} steps of "
         f"{training['batch_size']} photos; ceiling of I_NCE {ceiling:.2f} nats.\n\n"
         f"![{name}]({name}.png)\n{views}\n{table}\n\n`{evidence['command']}`; commit {evidence['commit']}, "
         f"{evidence['hardware']}, {training['precision']}, {evidence['started'][:10]}, "
