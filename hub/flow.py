@@ -172,8 +172,10 @@ def _change_of_colours(space: Space) -> tuple[Tensor, Tensor]:
 
 
 def _times(matrix: Tensor, images: Tensor) -> Tensor:
-    return torch.einsum("kc,nchw->nkhw", matrix, images)
+    pixels = matrix @ images.flatten(2)  # (N, K, H * W)
+    return pixels.reshape(len(images), len(matrix), *images.shape[2:])
 
 
 def _inverted(matrix: Tensor) -> Tensor:
-    return torch.linalg.inv(matrix.double()).to(matrix.dtype)
+    inverse: Tensor = torch.linalg.inv(matrix.double())
+    return inverse.to(matrix.dtype)

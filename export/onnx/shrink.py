@@ -36,7 +36,7 @@ def _remove_detours(graph: Any, types: Any) -> None:
     halved = {node.output[0]: node.input[0] for node in casts_to(types.FLOAT16)}
     straight = {node.output[0]: halved[node.input[0]] for node in casts_to(types.FLOAT) if node.input[0] in halved}
     outputs = {each.name for each in graph.output}
-    results = {straight[name]: name for name in outputs & straight.keys()}
+    results: dict[str, str] = {straight[name]: name for name in outputs & straight.keys()}
 
     def place(name: str) -> str:
         name = straight.get(name, name)

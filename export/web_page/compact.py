@@ -25,7 +25,8 @@ class Compact:
 
     def floats(self, part: slice = slice(None)) -> np.ndarray:
         """Some rows, as they are searched."""
-        return self.rows[part].astype(np.float32) * self.scales[part, None]
+        rows: np.ndarray = self.rows[part].astype(np.float32) * self.scales[part, None]
+        return rows
 
     def to_bytes(self) -> bytes:
         """The scales, then the rows, little-endian."""
