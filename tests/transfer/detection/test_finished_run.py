@@ -46,7 +46,7 @@ def test_what_cannot_be_scored_is_refused_in_a_sentence(run: Path, devkit: Path,
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="knn trains no detector; give --encoder"):
         commands.transfer("knn", detector=run, data=colours, out=out)
-    with pytest.raises(UsageError, match="leave out --encoder, --set and --resume"):
+    with pytest.raises(UsageError, match="leave out --encoder, --set, --resume and --values"):
         commands.transfer("voc-detection-smoke", detector=run, encoder="random:resnet18", data=devkit, out=out)
     with pytest.raises(DataError, match=r"has no report\.json; give the folder of a finished"):
         commands.transfer("voc-detection-smoke", detector=devkit, data=devkit, out=out)
