@@ -32,7 +32,9 @@ EXTRAS = {  # what the extras are for
     "wandb": "--log wandb",
     "mlflow": "--log mlflow",
     "openvino": "OnnxEncoder on OpenVINO",
-    "serve": "goodviews hub serve",
+    "serve": "goodviews serve, goodviews hub serve",
+    "toy": "goodviews views sweep toy",
+    "docs": "building the documentation",
 }
 DETECTRON2 = (
     "pip install setuptools wheel ninja && "
