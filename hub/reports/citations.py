@@ -15,6 +15,7 @@ _PAPERS = {
     "CrossQueue": ("cmc", "moco"),
     "InfoMin": ("moco", "infomin"),
     "InstanceContrast": ("instdis",),
+    "LearnedCrossBank": ("cmc", "infomin"),
     "NtXent": ("simclr",),
     "Pirl": ("pirl",),
     "PrototypeContrast": ("moco", "pcl"),
