@@ -98,9 +98,10 @@ def steps(out: Path) -> list[Step]:
         "--out",
         out / "pretrain",
     ]
+    draw = ["views", "show", RECIPE]
     chain: list[tuple[str, list[str | Path]]] = [
         ("See what ships with goodviews", ["hub", "info", MINI]),
-        ("See what the network will see", ["views", "show", RECIPE, "--image", photos / VIEWED, "--out", out / "views.png"]),
+        ("See what the network will see", [*draw, "--image", photos / VIEWED, "--out", out / "views.png"]),
         ("Adapt it to photos, without labels", adapt),
         ("Check the encoder that was written", ["hub", "check", encoder]),
     ]
