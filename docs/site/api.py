@@ -28,8 +28,8 @@ PARTS = {  # of a recipe; their own pages, since whoever writes one needs them
 }
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Copy the code and put the pages into the navigation."""
+def on_startup(command: str, dirty: bool) -> None:
+    """Copy the code before mkdocstrings looks where it is: a folder that it does not find then, it never reads."""
     copied = REPOSITORY / "build" / "api" / "goodviews"
     shutil.rmtree(copied, ignore_errors=True)
     for name in COMPONENTS:
@@ -37,6 +37,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
             place = copied / file.relative_to(REPOSITORY)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the pages into the navigation."""
     assert config.nav
     entry = next(item for item in config.nav if "Reference" in item)
     pages = [{f"goodviews.{name}": f"api/{name}.md"} for name in PACKAGES]
