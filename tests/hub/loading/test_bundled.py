@@ -58,7 +58,7 @@ def bundling() -> ModuleType:
 def test_its_reports_go_into_its_card_by_one_command_and_those_of_others_stay_out(
     layout: str, bundling: ModuleType, tmp_path: Path
 ):
-    mini = shutil.copytree(BUNDLED["mini"], tmp_path / "mini")
+    mini = shutil.copytree(BUNDLED["mini"], tmp_path / "mini", ignore=shutil.ignore_patterns("reports"))
     own = from_pretrained(str(mini)).report_id()
     for name, encoder, score in (("mini", own, 61.25), ("random", replace(own, weights_sha256="0" * 64), 29.5)):
         report = Report(
