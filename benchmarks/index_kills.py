@@ -8,51 +8,21 @@ must open, hold the photos from before or those from after, all of them finding 
 command, given again, must leave what it leaves without a kill, and no file that nobody counts.
 """
 
-import argparse
-import json
 import shutil
-import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from kills import TINY, Command, _finish, kill_all
+from kills import TINY, Command, finish, main
 from PIL import Image
 
 from goodviews.export.embedding.vector_files import read_vectors
 from goodviews.export.index.image_index import load
 from goodviews.hub import artifact
 from goodviews.hub.pretrained import from_pretrained
-from goodviews.hub.reports.provenance import hardware
 
 CLASSES, EACH = 3, 6  # photos that the index is built from
-
-
-def main() -> None:
-    """Kill, look, count."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100, help="over all commands")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=sorted(COMMANDS), default=sorted(COMMANDS))
-    parser.add_argument("--out", type=Path, help="write the counts here as JSON")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = kill_all(
-            Path(folder),
-            kills=given.kills,
-            seed=given.seed,
-            names=given.only,
-            commands=COMMANDS,
-            write=write_all,
-            show=partial(print, flush=True),
-        )
-    print(f"{sum(outcome.kills.values())} kills: {dict(outcome.kills)}; {len(outcome.lost)} lost, ", end="")
-    print(f"{len(outcome.litter)} with litter; {sum(outcome.ended_before.values())} commands had ended before")
-    if given.out is not None:
-        given.out.write_text(json.dumps(vars(outcome) | {"hardware": hardware(), "seed": given.seed}, indent=1))
-    sys.exit(bool(outcome.lost or outcome.litter))
 
 
 def write_all(folder: Path) -> None:
@@ -64,10 +34,10 @@ def write_all(folder: Path) -> None:
         paint(folder / "more" / f"{number}.png", seed=100 + number)
     artifact.save(from_pretrained(TINY), folder / "encoder")
     encoder = ["--encoder", folder / "encoder"]
-    _finish(["index", "build", *encoder, "--images", folder / "photos", "--out", folder / "index"])
-    _finish(["embed", folder / "photos", *encoder, "--out", folder / "vectors.npy"])
+    finish(["index", "build", *encoder, "--images", folder / "photos", "--out", folder / "index"])
+    finish(["embed", folder / "photos", *encoder, "--out", folder / "vectors.npy"])
     shutil.copytree(folder / "photos", folder / "changing")
-    _finish(["index", "build", *encoder, "--images", folder / "changing", "--out", folder / "old"])
+    finish(["index", "build", *encoder, "--images", folder / "changing", "--out", folder / "old"])
     (folder / "changing" / "class0").rename(folder / "changing" / "renamed")
     (folder / "changing" / "class1" / "0.png").rename(folder / "changing" / "class2" / "moved.png")
     (folder / "changing" / "class1" / "1.png").unlink()
@@ -157,4 +127,4 @@ def look_after_changes(index: Path) -> object:
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, COMMANDS, write_all)

@@ -78,17 +78,28 @@ class Outcome:
     litter: list[str] = field(default_factory=list)
 
 
-def main() -> None:
-    """Kill, look, count."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(
+    description: str | None = __doc__,
+    commands: Mapping[str, Command] | None = None,
+    write: Callable[[Path], None] | None = None,
+) -> None:
+    """Kill, look, count; by default the commands of this campaign."""
+    names = sorted(COMMANDS if commands is None else commands)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100, help="over all commands")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=sorted(COMMANDS), default=sorted(COMMANDS))
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--out", type=Path, help="write the counts here as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         outcome = kill_all(
-            Path(folder), kills=given.kills, seed=given.seed, names=given.only, show=partial(print, flush=True)
+            Path(folder),
+            kills=given.kills,
+            seed=given.seed,
+            names=given.only,
+            commands=commands,
+            write=write,
+            show=partial(print, flush=True),
         )
     print(f"{sum(outcome.kills.values())} kills: {dict(outcome.kills)}; {len(outcome.lost)} lost, ", end="")
     print(f"{len(outcome.litter)} with litter; {sum(outcome.ended_before.values())} commands had ended before")
@@ -147,9 +158,9 @@ def write_all(folder: Path) -> None:
                 path = folder / "photos" / part / f"class{label}" / f"{number}.png"
                 Image.fromarray(pixels.astype(np.uint8)).save(path)
     artifact.save(from_pretrained(TINY), folder / "encoder")
-    _finish(_transfer(folder, folder / "measured"))
+    finish(_transfer(folder, folder / "measured"))
     photos = folder / "photos" / "val"
-    _finish(["index", "build", "--encoder", folder / "encoder", "--images", photos, "--out", folder / "index"])
+    finish(["index", "build", "--encoder", folder / "encoder", "--images", photos, "--out", folder / "index"])
 
 
 def _transfer(folder: Path, out: Path) -> list[object]:
@@ -231,7 +242,7 @@ def _unbroken(command: Command, start: Path, place: Path) -> tuple[float, object
     """How long a command takes, in seconds, and what it leaves."""
     shutil.copytree(start, place)
     begin = time.monotonic()
-    _finish(command.words(place))
+    finish(command.words(place))
     seconds = time.monotonic() - begin
     result = command.result(place)
     shutil.rmtree(place)
@@ -244,14 +255,14 @@ def _losses(command: Command, place: Path, expected: object) -> list[str]:
         problem = command.is_whole(place)
         if problem is not None:
             return [f"after the kill {problem}"]
-        _finish(command.words(place))
+        finish(command.words(place))
         found = command.result(place)
     except (GoodviewsError, OSError, ValueError, KeyError, RuntimeError) as error:
         return [f"{type(error).__name__}: {error}"]
     return [] if found == expected else [f"{found} instead of {expected}"]
 
 
-def _finish(words: Sequence[object]) -> None:
+def finish(words: Sequence[object]) -> None:
     """Run a command to its end.
 
     Raises:
