@@ -27,10 +27,10 @@ from ...hub.sources.folders import open_folder
 from ...hub.sources.open import open_data
 from ...hub.sources.shards import find_shards
 from ...hub.sources.source import Source
+from .batches import batches
 from .vector_files import Rows
 
 PLAN = "plan.json"
-BATCH_PIXELS = 50_000_000  # photos that wait for the network take at most 150 MB
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def make_part(plan: Plan, number: int, source: Source, encoder: PhotoEncoder, fo
     vectors = [np.empty((0, encoder.num_features), np.float32)]
     unreadable: list[tuple[str, str]] = []
     photos = _photos(source, plan.positions(number), encoder.preprocessing.values, unreadable)
-    for batch in _batches(photos, plan.batch_size):
+    for batch in batches(photos, plan.batch_size):
         vectors.append(encoder.encode([photo.image for photo in batch], batch_size=plan.batch_size))
         paths += [photo.path for photo in batch]
         digests += [photo.sha256 for photo in batch]
@@ -192,20 +192,6 @@ def _bytes(source: Source, position: int) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror}); check the path.") from None
-
-
-def _batches(photos: Iterator[_Photo], batch_size: int) -> Iterator[list[_Photo]]:
-    """Of `batch_size` photos, or fewer where they are large."""
-    batch: list[_Photo] = []
-    pixels = 0
-    for photo in photos:
-        batch.append(photo)
-        pixels += photo.image.width * photo.image.height
-        if len(batch) == batch_size or pixels > BATCH_PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
 
 
 def _is_of(file: Path, plan: Plan) -> bool:

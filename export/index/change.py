@@ -46,6 +46,11 @@ class Entry:
     modified_ns: int | None = None
     thumbnail: bytes | None = None
 
+    def columns(self) -> tuple[int | str | bytes | None, ...]:
+        """What the table of items keeps of it, but for id and row."""
+        label = None if self.label is None else os.fsencode(self.label)
+        return self.root, os.fsencode(self.path), self.sha256, self.size, self.date, label, self.modified_ns
+
 
 class Change:
     """An index while it is changed; `changing` and `filling` make one."""
@@ -103,20 +108,7 @@ class Change:
             return
         first = self._append(ids, vectors)
         self._bury(self.table.rows_of(ids).values())
-        values = [
-            (
-                key,
-                entry.root,
-                os.fsencode(entry.path),
-                entry.sha256,
-                entry.size,
-                entry.date,
-                None if entry.label is None else os.fsencode(entry.label),
-                entry.modified_ns,
-                first + place,
-            )
-            for place, (key, entry) in enumerate(zip(ids, entries))
-        ]
+        values = [(key, *entry.columns(), first + place) for place, (key, entry) in enumerate(zip(ids, entries))]
         self.table.change(
             "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET root = excluded.root, "
             "path = excluded.path, sha256 = excluded.sha256, size = excluded.size, date = excluded.date, "
@@ -132,19 +124,7 @@ class Change:
             return
         aside = [(b"\0" + str(key).encode(), key) for key in entries]  # two photos may have exchanged their names
         self.table.change("UPDATE items SET path = ? WHERE id = ?", aside)
-        values = [
-            (
-                entry.root,
-                os.fsencode(entry.path),
-                entry.sha256,
-                entry.size,
-                entry.date,
-                None if entry.label is None else os.fsencode(entry.label),
-                entry.modified_ns,
-                key,
-            )
-            for key, entry in entries.items()
-        ]
+        values = [(*entry.columns(), key) for key, entry in entries.items()]
         self.table.change(
             "UPDATE items SET root = ?, path = ?, sha256 = ?, size = ?, date = ?, label = ?, modified_ns = ? "
             "WHERE id = ?",

@@ -10,9 +10,10 @@ from ...hub.errors import UsageError
 from ...hub.images import SkippedImages
 from ...hub.output.progress import track
 from ...hub.photo_encoder import PhotoEncoder
+from ..embedding.batches import batches
 from .change import Entry
 from .item import label_of
-from .read_photos import Photo, batches, read_photos
+from .read_photos import Photo, read_photos
 
 
 @dataclass(frozen=True)

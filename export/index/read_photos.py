@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,6 @@ from ...hub.errors import DataError
 from ...hub.images import decoded, opened
 from .image_index import make_thumbnail
 
-BATCH_PIXELS = 50_000_000  # photos that wait for the network take at most 150 MB
 _EXIF_IFD, _TAKEN, _CHANGED = 0x8769, 0x9003, 0x0132  # of the EXIF standard: DateTimeOriginal, DateTime
 
 
@@ -55,20 +54,6 @@ def read_photos(
     """
     read = partial(_read, values=values)
     yield from _map(read, list(enumerate(paths)), workers)
-
-
-def batches(photos: Iterable[Photo], batch_size: int) -> Iterator[list[Photo]]:
-    """Of `batch_size` photos, or fewer where they are large."""
-    batch: list[Photo] = []
-    pixels = 0
-    for photo in photos:
-        batch.append(photo)
-        pixels += photo.image.width * photo.image.height
-        if len(batch) == batch_size or pixels > BATCH_PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
 
 
 def content_of(path: Path) -> Content:
