@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +11,11 @@ from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
-from torch.multiprocessing.spawn import ProcessException
 
-from ...hub.errors import GoodviewsError
-from ...hub.files.atomic import write_json, write_text
 from ..datasets.labelled_photos import DetectionData, read_photo
-from ..detection.detector_files import read_weights, write_weights
 from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
+from ..detection.trained_together import train_copies, train_copy
 from ..detection.training_loop import Learner, train
 from ..evaluation.during_training import plain_scores
 from ..training_state import Row
@@ -76,32 +71,14 @@ def train_together(network: nn.Module, run: Run, processes: int) -> list[Row]:
     Raises:
         GoodviewsError: with the message of a process that failed.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_weights(network, folder / "start.safetensors")
-        try:
-            launch(_train_one_of_several, processes, dist_url="auto", args=(run, folder))
-        except ProcessException:
-            messages = sorted(folder.glob("error*.txt"))
-            if not messages:
-                raise
-            raise GoodviewsError(messages[0].read_text(encoding="utf-8")) from None
-        read_weights(network, folder / "trained.safetensors")
-        return json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+    return train_copies(
+        network, lambda folder: launch(_train_one_of_several, processes, dist_url="auto", args=(run, folder))
+    )
 
 
 def _train_one_of_several(run: Run, folder: Path) -> None:
-    rank, _ = rank_and_world()
     network = build_network(run.configuration)
-    read_weights(network, folder / "start.safetensors")
-    try:
-        rows = train_alone(network, run)
-    except GoodviewsError as error:
-        write_text(folder / f"error{rank}.txt", str(error))
-        raise
-    if rank == 0:  # batch norm statistics may differ between processes; these are scored and saved
-        write_weights(network, folder / "trained.safetensors")
-        write_json(folder / "rows.json", rows)
+    train_copy(network, folder, lambda: train_alone(network, run))
 
 
 def _evaluate(network: nn.Module, run: Run) -> Row:

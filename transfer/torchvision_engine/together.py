@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +10,14 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes_of
 from torch import nn
-from torch.multiprocessing.spawn import ProcessException
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from ...hub.backbone import rebuild_backbone
-from ...hub.errors import GoodviewsError
-from ...hub.files.atomic import write_json, write_text
 from ...hub.preprocessing import Preprocessing
 from ..datasets.labelled_photos import DetectionData, read_photo
-from ..detection.detector_files import read_weights, write_weights
 from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
+from ..detection.trained_together import train_copies, train_copy
 from ..evaluation.during_training import plain_scores
 from ..training_state import Row
 from .detector import TorchvisionDetector
@@ -79,19 +74,11 @@ def train_together(network: nn.Module, run: Run, processes: int) -> list[Row]:
     Raises:
         GoodviewsError: with the message of a process that failed.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_weights(network, folder / "start.safetensors")
-        try:
-            processes_of.spawn(_train_one_of_several, args=(processes, run, folder), nprocs=processes)  # type: ignore
-        except ProcessException:
-            messages = sorted(folder.glob("error*.txt"))
-            if not messages:
-                raise
-            raise GoodviewsError(messages[0].read_text(encoding="utf-8")) from None
-        read_weights(network, folder / "trained.safetensors")
-        rows: list[Row] = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
-        return rows
+
+    def start(folder: Path) -> None:
+        processes_of.spawn(_train_one_of_several, args=(processes, run, folder), nprocs=processes)  # type: ignore
+
+    return train_copies(network, start)
 
 
 def _train_one_of_several(rank: int, world: int, run: Run, folder: Path) -> None:
@@ -100,19 +87,12 @@ def _train_one_of_several(rank: int, world: int, run: Run, folder: Path) -> None
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
-    backbone = rebuild_backbone(run.architecture, run.model_args)
-    network = build_detector(backbone, run.preprocessing, len(run.data.classes), run.settings)
-    read_weights(network, folder / "start.safetensors")
     try:
-        rows = train_alone(network.to(device), run)
-    except GoodviewsError as error:
-        write_text(folder / f"error{rank}.txt", str(error))
-        raise
+        backbone = rebuild_backbone(run.architecture, run.model_args)
+        network = build_detector(backbone, run.preprocessing, len(run.data.classes), run.settings)
+        train_copy(network, folder, lambda: train_alone(network.to(device), run))
     finally:
         dist.destroy_process_group()
-    if rank == 0:  # batch norm's statistics may differ between processes on a CPU; these are scored and saved
-        write_weights(network, folder / "trained.safetensors")
-        write_json(folder / "rows.json", rows)
 
 
 def _evaluate(network: GeneralizedRCNN, run: Run) -> Row:
