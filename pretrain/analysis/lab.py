@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from ...hub.errors import UsageError
+from .compute import SPARE_SIDE, check_numbers, compute
 from .photo_arrays import FEWEST, SplitPhotos, read_photos
-from .run_sweep import claim, open_plan, refuse_taken, run_points
-from .sweep_report import write_report
+from .run_sweep import refuse_taken
 from .sweeps import SWEEPS as OF_PHOTOS
 from .sweeps import Frame, Sweep
 from .toy import toy, toy_photos
-from .trainer import Asked, Training, usual_precision
+from .trainer import Asked
 
 SWEEPS: dict[str, Callable[[Frame], Sweep]] = {**OF_PHOTOS, "toy": toy}
-SMALLEST_PX, LARGEST_PX = 16, 128
-SPARE_SIDE = 3  # photos in memory have this many times the side of a view, so that a small crop is still sharp
 
 
 def run_sweep(
@@ -45,16 +43,24 @@ def run_sweep(
         UsageError: no such sweep; a number out of range; RUN holds another sweep; the budget is too short.
         DataError: the photos do not suffice.
     """
-    _check(name, seeds=seeds, processes=processes, px=px, steps=steps)
+    _check_name(name)
+    check_numbers(seeds=seeds, processes=processes, px=px, steps=steps)
     refuse_taken(out, overwrite=overwrite, data=data)
     photos = _photos(name, data, px=px, most=most)
-    batch_size = min(batch_size, len(photos.train) // 2)
-    training = Training(steps=steps or 1, batch_size=batch_size, precision=usual_precision(precision))
-    claim(out, overwrite=overwrite)
-    frame = Frame(px, photos.train.images.shape[-1], training)
-    plan = open_plan(out, SWEEPS[name], frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
-    results = run_points(plan, photos, out, processes=processes, is_shown=is_shown)
-    return write_report(plan, results, out)
+    return compute(
+        SWEEPS[name],
+        photos,
+        out,
+        px=px,
+        budget_s=budget_s,
+        steps=steps,
+        seeds=seeds,
+        processes=processes,
+        batch_size=batch_size,
+        precision=precision,
+        overwrite=overwrite,
+        is_shown=is_shown,
+    )
 
 
 def _photos(name: str, data: str | None, *, px: int, most: int) -> SplitPhotos:
@@ -67,12 +73,7 @@ def _photos(name: str, data: str | None, *, px: int, most: int) -> SplitPhotos:
     return read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most)
 
 
-def _check(name: str, *, seeds: int, processes: int, px: int, steps: int | None) -> None:
+def _check_name(name: str) -> None:
     if name not in SWEEPS:
         near = ", ".join(get_close_matches(name, SWEEPS, n=2, cutoff=0.3))
         raise UsageError(f"There is no sweep {name}; {f'perhaps {near}; ' if near else ''}all are {', '.join(SWEEPS)}.")
-    if not SMALLEST_PX <= px <= LARGEST_PX:
-        raise UsageError(f"--px {px} is out of range; give {SMALLEST_PX} to {LARGEST_PX}.")
-    for option, value in (("--seeds", seeds), ("--processes", processes), ("--steps", 1 if steps is None else steps)):
-        if value < 1:
-            raise UsageError(f"{option} {value} is too few; give 1 or more.")

@@ -21,6 +21,7 @@ from ...hub.files.atomic import new_folder, write_text
 from ...hub.flow import Flow, FlowPlan, save_generator
 from ...hub.images import read_image
 from ...hub.reports.report import Evidence
+from .compute import SPARE_SIDE
 from .learn import Game, GameStep, LearnedSplit, learn_views
 from .pairs import normalized
 from .photo_arrays import read_photos, square
@@ -31,7 +32,7 @@ from .sweeps import Frame, Point, Sweep
 from .trainer import Asked, Training, usual_precision
 
 LINES = 200  # of metrics.jsonl, over the whole game
-_SPARE_SIDE, _CELL_PX, _GAP_PX, _SHOWN = 3, 96, 6, 4
+_CELL_PX, _GAP_PX, _SHOWN = 96, 6, 4
 
 
 def learn(
@@ -60,7 +61,7 @@ def learn(
         raise UsageError("--epochs and --seeds take 1 or more.")
     is_supervised = mode == "semi-supervised"
     with new_folder(out, overwrite, kind="generator", inputs=[data]) as partial:
-        photos = read_photos(data, px=_SPARE_SIDE * px, least_px=px, most=most, needs_labels=is_supervised)
+        photos = read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most, needs_labels=is_supervised)
         batch_size = min(128, len(photos.train) // 2)
         steps = epochs * (len(photos.train) // batch_size)
         game = Game(mode, steps, px=px, batch_size=batch_size, generator_lr=generator_lr)

@@ -23,17 +23,16 @@ from ..recipes.registry import choose
 from ..views.operations import CutJigsaw, GaussianBlur, Normalize
 from ..views.view import CentreCrop, Operation, View
 from .colour_spaces import ChannelSplit
+from .compute import SPARE_SIDE, check_numbers, compute
 from .pairs import Augmented, Pairs
 from .photo_arrays import SplitPhotos, read_photos
-from .point_results import PointResult
-from .run_sweep import claim, open_plan, refuse_taken, run_points
+from .point_results import PointResult, compute_point
+from .run_sweep import refuse_taken
 from .scores import held_out_information
-from .sweep_report import write_report
 from .sweeps import Frame, Point, Sweep
-from .trainer import Asked, Training, usual_precision
+from .trainer import Asked
 
 ALL = "all operations"
-_SPARE_SIDE = 3
 _QUANTILE = 1.96
 
 
@@ -75,23 +74,28 @@ def measure_recipe(
         DataError: the photos do not suffice.
     """
     recipe = choose(name)
+    check_numbers(seeds=seeds, processes=processes, px=px, steps=steps)
     refuse_taken(out, overwrite=overwrite, data=data)
     judge = None if encoder is None else from_pretrained(encoder)
     side = px if judge is None else judge.preprocessing.input_px
-    photos = read_photos(data, px=_SPARE_SIDE * side, least_px=side, most=most, needs_labels=False)
+    photos = read_photos(data, px=SPARE_SIDE * side, least_px=side, most=most, needs_labels=False)
     if judge is not None:
         photos = replace(photos, classes={}, about={**photos.about, "encoder": judge.name})
         budget_s, steps = None, 1
-    batch_size = min(128, len(photos.train) // 2)
-    training = Training(steps=steps or 1, batch_size=batch_size, precision=usual_precision(precision))
-    views = views_of(recipe, side, judge)
-    claim(out, overwrite=overwrite)
-    make = partial(leave_one_out, name, views)
-    frame = Frame(side, photos.train.images.shape[-1], training)
-    plan = open_plan(out, make, frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
-    compute = {} if encoder is None else {"compute": partial(judge_point, encoder)}
-    results = run_points(plan, photos, out, processes=processes, is_shown=is_shown, **compute)
-    report = write_report(plan, results, out)
+    report = compute(
+        partial(leave_one_out, name, views_of(recipe, side, judge)),
+        photos,
+        out,
+        px=side,
+        budget_s=budget_s,
+        steps=steps,
+        seeds=seeds,
+        processes=processes,
+        precision=precision,
+        overwrite=overwrite,
+        is_shown=is_shown,
+        point=compute_point if encoder is None else partial(judge_point, encoder),
+    )
     return report, taken_by(report)
 
 

@@ -13,16 +13,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ...hub.files.atomic import write_json
+from ..analysis.compute import SPARE_SIDE, check_numbers, compute
 from ..analysis.photo_arrays import SplitPhotos, read_photos
-from ..analysis.run_sweep import claim, open_plan, refuse_taken, run_points
-from ..analysis.sweep_report import write_report
-from ..analysis.sweeps import Frame
-from ..analysis.trainer import Asked, Training, usual_precision
+from ..analysis.run_sweep import refuse_taken
+from ..analysis.trainer import Asked
 from .page import write_page, write_recipe
 from .recommendation import Recommendation, recommend
 from .strengths import tune_sweep
-
-_SPARE_SIDE = 3
 
 
 def tune(
@@ -45,20 +42,26 @@ def tune(
         DataError: too few photos.
         UsageError: the budget is too short; RUN holds something else.
     """
+    check_numbers(seeds=seeds, processes=processes, px=px, steps=steps)
     refuse_taken(out, overwrite=overwrite, data=data)
-    photos = read_photos(data, px=_SPARE_SIDE * px, least_px=px, most=most, needs_labels=False)
+    photos = read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most, needs_labels=False)
     photos = _without_single_class(photos)
-    training = Training(
-        steps=steps or 1, batch_size=min(128, len(photos.train) // 2), precision=usual_precision(precision)
+    report = compute(
+        tune_sweep,
+        photos,
+        out,
+        px=px,
+        budget_s=budget_s,
+        steps=steps,
+        seeds=seeds,
+        processes=processes,
+        precision=precision,
+        overwrite=overwrite,
+        is_shown=is_shown,
     )
-    claim(out, overwrite=overwrite)
-    frame = Frame(px, photos.train.images.shape[-1], training)
-    plan = open_plan(out, tune_sweep, frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
-    results = run_points(plan, photos, out, processes=processes, is_shown=is_shown)
-    report = write_report(plan, results, out)
     found = recommend(report)
     write_json(out / "tune.json", asdict(found))
-    write_recipe(found, report, out / "tuned.py", photo_px=frame.photo_px)
+    write_recipe(found, report, out / "tuned.py", photo_px=photos.train.images.shape[-1])
     write_page(found, report, photos.train.images[:3], px, out)
     return found
 
