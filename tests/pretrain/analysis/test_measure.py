@@ -52,3 +52,10 @@ def test_what_is_taken_away_is_the_difference_with_both_doubts():
     (crop,) = taken_by({"points": points})
     assert (crop.operation, crop.nats) == ("crop", 2.0)
     assert crop.high - crop.nats == pytest.approx(0.5)
+
+
+def test_numbers_out_of_range_are_refused_before_anything_is_written(folder: Path, tmp_path: Path):
+    for wrong, message in (({"seeds": 0}, "--seeds 0 is too few"), ({"px": 4}, "--px 4 is out of range")):
+        with pytest.raises(UsageError, match=message):
+            measure_recipe("moco_v1_200", str(folder), tmp_path / "run", steps=2, **wrong)
+    assert not (tmp_path / "run").exists()

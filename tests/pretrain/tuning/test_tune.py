@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from goodviews.hub.cli import run
+from goodviews.hub.errors import UsageError
 from goodviews.pretrain.analysis.photo_arrays import PhotoSet
 from goodviews.pretrain.analysis.point_results import turn
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.tuning.recommendation import BY_LABELS, BY_ROTATION, recommend
 from goodviews.pretrain.tuning.strengths import DEFAULT, LEVELS, Strengths, changed, program_of
+from goodviews.pretrain.tuning.tune import tune
 
 
 def report_with(criterion: str, better: dict[str, float], half: float = 1.0) -> dict:
@@ -65,3 +67,10 @@ def test_unlabelled_photos_become_a_page_and_a_recipe_that_loads(folder: Path, t
     assert [type(step).__name__ for step in recipe.views[0].program][-1] == "Normalize"
     assert json.loads((out / "tune.json").read_text())["criterion"] == BY_ROTATION
     assert "default views" in (out / "tune.html").read_text()
+
+
+def test_numbers_out_of_range_are_refused_before_anything_is_written(folder: Path, tmp_path: Path):
+    for wrong, message in (({"processes": 0}, "--processes 0 is too few"), ({"px": 4}, "--px 4 is out of range")):
+        with pytest.raises(UsageError, match=message):
+            tune(str(folder), tmp_path / "run", budget_s=None, steps=2, **wrong)
+    assert not (tmp_path / "run").exists()
