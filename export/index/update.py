@@ -1,7 +1,7 @@
 """An index that follows its photos: add a folder, remove some, refresh all."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -62,14 +62,8 @@ def add(
     if not images.exists():
         raise DataError(f"{images} does not exist; give a folder of images or an image.")
     paths = find_images(images) if images.is_dir() else [images]
-    with sole_writer(index.folder):
-        index.reload()
-        roots = _Roots(index, images)
-        files = {_full(roots, place): place for place in map(roots.place, paths)}
-        plan = make_plan(index.items, files, is_gone=lambda item: not item.full_path.is_file(), forgets=False)
-        outcome = _carry_out(index, encoder, plan, Work(batch_size, workers, progress), roots)
-    index.reload()
-    return outcome
+    work = Work(batch_size, workers, progress)
+    return _follow(index, encoder, images, lambda roots: map(roots.place, paths), work, forgets=False)
 
 
 def refresh(
@@ -83,14 +77,8 @@ def refresh(
         Busy: another process writes the index.
     """
     index.refuse_other(encoder.id)
-    with sole_writer(index.folder):
-        index.reload()
-        roots = _Roots(index, None)
-        files = {_full(roots, place): place for place in _found(index, roots)}
-        plan = make_plan(index.items, files, is_gone=lambda item: not item.full_path.is_file(), forgets=True)
-        outcome = _carry_out(index, encoder, plan, Work(batch_size, workers, progress), roots)
-    index.reload()
-    return outcome
+    work = Work(batch_size, workers, progress)
+    return _follow(index, encoder, None, lambda roots: _found(index, roots), work, forgets=True)
 
 
 def remove(index: ImageIndex, names: Sequence[str]) -> list[Item]:
@@ -159,6 +147,26 @@ class _Roots:
             if any(one.is_relative_to(root) or root.is_relative_to(one) for root in self.folders.values()):
                 return one
         return None
+
+
+def _follow(
+    index: ImageIndex,
+    encoder: PhotoEncoder,
+    images: Path | None,
+    find: Callable[[_Roots], Iterable[Place]],
+    work: Work,
+    *,
+    forgets: bool,
+) -> Outcome:
+    """Compare the index with the places that `find` gives, and carry out what follows; `images` may add a root."""
+    with sole_writer(index.folder):
+        index.reload()
+        roots = _Roots(index, images)
+        files = {_full(roots, place): place for place in find(roots)}
+        plan = make_plan(index.items, files, is_gone=lambda item: not item.full_path.is_file(), forgets=forgets)
+        outcome = _carry_out(index, encoder, plan, work, roots)
+    index.reload()
+    return outcome
 
 
 def _full(roots: _Roots, place: Place) -> Path:
