@@ -94,17 +94,16 @@ class ImageIndex:
         if not 0 < threshold <= 1:
             raise UsageError(f"threshold is {threshold}; it must be a cosine above 0, and 1 at most.")
         state = self._state
-        rows = np.arange(state.rows) if state.dead is None else np.flatnonzero(~state.dead)
+        rows = np.arange(state.rows) if state.alive is None else np.flatnonzero(state.alive)
         near = threshold - ROUNDING
         if state.nearest is None:
             found = groups(len(rows), pairs_of_all(gather(state.segments, rows), near))
         else:
-            allowed = None if state.dead is None else ~state.dead
             some = np.array_split(rows, -(-len(rows) // DUPLICATES_AT_ONCE))
             blocks = ((part, gather(state.segments, part)) for part in some)
             by_row = groups(
                 state.rows,
-                pairs_by_search(blocks, lambda vectors, k: _search_allowed(state, vectors, k, allowed), near),
+                pairs_by_search(blocks, lambda vectors, k: _search_allowed(state, vectors, k, state.alive), near),
             )
             found = [np.searchsorted(rows, part) for part in by_row]
         ids = ids_of_rows(state.segments, rows)
@@ -130,10 +129,19 @@ class ImageIndex:
         Raises:
             DataError: there is none.
         """
-        found = self._state.table.items_of([key]).get(int(key))
-        if found is None:
-            raise DataError(f"{self.folder} has no image with id {key}.")
-        return found
+        return self.items_of([key])[0]
+
+    def items_of(self, ids: Sequence[int]) -> list[Item]:
+        """The photos of some ids, in their order.
+
+        Raises:
+            DataError: an id is not in the index.
+        """
+        found = self._state.table.items_of([int(key) for key in ids])
+        missing = next((key for key in ids if int(key) not in found), None)
+        if missing is not None:
+            raise DataError(f"{self.folder} has no image with id {missing}.")
+        return [found[int(key)] for key in ids]
 
     def name_of(self, item: Item) -> str:
         """What to call a photo: its path from the folder that the index was built from, else its whole path."""
@@ -296,7 +304,7 @@ def _search(state: State, queries: np.ndarray, k: int, among: Filter | None) -> 
         allowed = np.zeros(state.rows, bool)
         allowed[rows] = True
         return _search_allowed(state, queries, k, allowed)
-    return _search_allowed(state, queries, min(k, state.count), None if state.dead is None else ~state.dead)
+    return _search_allowed(state, queries, min(k, state.count), state.alive)
 
 
 def _search_allowed(

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,11 @@ class State:
     generation: int
     nearest: Nearest | None
     format: int = FORMAT
+
+    @cached_property
+    def alive(self) -> np.ndarray | None:
+        """(rows,) bool, the other rows; None where all live."""
+        return None if self.dead is None else ~self.dead
 
 
 def read_state(folder: Path) -> State:

@@ -138,7 +138,7 @@ def script(index: ImageIndex, groups: Sequence[Group]) -> bytes:
 
 
 def _group(index: ImageIndex, ids: Sequence[int]) -> Group:
-    items = [index.item(key) for key in ids]
+    items = index.items_of(ids)
     first = max(items, key=lambda item: (item.size or 0, -item.id))
     similarities = index.vectors_of(ids) @ index.vectors_of([first.id])[0]
     copies = [

@@ -64,9 +64,16 @@ async def items(request: Request) -> Response:
         order = np.arange(len(ids)) if asked.seed is None else np.random.default_rng(asked.seed).permutation(len(ids))
         part = order[asked.offset : asked.offset + asked.k]
         end = asked.offset + len(part)
-        owned = [(served[owners[place]], int(ids[place])) for place in part]
-        photos = [described(one, one.collection.index.item(number)) for one, number in owned]
-        return {"photos": photos, "images": len(ids), "next": end if end < len(ids) else None}
+        photos: dict[int, dict[str, Any]] = {}
+        for owner, one in enumerate(served):
+            places = part[owners[part] == owner].tolist()
+            found = one.collection.index.items_of(ids[places].tolist())
+            photos |= {place: described(one, item) for place, item in zip(places, found)}
+        return {
+            "photos": [photos[place] for place in part.tolist()],
+            "images": len(ids),
+            "next": end if end < len(ids) else None,
+        }
 
     return JSONResponse(await service.run(listed))
 
@@ -89,7 +96,7 @@ async def chart(request: Request) -> Response:
     served = service.served(request.path_params["index"])
     numbers, projection = await service.projection(served)
     collection = served.collection
-    found = await service.run(lambda: [collection.index.item(number) for number in numbers])
+    found = await service.run(lambda: collection.index.items_of(numbers))
     return JSONResponse(
         {
             "images": len(collection),
