@@ -20,7 +20,7 @@ from ...hub.errors import UsageError
 from ...hub.pretrained import from_pretrained
 from ..recipe import Recipe
 from ..recipes.registry import choose
-from ..views.operations import CutJigsaw, GaussianBlur, Normalize
+from ..views.operations import GaussianBlur, Normalize, cut_of
 from ..views.view import CentreCrop, Operation, View
 from .colour_spaces import ChannelSplit
 from .compute import SPARE_SIDE, check_numbers, compute
@@ -107,7 +107,7 @@ def views_of(recipe: Recipe, px: int, judge: Encoder | None = None) -> Pairs:
     """
     if getattr(recipe.objective, "branches", 1) == 2:
         return ChannelSplit("YDbDr", 0, px)
-    whole = [view for view in recipe.views if not any(isinstance(step, CutJigsaw) for step in view.program)]
+    whole = [view for view in recipe.views if cut_of(view) is None]
     if len(whole) < 2:
         raise UsageError(f"{recipe.name} has one view of a photo, {whole[0].name}, which shares with no other.")
     normalize = None

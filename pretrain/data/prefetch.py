@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..views.operations import CutJigsaw
+from ..views.operations import cut_of
 from ..views.view import View
 
 MOST_BATCHES = 4  # that a worker prepares ahead
@@ -27,5 +27,5 @@ def batch_bytes(views: Sequence[View], images: int, *, is_rendered: bool) -> int
 
 
 def _pixels(view: View) -> int:
-    cut = next((operation for operation in view.program if isinstance(operation, CutJigsaw)), None)
+    cut = cut_of(view)
     return int(view.crop.px**2 if cut is None else cut.grid**2 * cut.patch_px**2)

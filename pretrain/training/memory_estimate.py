@@ -23,7 +23,7 @@ from ..models.optimizers import AdamW
 from ..models.small_convolutions import as_plain
 from ..objective import Networks, Orders
 from ..recipe import Recipe
-from ..views.operations import CutJigsaw
+from ..views.operations import cut_of
 from ..views.view import View
 from .activations import count_activations
 from .build import build_memories, build_trained_network
@@ -101,7 +101,7 @@ def empty_views(recipe: Recipe, images: int) -> dict[str, Tensor]:
 
 
 def _empty(view: View, images: int) -> Tensor:
-    cut = next((operation for operation in view.program if isinstance(operation, CutJigsaw)), None)
+    cut = cut_of(view)
     if cut is None:
         return torch.empty(images, 3, view.crop.px, view.crop.px)
     return torch.empty(images, cut.grid**2, 3, cut.patch_px, cut.patch_px)

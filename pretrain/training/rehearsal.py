@@ -16,7 +16,7 @@ from ...hub.backbone import UNBUILDABLE, build_backbone, features_of, is_resnet
 from ...hub.encoder import Encoder, Origin
 from ...hub.errors import ArtifactError, UsageError
 from ..recipe import Recipe
-from ..views.operations import CutJigsaw
+from ..views.operations import cut_of
 
 
 def rehearse(recipe: Recipe) -> None:
@@ -58,8 +58,8 @@ def _sizes(recipe: Recipe) -> Iterator[tuple[str, int]]:
     """The sides of what the network is shown, each once, with the first view that has it."""
     sides: dict[int, str] = {}
     for view in recipe.views:
-        patches = [cut.patch_px for cut in view.program if isinstance(cut, CutJigsaw)]
-        sides.setdefault(patches[0] if patches else view.crop.px, view.name)
+        cut = cut_of(view)
+        sides.setdefault(view.crop.px if cut is None else cut.patch_px, view.name)
     yield from ((view, px) for px, view in sides.items())
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...hub.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from . import blur, colour
 from .change import Change
+from .view import View
 
 CONV_RADIUS = 11  # the published blur asks for size 22, which becomes 23 taps
 
@@ -186,3 +187,8 @@ def mirror(images: Tensor) -> Tensor:
 def _between(low: float, high: float, uniforms: Tensor) -> Tensor:
     """Uniform numbers in [0, 1) stretched to [low, high)."""
     return low + (high - low) * uniforms
+
+
+def cut_of(view: View) -> CutJigsaw | None:
+    """What cuts a view into patches; None for a whole one."""
+    return next((operation for operation in view.program if isinstance(operation, CutJigsaw)), None)
