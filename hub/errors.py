@@ -15,6 +15,10 @@ class DataError(GoodviewsError):
     """Images, labels or annotations are missing, unreadable or contradict each other."""
 
 
+class TooManyPixels(DataError):
+    """A photo is larger than what is decoded."""
+
+
 class UsageError(GoodviewsError):
     """The request itself cannot be met: an unknown name, a value out of range, a field that does not exist."""
 

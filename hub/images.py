@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .deep_pixels import Values, check_colour, gray_to_8_bits, is_deep, is_deep_colour
-from .errors import DataError, UsageError
+from .errors import DataError, TooManyPixels, UsageError
 from .files.atomic import write_text
 from .output.printing import shown
 
@@ -75,7 +75,7 @@ def opened(file: Path | str | BinaryIO, *, name: str | None = None) -> Iterator[
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise DataError(f"{path} has more than {limit} million pixels; make it smaller before use.") from None
+        raise TooManyPixels(f"{path} has more than {limit} million pixels; make it smaller before use.") from None
     except (
         OSError,
         SyntaxError,

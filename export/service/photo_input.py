@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ...hub.deep_pixels import Values
-from ...hub.errors import DataError
+from ...hub.errors import DataError, TooManyPixels
 from ...hub.images import decoded, opened
 from ...hub.web import Refusal
 
@@ -37,8 +37,7 @@ def photo_of(data: bytes, *, most_pixels: int, values: Values | None = None, nam
             refuse_large(image.width * image.height, most_pixels, name)
             return decoded(image, values=values, name=name)
     except DataError as error:
-        too_large = "million pixels" in str(error)
-        raise Refusal(413 if too_large else 400, str(error)) from None
+        raise Refusal(413 if isinstance(error, TooManyPixels) else 400, str(error)) from None
 
 
 def refuse_large(pixels: int, most: int, name: str) -> None:
