@@ -29,7 +29,17 @@ class Where(BaseModel):
     before: Date | None = Field(None, description="Only photos taken before this day, YYYY-MM-DD.")
 
 
-class Search(Where):
+class Ranked(Where):
+    """Which part of a ranking is meant."""
+
+    k: int = Field(24, ge=1, le=LIMITS.results, description="How many results.")
+    offset: int = Field(0, ge=0, le=LIMITS.deepest, description="How many results to leave out first.")
+    fold: float | None = Field(
+        None, ge=0.5, le=1, allow_inf_nan=False, description="Cosine from which a result is a copy of a better one."
+    )
+
+
+class Search(Ranked):
     """A search by exactly one of photo, id, query and vector."""
 
     photo: str | None = Field(None, description="Base64 of an image file.")
@@ -42,11 +52,6 @@ class Search(Where):
     box: tuple[Share, Share, Share, Share] | None = Field(
         None, description="A region of the photo: left, top, width and height, each a share of its side."
     )
-    k: int = Field(24, ge=1, le=LIMITS.results, description="How many results.")
-    offset: int = Field(0, ge=0, le=LIMITS.deepest, description="How many results to leave out first.")
-    fold: float | None = Field(
-        None, ge=0.5, le=1, allow_inf_nan=False, description="Cosine from which a result is a copy of a better one."
-    )
 
     @model_validator(mode="after")
     def _one_question(self) -> "Search":
@@ -58,15 +63,10 @@ class Search(Where):
         return self
 
 
-class SearchOptions(Where):
+class SearchOptions(Ranked):
     """What may stand in the address when the body is the photo itself."""
 
     box: str | None = Field(None, max_length=200, description="left,top,width,height, each a share of its side.")
-    k: int = Field(24, ge=1, le=LIMITS.results, description="How many results.")
-    offset: int = Field(0, ge=0, le=LIMITS.deepest, description="How many results to leave out first.")
-    fold: float | None = Field(
-        None, ge=0.5, le=1, allow_inf_nan=False, description="Cosine from which a result is a copy of a better one."
-    )
 
     def with_photo(self, photo: str) -> Search:
         """The search that they belong to.
