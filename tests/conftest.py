@@ -2,6 +2,7 @@
 a tiny encoder, a made-up data folder and a made-up report."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from goodviews.pretrain.training import precision
 from . import odd_values
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "docs" / "results"))  # its scripts share a module, as when they run
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
 
 

@@ -269,16 +269,29 @@ def test_page_on_adapting_tells_what_the_benchmark_wrote_and_what_was_tried(adap
     adapting.write(gains=[tmp_path / "gain.json"], tried=[tmp_path / "earlier" / "tried.json"], out=tmp_path / "page")
     page = (tmp_path / "page" / "README.md").read_text()
     assert page == (tmp_path / "earlier" / "README.md").read_text()
-    assert "| 2,000 of flowers | 48.8 | 52.0, 51.0 | +2.8 | [-3.6, +9.1] | [+0.2, +5.3] | 500 | 3.5 |" in page
+    assert "| 2,000 of flowers, moco_v2_adapt | 48.8 | 52.0, 51.0 | +2.8 | [-3.6, +9.1] | [+0.2, +5.3] |" in page
+    assert "| moco_v2_adapt, 10 epochs | 2,000 of flowers | 500 | 3.5 |" in page
+    assert "moco_v2_adapt on flowers: +2.8 points, which seeds and test photos alone may explain." in page
     assert "| 2,000: daisy, rose, ... | 01234567 | 0.03 | 1 | 10 | 0.4 | 0.2 | 48.8 after 0, 51.2 after 3 |" in page
     assert "from mini (weights 0123); seeds 0, 1; `adapt_gain.py --init mini` on 2 x Processor; commit abc1234" in page
     assert json.loads((tmp_path / "page" / "gains.json").read_text()) == [GAIN]
 
 
-def test_the_tables_of_the_page_on_adapting_are_made_of_the_figures_beside_it(adapting):
+@pytest.mark.parametrize(
+    ("seeds", "photos", "words"),
+    [
+        (None, None, "from one seed"),
+        ([0.4, 1.8], [0.1, 3.0], "more than seeds and test photos explain"),
+        ([-1.8, -0.4], [-3.0, -0.1], "more than seeds and test photos explain"),
+        ([0.4, 1.8], [-0.8, 3.0], "other test photos may show none"),
+        ([-0.4, 1.8], [0.1, 3.0], "alone may explain"),
+    ],
+)
+def test_the_answer_of_the_page_on_adapting_follows_from_its_intervals(seeds, photos, words, adapting):
+    assert words in adapting.answer([GAIN | {"over_seeds": seeds, "over_photos_and_seeds": photos}])
+
+
+def test_the_page_on_adapting_is_made_of_the_figures_beside_it(adapting):
     page = SCRIPT.parent / "adapt"
     gains, tried = (json.loads((page / name).read_text()) for name in ("gains.json", "tried.json"))
-    tables = [adapting.gain_table(gains)] if gains else []
-    found = read_tables((page / "README.md").read_text())
-    assert found == read_tables("\n".join([*tables, adapting.tried_table(tried)]))
-    assert len(found) == len(tables) + 1
+    assert (page / "README.md").read_text() == adapting.text(gains, tried)

@@ -13,22 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
+from layout import folded, page, table, wide_table
 
-from goodviews.hub.comparison.files import markdown_lines
 from goodviews.hub.files.atomic import new_folder, write_json, write_text
 
 NOT_YET = "The recipes' gains are not measured yet: that takes three seeds, by `benchmarks/adapt_gain.py`."
-GAIN_HEADINGS = (
-    "recipe",
-    "photos",
-    "before, %",
-    "after, each seed, %",
-    "gain",
-    "over seeds",
-    "over test photos and seeds",
-    "test photos",
-    "minutes of a core",
-)
+GAIN_HEADINGS = ("photos", "before, %", "after, each seed, %", "gain", "over seeds", "over test photos and seeds")
+RUN_HEADINGS = ("recipe", "photos", "test photos", "minutes of a core")
 TRIED_HEADINGS = (
     "photos",
     "from weights",
@@ -51,17 +42,52 @@ def write(*, gains: Sequence[Path] = (), tried: Sequence[Path] = (), out: Path) 
     """
     found = [json.loads(file.read_text()) for file in gains]
     trials = [trial for place in tried for trial in read_trials(place)]
-    parts = [
-        "# What adapting gains",
-        "Written by `docs/results/adapt.py` from the files beside it; nothing is typed by hand.",
-        gain_table(found) if found else NOT_YET,
-        *([tried_table(trials)] if trials else []),
-        *([evidence(found)] if found else []),
-    ]
     with new_folder(out, overwrite=True, kind="page") as folder:
-        write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
+        write_text(folder / "README.md", text(found, trials))
         write_json(folder / "gains.json", found)
         write_json(folder / "tried.json", trials)
+
+
+def text(found: Sequence[dict[str, Any]], trials: Sequence[dict[str, Any]]) -> str:
+    """The text of README.md."""
+    return page(
+        "What adapting gains",
+        question="Does a short training on your own photos, without labels, make an encoder better for them?",
+        setting=(
+            "The `*_adapt` recipes from `goodviews:mini`, three seeds each unless the table shows fewer. Top-1 "
+            "accuracy of the task `knn`: each photo of a part that nobody learned from is looked up among the photos "
+            "that were adapted to."
+        ),
+        found=[gain_table(found)] if found else [NOT_YET],
+        answer=answer(found) if found else NOT_YET,
+        evidence=[
+            *([folded("Commands, commits and hardware", run_table(found), evidence(found))] if found else []),
+            *([folded("What was tried while the recipes were made", tried_table(trials))] if trials else []),
+            "Made by `docs/results/adapt.py` from gains.json and tried.json; no figure is typed by hand.",
+        ],
+    )
+
+
+def answer(found: Sequence[dict[str, Any]]) -> str:
+    """What each interval allows to say."""
+    sentences = [
+        f"{one['recipe']['name']} on {one['data']}: {one['gain']:+.1f} points, {_verdict(one)}." for one in found
+    ]
+    return (
+        "\n\n- " + "\n- ".join(sentences) + "\n\nMeasure on your own photos before you rely on it: the gain differs "
+        "from data to data, and these are small sets of small photos with one small encoder."
+    )
+
+
+def _verdict(one: dict[str, Any]) -> str:
+    if one["over_seeds"] is None:
+        return "from one seed, so how much seeds differ is unknown"
+    clear = [low > 0 or high < 0 for low, high in (one["over_seeds"], one["over_photos_and_seeds"])]
+    if all(clear):
+        return "more than seeds and test photos explain"
+    if clear[0]:
+        return "the same sign for new seeds on these test photos, but other test photos may show none"
+    return "which seeds and test photos alone may explain"
 
 
 def read_trials(place: Path) -> list[dict[str, Any]]:
@@ -84,38 +110,45 @@ def read_trial(folder: Path) -> dict[str, Any]:
 
 def gain_table(found: Sequence[dict[str, Any]]) -> str:
     """A row for each recipe and set of photos."""
-    lines = [list(GAIN_HEADINGS), ["---"] * len(GAIN_HEADINGS)]
-    for one in found:
-        runs = one["runs"]
-        minutes = sum(run["core_minutes"] for run in runs) / len(runs)
-        lines.append(
-            [
-                f"{one['recipe']['name']}, {one['recipe']['epochs']} epochs",
-                f"{one['photos']:,} of {one['data']}",
-                f"{one['start']:.1f}",
-                ", ".join(f"{run['top1']:.1f}" for run in runs),
-                f"{one['gain']:+.1f}",
-                _interval(one["over_seeds"]),
-                _interval(one["over_photos_and_seeds"]),
-                f"{one['test_photos']:,}",
-                f"{minutes:.1f}",
-            ]
-        )
+    rows = [
+        [
+            f"{one['photos']:,} of {one['data']}, {one['recipe']['name']}",
+            f"{one['start']:.1f}",
+            ", ".join(f"{run['top1']:.1f}" for run in one["runs"]),
+            f"{one['gain']:+.1f}",
+            _interval(one["over_seeds"]),
+            _interval(one["over_photos_and_seeds"]),
+        ]
+        for one in found
+    ]
     about = (
-        "Top-1 accuracy of the task `knn` in percent: each photo of the part that nobody learned from is looked up "
-        "among the photos that were adapted to. Gains are in points, with 95 % intervals: by t over the seeds, and by "
-        "the paired bootstrap, which draws test photos and seeds."
+        "Gains are in points. Brackets are 95 % intervals: by t over the seeds, and by the paired bootstrap, which "
+        "draws test photos and seeds."
     )
-    return f"{about}\n\n{markdown_lines(lines)}"
+    return f"{table(GAIN_HEADINGS, rows)}\n{about}"
+
+
+def run_table(found: Sequence[dict[str, Any]]) -> str:
+    """How long each took, and on how many photos it was tested."""
+    rows = [
+        [
+            f"{one['recipe']['name']}, {one['recipe']['epochs']} epochs",
+            f"{one['photos']:,} of {one['data']}",
+            f"{one['test_photos']:,}",
+            f"{sum(run['core_minutes'] for run in one['runs']) / len(one['runs']):.1f}",
+        ]
+        for one in found
+    ]
+    return wide_table(RUN_HEADINGS, rows)
 
 
 def tried_table(trials: Sequence[dict[str, Any]]) -> str:
     """What was tried before, one seed each."""
-    lines = [list(TRIED_HEADINGS), ["---"] * len(TRIED_HEADINGS)]
+    rows = []
     for one in trials:
         recipe, view = one["recipe"], one["recipe"]["views"][0]
         jitter = next((step for step in view["program"] if step["type"] == "ColorJitter"), {"brightness": 0.0})
-        lines.append(
+        rows.append(
             [
                 f"{one['photos']:,}: {', '.join(one['classes'][:2])}, ...",
                 _weights(one["parent"]),
@@ -128,11 +161,11 @@ def tried_table(trials: Sequence[dict[str, Any]]) -> str:
             ]
         )
     return (
-        "## What was tried\n\nMoCo v2 in batches of 64 while the recipe was made, one seed each, from goodviews:mini "
+        "MoCo v2 in batches of 64 while the recipe was made, one seed each, from goodviews:mini "
         "at several stages of its own training. Online kNN is a gauge that looks at photos of the network's own size; "
         "its scores are those of the start and of some epochs after. Where they end before the last epoch, the run was "
         "stopped.\n\n"
-        f"{markdown_lines(lines)}"
+        f"{wide_table(TRIED_HEADINGS, rows)}"
     )
 
 
@@ -147,7 +180,7 @@ def evidence(found: Sequence[dict[str, Any]]) -> str:
             f"- {one['recipe']['name']} on {one['data']}: from {one['encoder']['parent']}; seeds {seeds}; "
             f"`{about['command']}` on {about['hardware']}; commit {about['commit']}, {about['precision']}, {libraries}"
         )
-    return "## Evidence\n\n" + "\n".join(lines)
+    return "\n".join(lines)
 
 
 def _weights(parent: str | None) -> str:

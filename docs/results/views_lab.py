@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
+from layout import folded, table
+from layout import page as layout_page
 
 from goodviews.pretrain.analysis.sweep_picture import draw
 
-INTRO = """# The views lab
-
-How much should two views share? Small networks, trained from scratch on each kind of view, then scored: I_NCE is a
-lower bound of the nats that the views share, on photos that no network learned from; top-1 is that of a linear probe
-and of 20 neighbours on whole photos. Brackets are 95 % intervals over test photos and seeds. The trainings are short
-and the networks small: compare the points of a sweep with each other and with nothing else. An inverse U is said to
-show only if 95 % of the resamples of points and seeds have a maximum between the outermost points; with one seed they
-know nothing of how much seeds differ.
-"""
+SETTING = (
+    "Small networks, trained from scratch and for a short time on each kind of view, then scored. I_NCE is a lower "
+    "bound of the nats that the views share, on photos that no network learned from; top-1 is that of a linear probe "
+    "and of 20 neighbours on whole photos. Brackets are 95 % intervals over test photos and seeds. Compare the points "
+    "of a sweep with each other and with nothing else."
+)
+DOUBT = (
+    "An inverse U is said to show only if 95 % of the resamples of points and seeds have a maximum between the "
+    "outermost points; with one seed they know nothing of how much seeds differ. The papers found it with longer "
+    "trainings of larger networks."
+)
 
 
 def write(*, runs: list[Path] = [], out: Path = Path("docs/results/views-lab")) -> None:  # noqa: B006
@@ -52,9 +56,18 @@ def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
 def page(reports: dict[str, dict[str, Any]], folder: Path) -> str:
     """The text of README.md."""
     curves = [(name, score, curve) for name, report in reports.items() for score, curve in report["curves"].items()]
-    found = [f"- {name}, {score}: {_doubt(reports[name])}{curve['sentence']}" for name, score, curve in curves]
-    parts = [INTRO, "## Where the inverse U shows\n\n" + "\n".join(found) + "\n"] if found else [INTRO]
-    return "\n".join([*parts, *(_section(name, report, folder) for name, report in reports.items())])
+    sentences = [f"- {name}, {score}: {_doubt(reports[name])}{curve['sentence']}" for name, score, curve in curves]
+    return layout_page(
+        "The views lab",
+        question="How much should two views share? Is there a best amount, between too much and too little?",
+        setting=SETTING,
+        found=[_section(name, report, folder) for name, report in reports.items()],
+        answer="\n\n" + "\n".join(sentences) + f"\n\n{DOUBT}" if sentences else DOUBT,
+        evidence=[
+            folded("Commands, commits and hardware", *(_evidence(*one) for one in reports.items())),
+            "Made by `docs/results/views_lab.py` from the reports beside this page; no figure is typed by hand.",
+        ],
+    )
 
 
 def _doubt(report: dict[str, Any]) -> str:
@@ -62,25 +75,34 @@ def _doubt(report: dict[str, Any]) -> str:
 
 
 def _section(name: str, report: dict[str, Any], folder: Path) -> str:
-    training, data, evidence = report["training"], report["data"], report["evidence"]
+    training, data = report["training"], report["data"]
     ceiling = report["points"][0]["information"]["ceiling"]
     seeds = "1 seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
     names = list(report["points"][0]["scores"])
-    lines = [["point", "I_NCE, nats", *(f"{score}, top-1 %" for score in names)]]
-    lines.append(["---"] * len(lines[0]))
-    for point in report["points"]:
-        cells = [_interval(point["information"], "nats", 2)]
-        cells += [_interval(point["scores"][score], "top1", 1) for score in names]
-        lines.append([point["name"], *cells])
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    rows = [
+        [
+            point["name"],
+            _interval(point["information"], "nats", 2),
+            *(_interval(point["scores"][score], "top1", 1) for score in names),
+        ]
+        for point in report["points"]
+    ]
     views = f"\n![views]({name}-views.png)\n" if (folder / f"{name}-views.png").is_file() else ""
     return (
-        f"## {name}: {report['sweep']}\n\n{report['question']} {data['train']} photos to learn from, "
+        f"### {name}: {report['sweep']}\n\n{report['question']} {data['train']} photos to learn from, "
         f"{data['test']} to test on, photos of {data['px']} px; {seeds}, {training['steps']} steps of "
         f"{training['batch_size']} photos; ceiling of I_NCE {ceiling:.2f} nats.\n\n"
-        f"![{name}]({name}.png)\n{views}\n{table}\n\n`{evidence['command']}`; commit {evidence['commit']}, "
-        f"{evidence['hardware']}, {training['precision']}, {evidence['started'][:10]}, "
-        f"{evidence['seconds'] / 60:.0f} minutes on the clock of a busy machine.\n"
+        f"![{name}]({name}.png)\n{views}\n"
+        f"{table(['point', 'I_NCE, nats', *(f'{score}, top-1 %' for score in names)], rows)}"
+    )
+
+
+def _evidence(name: str, report: dict[str, Any]) -> str:
+    evidence = report["evidence"]
+    return (
+        f"{name}: `{evidence['command']}`; commit {evidence['commit']}, {evidence['hardware']}, "
+        f"{report['training']['precision']}, {evidence['started'][:10]}, {evidence['seconds'] / 60:.0f} minutes on the "
+        "clock of a busy machine."
     )
 
 
