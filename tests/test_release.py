@@ -42,7 +42,7 @@ def test_files_that_other_programs_read_are_yaml(name):
 def test_the_public_ci_runs_what_ours_runs():
     jobs = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
     assert {"run": ".ci/run"} in jobs["everything"]["steps"]
-    assert {"run": 'pip install ".[test]" && pytest'} in jobs["newer-python"]["steps"]
+    assert {"run": 'pip install ".[test]" && pytest -n 2 --dist loadfile'} in jobs["newer-python"]["steps"]
 
 
 def test_no_version_is_written_by_hand():
