@@ -1,4 +1,4 @@
-"""A set of labelled photos out of a detection set: each object's square surroundings, in train/<class> and test/<class>.
+"""A set of labelled photos out of a detection set: the square around each object, in train/<class> and test/<class>.
 
     python benchmarks/box_crops.py --data VOCdevkit --out bccd-crops --each 400
 
