@@ -205,31 +205,43 @@ def write_page(outcomes: list[Outcome], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {"outcomes": [asdict(one) for one in outcomes], "hardware": hardware(), "libraries": libraries()}
     (folder / "families.json").write_text(json.dumps(content, indent=1) + "\n")
-    (folder / "README.md").write_text("\n".join(page(outcomes)) + "\n")
+    about = f"Versions: goodviews {version()}, timm {timm.__version__}, torch {torch.__version__}"
+    (folder / "README.md").write_text("\n".join(page(outcomes, about)) + "\n")
 
 
-def page(outcomes: list[Outcome]) -> Iterator[str]:
-    """The outcomes as Markdown: what does not come back first, then all of them, folded."""
+def page(outcomes: list[Outcome], about: str) -> Iterator[str]:
+    """The outcomes as Markdown: what does not come back first, then all of them, folded; `about` names the versions."""
     whole = [one for one in outcomes if one.result == "comes back"]
     others = [one for one in outcomes if one.result != "comes back"]
+    missing = sorted({*families()} - {one.family for one in outcomes})
+    largest = max((one.difference for one in whole), default=0.0)
     yield "# Every family of timm, one small network each"
     yield ""
-    largest = max((one.difference for one in whole), default=0.0)
-    yield f"Of {len(outcomes)} families {len(whole)} come back and {len(others)} are refused before training. A network"
-    yield "that comes back was saved, loaded, checked and used for embedding; goodviews, timm and transformers read its"
-    yield f"folder with features that differ by at most {largest:.1e} of the largest one. A run of another network is"
-    yield "tried in the same way before it starts."
+    yield "**Question.** Which networks of timm come back from an encoder folder as they went in?"
     yield ""
-    if missing := sorted({*families()} - {one.family for one in outcomes}):
-        yield f"Not walked: {', '.join(missing)}."
-        yield ""
+    yield "**Setting.** One of the smallest networks of each file of `timm.models`: saved, loaded, checked, used for"
+    yield "embedding, and read by goodviews, timm and transformers. Weights are random."
+    yield ""
+    yield "## What was found"
+    yield ""
+    yield "| families | come back | refused before training | not walked |"
+    yield "|---|---|---|---|"
+    yield f"| {len(outcomes)} | {len(whole)} | {len(others)} | {', '.join(missing) or 'none'} |"
+    yield ""
     if others:
         yield "| family | network | outcome |"
         yield "|---|---|---|"
         for one in others:
             yield f"| {one.family} | {one.network} | {one.result}: {one.sentence.replace('|', '/')} |"
         yield ""
-    yield "<details><summary>All families</summary>"
+    yield f"**Answer.** {len(whole)} of {len(outcomes)} come back: features of the readers differ by at most"
+    yield f"{largest:.1e} of the largest one. A larger network of a family may differ from its smallest; a run of any"
+    yield "network is tried in the same way before it starts."
+    yield ""
+    yield "## Evidence"
+    yield ""
+    yield "<details>"
+    yield "<summary>All families</summary>"
     yield ""
     yield f"Views are of the network's own size; where that and the network are large, of {FEWER_PX} px if it takes"
     yield "them. Difference: of the readers' features, over the largest."
@@ -242,9 +254,8 @@ def page(outcomes: list[Outcome]) -> Iterator[str]:
     yield ""
     yield "</details>"
     yield ""
-    yield f"Versions: goodviews {version()}, timm {timm.__version__}, torch {torch.__version__}. Hardware and outcomes"
-    yield "as data: families.json. Again: `python benchmarks/timm_families.py --page docs/results/timm-families`. No"
-    yield "value on this page is typed by hand."
+    yield f"{about}. Hardware and outcomes as data: families.json. Again:"
+    yield "`python benchmarks/timm_families.py --page docs/results/timm-families`. No figure is typed by hand."
 
 
 def _line(one: Outcome) -> str:

@@ -64,7 +64,7 @@ def test_a_walk_that_was_stopped_does_not_repeat_what_it_has(script: dict, tmp_p
     assert capsys.readouterr().out == "1 refused\n"
     assert len((tmp_path / "families.jsonl").read_text().splitlines()) == 1
     page = (tmp_path / "page" / "README.md").read_text()
-    assert "Of 1 families 0 come back and 1 are refused before training." in page
-    assert "Not walked: beit, " in page
+    assert "| 1 | 0 | 1 | beit, " in page
+    assert "**Answer.** 0 of 1 come back" in page
     assert "| vgg | vgg11 | refused: vgg11 is refused / for a test. |" in page
     assert json.loads((tmp_path / "page" / "families.json").read_text())["outcomes"][0]["network"] == "vgg11"

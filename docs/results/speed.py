@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
+from layout import folded, page, table
 
-from goodviews.hub.comparison.files import markdown_lines
 from goodviews.hub.files.atomic import new_folder, write_text
 
 WAYS = {
@@ -32,47 +32,65 @@ def write(*, loader: Path, loop: Path, out: Path) -> None:
         out: The folder to make; one that is there is replaced.
     """
     pages = [json.loads(file.read_text()) for file in (loader, loop)]
-    parts = [
-        "# Speeds, as ratios within one run",
-        "Written by `docs/results/speed.py` from the files beside it; nothing is typed by hand.",
-        _loader(pages[0]),
-        _loop(pages[1]),
-    ]
     with new_folder(out, overwrite=True, kind="page") as folder:
-        write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
+        write_text(folder / "README.md", text(*pages))
         for file, name in ((loader, "loader.json"), (loop, "loop.json")):
             shutil.copyfile(file, folder / name)
 
 
-def _loader(figures: dict[str, dict[str, Any]]) -> str:
-    lines = [["recipe", "way", "images a CPU second", "times the published", "rounds"], ["---"] * 5]
-    for recipe, found in figures.items():
-        for way, meaning in WAYS.items():
-            rate, ratios = found["images_per_cpu_second"][way], found["ratio_to_published"][way]
-            lines.append([recipe, meaning, f"{rate:.1f}", f"{ratios:.2f}", str(found["rounds"])])
-    about = next(iter(figures.values()))
+def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any]) -> str:
+    """The text of README.md."""
+    about = next(iter(loader.values()))
     photos = f"{about['source']['images']} photos of {about['median_pixels'] / 1e6:.2f} million pixels (median)"
-    return (
-        f"## From a JPEG file to a recipe's views, one thread\n\n{markdown_lines(lines)}\n"
-        f"`python benchmarks/loader_speed.py`: {photos}, decoded by {about['decoder']}; {_evidence(about)}. Each "
-        "rate is the median of the rounds, each ratio the median of the ratios within a round."
+    shares = sorted(found["ratio_to_published"]["worker_share"] for found in loader.values())
+    whole = sorted(found["ratio_to_published"]["all_on_cpu"] for found in loader.values())
+    return page(
+        "Speeds, as ratios within one run",
+        question="How fast are the views, and how much does the training loop add to a step?",
+        setting=(
+            "One thread of a processor. Each way runs in turn in every round, so that other work on the machine meets "
+            "all alike: each rate is the median of the rounds, each ratio the median of the ratios within a round."
+        ),
+        found=["### From a JPEG file to a recipe's views", _loader(loader), "### The training loop", _loop(loop)],
+        answer=(
+            f"A loader worker has {shares[0]:.1f} to {shares[-1]:.1f} times the published pipeline's rate where a GPU "
+            f"renders the views, and {whole[0]:.2f} to {whole[-1]:.2f} times where it renders them itself. The loop "
+            f"adds {100 * loop['overhead']:.1f} % to a step, measured on few steps of a busy machine: in single steps "
+            f"up to {100 * max(loop['overheads']):.0f} %. The photos are few and small, and neither other "
+            "sizes nor what a GPU makes of the views were measured here."
+        ),
+        evidence=[
+            folded(
+                "Commands, commits and hardware",
+                f"`python benchmarks/loader_speed.py`: {photos}, decoded by {about['decoder']}; {_evidence(about)}; "
+                f"{about['rounds']} rounds.",
+                f"`python benchmarks/loop_overhead.py`: {loop['precision']}, {loop['threads']} thread and "
+                f"{loop['workers']} loader process; {_evidence(loop)}.",
+            ),
+            "Made by `docs/results/speed.py` from loader.json and loop.json; no figure is typed by hand.",
+        ],
     )
 
 
-def _loop(figures: dict[str, Any]) -> str:
-    names = [
-        "network",
-        "side, px",
-        "images a step",
-        "a step, s",
-        "overhead of the loop, %",
-        "least to most, %",
-        "steps",
+def _loader(figures: dict[str, dict[str, Any]]) -> str:
+    rows = [
+        [
+            recipe,
+            meaning,
+            f"{found['images_per_cpu_second'][way]:.1f}",
+            f"{found['ratio_to_published'][way]:.2f}",
+        ]
+        for recipe, found in figures.items()
+        for way, meaning in WAYS.items()
     ]
+    return table(["recipe", "way", "images a CPU second", "times the published"], rows)
+
+
+def _loop(figures: dict[str, Any]) -> str:
     shares = figures["overheads"]
+    names = ["network", "images a step", "a step, s", "overhead of the loop, %", "least to most, %", "steps"]
     row = [
-        figures["architecture"],
-        str(figures["px"]),
+        f"{figures['architecture']} at {figures['px']} px",
         str(figures["batch_size"]),
         f"{figures['step_s']:.2f}",
         f"{100 * figures['overhead']:.2f}",
@@ -80,11 +98,9 @@ def _loop(figures: dict[str, Any]) -> str:
         str(len(shares)),
     ]
     return (
-        f"## What the training loop adds to a step\n\n{markdown_lines([names, ['---'] * 7, row])}\n"
-        "All but the forward passes, the backward pass and the optimiser's step: waiting for images, moving them, "
-        "drawing, momentum copy, queue, metrics.\n\n"
-        f"`python benchmarks/loop_overhead.py`: {figures['precision']}, {figures['threads']} thread and "
-        f"{figures['workers']} loader process; {_evidence(figures)}."
+        f"{table(names, [row])}\n"
+        "Overhead is all but the forward passes, the backward pass and the optimiser's step: waiting for images, "
+        "moving them, drawing, EMA copy, queue, metrics."
     )
 
 

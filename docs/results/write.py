@@ -1,15 +1,21 @@
-"""One page of results, made from the files of the runs: what was trained, how it went, what it scored, who says so.
+"""One page of results, made from the files of the runs: what was asked, what it scored, how far to believe it.
 
     python docs/results/write.py "InfoMin on ten classes" --pretrained runs/infomin runs/moco_v2 \
-        --measured runs/infomin-knn runs/random-knn --baseline random:resnet18-48px@0 --out docs/results/ten-classes
+        --measured runs/infomin-knn runs/random-knn --baseline random:resnet18-48px@0 --out docs/results/ten-classes \
+        --question "What does InfoMin learn?" --setting "5,000 photos." --answer "[[knn | infomin]] % are right."
 
-OUT/README.md        tables of the scores, of the trainings and of the evidence
+[[TABLE | ENCODER]] in the answer becomes the score of that encoder in the first table whose title begins with TABLE,
+[[TABLE | ENCODER | difference]] its difference to the baseline. Words that are not given stay as they are in
+page.json. Without --measured the page is made again from what lies in OUT.
+
+OUT/README.md        the page
 OUT/scores.png       the scores with their intervals        OUT/trainings.png   online kNN and loss by epoch
 OUT/trainings/NAME/  recipe.json and metrics.jsonl of each training         OUT/reports/*.json   each score's report
-OUT/page.json        cells of the tables that need more than the reports: tests of differences, and the trainings
+OUT/page.json        the page's words, and what the reports do not hold: tests of differences, notes, the trainings
 """
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,19 +24,28 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
+from layout import folded, table, wide_table
+from layout import page as layout_page
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goodviews.hub.comparison.cells import cells, headings
-from goodviews.hub.comparison.files import markdown, markdown_lines
+from goodviews.hub.comparison.cells import (
+    about_controls,
+    about_intervals,
+    cells,
+    control_cells,
+    describe_data,
+    headings,
+)
 from goodviews.hub.comparison.plot import draw
-from goodviews.hub.comparison.tables import Comparison, Run, compare, read_runs
-from goodviews.hub.errors import DataError
+from goodviews.hub.comparison.tables import Comparison, Run, Table, compare, read_runs
+from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.files.atomic import new_folder, write_json, write_text
 
+WORDS = ("title", "question", "setting", "answer")
 SOURCE = (
-    "Written by `docs/results/write.py`. The scores are from the reports beside this page; tests of differences and "
-    "trainings are from the runs' own files, and page.json holds what was read there."
+    "Made by `docs/results/write.py` from the reports beside this page and from page.json, which holds what was read "
+    "from the runs' own files: tests of differences, and the trainings."
 )
 TRAINING_HEADINGS = (
     "recipe",
@@ -70,37 +85,44 @@ class Training:
 
 
 def write(
-    title: str,
+    title: str | None = None,
     *,
-    measured: list[Path],
+    measured: Sequence[Path] = (),
     out: Path,
     pretrained: Sequence[Path] = (),
     baseline: str | None = None,
-    remark: str = "",
+    question: str | None = None,
+    setting: str | None = None,
+    answer: str | None = None,
 ) -> None:
     """Write a page of results.
 
     Args:
         title: The page's heading.
-        measured: RUN folders of `goodviews transfer`.
+        measured: RUN folders of `goodviews transfer`; without them the page is made again from what lies in OUT.
         out: The folder to make; one that is there is replaced.
         pretrained: RUN folders of `goodviews pretrain`, if trainings belong on the page.
         baseline: Name of the encoder that the others are compared with.
-        remark: What a reader has to know beside the numbers.
+        question: What the page asks.
+        setting: What was run, on what, how long.
+        answer: What the numbers say and what they leave in doubt.
     """
+    earlier = json.loads((out / "page.json").read_text()) if (out / "page.json").is_file() else {}
+    given = {"title": title, "question": question, "setting": setting, "answer": answer}
+    words = {name: given[name] or earlier.get(name) for name in WORDS}
+    if missing := [name for name in WORDS if not words[name]]:
+        raise UsageError(f"{out} has no {' and no '.join(missing)} yet; give --{' and --'.join(missing)}.")
+    if not measured:
+        write_json(out / "page.json", earlier | words)
+        write_text(out / "README.md", text(out))
+        return
     trainings, runs = [read_training(folder) for folder in pretrained], read_runs(measured)
     comparison = compare(runs, baseline=baseline)
-    parts = [f"# {title}", SOURCE]
-    parts += [remark] if remark else []
-    parts += ["![Scores with their intervals](scores.png)", markdown(comparison)]
-    parts += [_trainings(trainings), "![Online kNN and loss by epoch](trainings.png)"] if trainings else []
-    parts += [_evidence(runs)]
     with new_folder(out, overwrite=True, kind="page") as folder:
         draw(comparison, folder / "scores.png")
         if trainings:
             _draw_trainings(trainings, folder / "trainings.png")
-        write_text(folder / "README.md", "\n\n".join(part.strip() for part in parts) + "\n")
-        write_json(folder / "page.json", beside_the_reports(comparison, baseline, trainings))
+        write_json(folder / "page.json", words | beside_the_reports(comparison, baseline, trainings))
         for training in trainings:
             copy = folder / "trainings" / training.folder.name
             copy.mkdir(parents=True)
@@ -109,6 +131,101 @@ def write(
         (folder / "reports").mkdir()
         for run in runs:
             shutil.copyfile(run.folder / "report.json", folder / "reports" / f"{run.folder.name}.json")
+        write_text(folder / "README.md", text(folder))
+
+
+def text(folder: Path) -> str:
+    """The text of README.md, from page.json and the reports in the page's folder."""
+    beside, runs = (
+        json.loads((folder / "page.json").read_text()),
+        read_runs(sorted((folder / "reports").glob("*.json"))),
+    )
+    tables = recorded_tables(runs, beside)
+    found = ["![Scores with their intervals](scores.png)", *map(_short, tables), _how_to_read(tables)]
+    trainings = ["![Online kNN and loss by epoch](trainings.png)"] if beside["trainings"] else []
+    whole = [*map(_whole, tables), "".join(f"- {note}\n" for note in beside["notes"])]
+    return layout_page(
+        beside["title"],
+        question=beside["question"],
+        setting=beside["setting"],
+        found=found + trainings,
+        answer=_filled(beside["answer"], tables),
+        evidence=[
+            folded("All scores, and the data", *(part for part in whole if part)),
+            *([folded("The trainings and their commands", _trainings(beside))] if trainings else []),
+            folded("Commands, commits and hardware of each score", wide_table(EVIDENCE_HEADINGS, _evidence(runs))),
+            SOURCE,
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table of the reports, its cells with the tests of differences that page.json records."""
+
+    table: Table
+    rows: list[list[str]]
+
+    @property
+    def name(self) -> str:
+        """The title without changed settings."""
+        return re.sub(r" \[.*\]", "", self.table.title)
+
+    def column(self, heading: str) -> int:
+        return headings(self.table).index(heading)
+
+
+def recorded_tables(runs: Sequence[Run], beside: dict[str, Any]) -> list[PageTable]:
+    """The tables of the reports; differences need what each run did on each photo, so these cells are page.json's."""
+    tables = []
+    for one in compare(runs, baseline=beside["baseline"]).tables:
+        rows = [cells(one, row) for row in one.rows]
+        if one.baseline:
+            first = headings(one).index(f"against {one.baseline}")
+            recorded = beside["differences"][f"{one.title}, {one.engine}"]
+            rows = [[*row[:first], *recorded[row[0]], *row[first + 3 :]] for row in rows]
+        tables.append(PageTable(one, rows))
+    return tables
+
+
+def _short(one: PageTable) -> str:
+    """Encoder, score, difference, p, runs: what a reader wants first."""
+    settings = re.search(r" \[(.*)\]", one.table.title)
+    names = ["encoder", one.table.metric, "runs"]
+    if one.table.baseline:
+        names[2:2] = [f"against {one.table.baseline}", "p"]
+    places = [one.column(name) for name in names]
+    rows = [*one.rows, *(control_cells(one.table, control) for control in one.table.controls)]
+    above = f"### {one.name}\n\n" + (f"With {settings[1]}.\n\n" if settings else "")
+    return above + table(names, [[row[place] for place in places] for row in rows])
+
+
+def _how_to_read(tables: Sequence[PageTable]) -> str:
+    intervals = sorted({row[one.column("interval")] for one in tables for row in one.rows} - {""})
+    tests = sorted({row[one.column("test")] for one in tables if one.table.baseline for row in one.rows} - {"", "none"})
+    sentences = [f"Brackets: {'; '.join(intervals)}." if intervals else "", f"p: {'; '.join(tests)}." if tests else ""]
+    more = {sentence for one in tables for sentence in (about_controls(one.table), about_intervals(one.table))}
+    sentences += sorted(x for x in more if not any(y != x and y.startswith(x) for y in more))  # the longer says it too
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _whole(one: PageTable) -> str:
+    rows = [*one.rows, *(control_cells(one.table, control) for control in one.table.controls)]
+    return f"**{one.table.title}**\n\n{describe_data(one.table)}\n\n{wide_table(headings(one.table), rows)}"
+
+
+def _filled(answer: str, tables: Sequence[PageTable]) -> str:
+    """The answer with its [[TABLE | ENCODER]] replaced by scores."""
+
+    def score(match: re.Match[str]) -> str:
+        title, encoder, *what = (part.strip() for part in match[1].split("|"))
+        one = next((one for one in tables if one.table.title.startswith(title)), None)
+        row = next((row for row in one.rows if row[0] == encoder), None) if one else None
+        if one is None or row is None:
+            raise DataError(f"The answer names [[{match[1]}]], but no such score is in the reports.")
+        return row[one.column(f"against {one.table.baseline}" if what else one.table.metric)]
+
+    return re.sub(r"\[\[([^\]]*)\]\]", score, answer)
 
 
 def read_training(folder: Path) -> Training:
@@ -130,18 +247,23 @@ def read_training(folder: Path) -> Training:
 def beside_the_reports(comparison: Comparison, baseline: str | None, trainings: Sequence[Training]) -> dict[str, Any]:
     """For page.json: what the reports alone do not give, as the page's cells."""
     differences: dict[str, dict[str, list[str]]] = {}
-    for table in comparison.tables:
-        if table.baseline:
-            first = headings(table).index(f"against {table.baseline}")
-            rows = {row.encoder: cells(table, row)[first : first + 3] for row in table.rows}
-            differences[f"{table.title}, {table.engine}"] = rows
-    return {"baseline": baseline, "differences": differences, "trainings": [training_cells(one) for one in trainings]}
+    for one in comparison.tables:
+        if one.baseline:
+            first = headings(one).index(f"against {one.baseline}")
+            rows = {row.encoder: cells(one, row)[first : first + 3] for row in one.rows}
+            differences[f"{one.title}, {one.engine}"] = rows
+    return {
+        "baseline": baseline,
+        "differences": differences,
+        "notes": comparison.notes,
+        "trainings": [training_cells(one) for one in trainings],
+        "commands": [f"{one.name}: {_made_by(one)}" for one in trainings],
+    }
 
 
-def _trainings(trainings: list[Training]) -> str:
-    lines = [TRAINING_HEADINGS, ["---"] * len(TRAINING_HEADINGS), *map(training_cells, trainings)]
-    commands = "".join(f"- {training.name}: {_made_by(training)}\n" for training in trainings)
-    return "## Trainings\n\n" + markdown_lines(lines) + "\n" + commands
+def _trainings(beside: dict[str, Any]) -> str:
+    commands = "".join(f"- {command}\n" for command in beside["commands"])
+    return wide_table(TRAINING_HEADINGS, beside["trainings"]) + "\n" + commands
 
 
 def training_cells(training: Training) -> list[str]:
@@ -163,9 +285,8 @@ def _made_by(training: Training) -> str:
     return f"{given}; commit {about['commit']}, {about['precision']}, {libraries}"
 
 
-def _evidence(runs: list[Run]) -> str:
-    lines = [EVIDENCE_HEADINGS, ["---"] * len(EVIDENCE_HEADINGS), *(evidence_cells(run) for run in runs)]
-    return "## Evidence\n\n" + markdown_lines(lines)
+def _evidence(runs: Sequence[Run]) -> list[list[str]]:
+    return [evidence_cells(run) for run in runs]
 
 
 def evidence_cells(run: Run) -> list[str]:
