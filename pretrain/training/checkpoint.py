@@ -81,10 +81,13 @@ def save(state: RunState, monitor: dict[str, Any], folder: Path) -> Path:
 def load(state: RunState, folder: Path) -> dict[str, Any] | None:
     """Put a checkpoint back into `state` and return the monitor's part; None, with nothing changed, if there is none.
 
+    A newer one that a killed process did not finish is removed: whoever loads is the run's only writer.
+
     Raises:
         ArtifactError: the file is damaged or does not fit the recipe.
     """
     path = folder / FILE
+    (folder / f"{FILE}.partial").unlink(missing_ok=True)
     if not path.is_file():
         return None
     content = _read(path, state)

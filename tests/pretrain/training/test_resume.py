@@ -127,6 +127,14 @@ def test_full_disk_keeps_the_previous_checkpoint(unbroken, images, smoke, tmp_pa
     assert_same(unbroken, tmp_path / "run")
 
 
+def test_resuming_removes_the_checkpoint_that_a_killed_process_did_not_finish(images, smoke, tmp_path):
+    loop.pretrain(smoke, images, tmp_path / "run", Options(workers=0))
+    unfinished = tmp_path / "run" / "state" / f"{checkpoint.FILE}.partial"
+    unfinished.write_bytes(b"half of one")
+    loop.pretrain(smoke, images, tmp_path / "run", Options(workers=0, resume=True))
+    assert not unfinished.exists()
+
+
 def test_damaged_checkpoint_is_refused(images, smoke, tmp_path, monkeypatch):
     run = tmp_path / "run"
     monkeypatch.setattr(loop, "_learn", lambda run, stop: None)
