@@ -2,7 +2,7 @@
 
     python benchmarks/box_crops.py --data VOCdevkit --out bccd-crops --each 400
 
-The views lab's figures of blood cells are of such a set (docs/results/views-lab).
+So that `goodviews views sweep` and the other commands that want one label for each photo can use it.
 """
 
 import argparse

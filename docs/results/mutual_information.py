@@ -104,7 +104,7 @@ def page(figures: dict[str, Any]) -> str:
         ),
         found=[
             "![curve](curve.png)",
-            table(("true, nats", "I_NCE of a critic that learned", "of the best critic"), rows),
+            table(HEADINGS, rows),
         ],
         answer=(
             f"Up to {max(one['true'] for one in close):g} nats nearly: the best critic there is comes within 10 % of "

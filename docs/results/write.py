@@ -136,10 +136,9 @@ def write(
 
 def text(folder: Path) -> str:
     """The text of README.md, from page.json and the reports in the page's folder."""
-    beside, runs = (
-        json.loads((folder / "page.json").read_text()),
-        read_runs(sorted((folder / "reports").glob("*.json"))),
-    )
+    beside = json.loads((folder / "page.json").read_text())
+    runs = read_runs(sorted((folder / "reports").glob("*.json")))
+    evidence = wide_table(EVIDENCE_HEADINGS, [evidence_cells(run) for run in runs])
     tables = recorded_tables(runs, beside)
     found = ["![Scores with their intervals](scores.png)", *map(_short, tables), _how_to_read(tables)]
     trainings = ["![Online kNN and loss by epoch](trainings.png)"] if beside["trainings"] else []
@@ -153,7 +152,7 @@ def text(folder: Path) -> str:
         evidence=[
             folded("All scores, and the data", *(part for part in whole if part)),
             *([folded("The trainings and their commands", _trainings(beside))] if trainings else []),
-            folded("Commands, commits and hardware of each score", wide_table(EVIDENCE_HEADINGS, _evidence(runs))),
+            folded("Commands, commits and hardware of each score", evidence),
             SOURCE,
         ],
     )
@@ -170,6 +169,11 @@ class PageTable:
     def name(self) -> str:
         """The title without changed settings."""
         return re.sub(r" \[.*\]", "", self.table.title)
+
+    @property
+    def lines(self) -> list[list[str]]:
+        """The rows, and those of the controls below them."""
+        return [*self.rows, *(control_cells(self.table, control) for control in self.table.controls)]
 
     def column(self, heading: str) -> int:
         return headings(self.table).index(heading)
@@ -195,9 +199,8 @@ def _short(one: PageTable) -> str:
     if one.table.baseline:
         names[2:2] = [f"against {one.table.baseline}", "p"]
     places = [one.column(name) for name in names]
-    rows = [*one.rows, *(control_cells(one.table, control) for control in one.table.controls)]
     above = f"### {one.name}\n\n" + (f"With {settings[1]}.\n\n" if settings else "")
-    return above + table(names, [[row[place] for place in places] for row in rows])
+    return above + table(names, [[line[place] for place in places] for line in one.lines])
 
 
 def _how_to_read(tables: Sequence[PageTable]) -> str:
@@ -210,8 +213,7 @@ def _how_to_read(tables: Sequence[PageTable]) -> str:
 
 
 def _whole(one: PageTable) -> str:
-    rows = [*one.rows, *(control_cells(one.table, control) for control in one.table.controls)]
-    return f"**{one.table.title}**\n\n{describe_data(one.table)}\n\n{wide_table(headings(one.table), rows)}"
+    return f"**{one.table.title}**\n\n{describe_data(one.table)}\n\n{wide_table(headings(one.table), one.lines)}"
 
 
 def _filled(answer: str, tables: Sequence[PageTable]) -> str:
@@ -283,10 +285,6 @@ def _made_by(training: Training) -> str:
         given = f"recipe, data and seed from recipe.json: `goodviews pretrain {training.name} --seed {about['seed']}`"
     libraries = ", ".join(f"{name} {about['libraries'][name]}" for name in ("torch", "torchvision", "timm"))
     return f"{given}; commit {about['commit']}, {about['precision']}, {libraries}"
-
-
-def _evidence(runs: Sequence[Run]) -> list[list[str]]:
-    return [evidence_cells(run) for run in runs]
 
 
 def evidence_cells(run: Run) -> list[str]:
