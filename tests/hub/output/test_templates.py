@@ -1,5 +1,7 @@
 """A package of two templates, made on the spot."""
 
+import sys
+
 import pytest
 from jinja2 import UndefinedError
 
@@ -14,6 +16,7 @@ def package(tmp_path, monkeypatch):
     for name in ("card.md.j2", "page.html.j2"):
         (folder / name).write_text("{% if title %}\n  {{ title | twice }}\n{% endif %}\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, folder.name, raising=False)  # an earlier test's is in a folder of its own
     return folder.name
 
 
