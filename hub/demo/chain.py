@@ -98,7 +98,7 @@ def steps(out: Path) -> list[Step]:
         "--out",
         out / "pretrain",
     ]
-    draw = ["views", "show", RECIPE]
+    draw: list[str | Path] = ["views", "show", RECIPE, "--init", MINI]
     chain: list[tuple[str, list[str | Path]]] = [
         ("See what ships with goodviews", ["hub", "info", MINI]),
         ("See what the network will see", [*draw, "--image", photos / VIEWED, "--out", out / "views.png"]),

@@ -7,7 +7,16 @@ from typing import Literal
 from ...hub.output.terminal import Terminal
 
 
-def show(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4, overwrite: bool = False) -> None:
+def show(
+    recipe: str,
+    *,
+    image: Path,
+    out: Path,
+    init: str | None = None,
+    seed: int = 0,
+    count: int = 4,
+    overwrite: bool = False,
+) -> None:
     """Draw what the network sees of a photo: several random draws of every view of a recipe, in one picture.
 
     Example: goodviews views show infomin_200 --image photo.jpg --out views.png
@@ -16,16 +25,21 @@ def show(recipe: str, *, image: Path, out: Path, seed: int = 0, count: int = 4, 
         recipe: Name from `goodviews recipes`, or FILE.py:FUNCTION for one of your own.
         image: The photo.
         out: The picture to write, .png or .jpg.
+        init: Encoder that the run will start from, as for `goodviews pretrain`: *_adapt recipes take its input size.
         seed: Random seed; another one draws other views.
         count: Draws of each view.
         overwrite: Replace OUT if it exists.
     """
     from ...hub.output.pictures import check_picture_name, write_picture
+    from ..options import Options
     from ..recipes.registry import choose
+    from ..training.start_encoder import read_start
     from ..views.contact_sheet import draw
 
     check_picture_name(out, overwrite, inputs=[image])
-    write_picture(draw(choose(recipe).views, image, seed=seed, count=count), out, overwrite=overwrite, inputs=[image])
+    start = read_start(Options(init=init))
+    views = choose(recipe, start_px=None if start is None else start.preprocessing.input_px).views
+    write_picture(draw(views, image, seed=seed, count=count), out, overwrite=overwrite, inputs=[image])
     Terminal().print(f"Views: {out}", markup=False, soft_wrap=True)
 
 
