@@ -13,7 +13,7 @@ import numpy as np
 
 from .approximate import Approximate, Settings, can_look_harder
 from .exact import best, nearest_rows
-from .segments import Segment, gather, in_blocks
+from .segments import Segment, gather, in_blocks, release
 
 QUERIES, TIMED = 200, 50
 K = 10
@@ -64,6 +64,8 @@ def tune(index: Approximate, segments: Sequence[Segment], dead: np.ndarray | Non
         settings = Settings(effort)
         found, _ = without(chosen, *index.search(queries, segments, K + 1, settings=settings, allowed=allowed))
         recall = share_found(exact, found)
+        for segment in segments:
+            release(segment.vectors)
         if recall >= wanted or not can_look_harder(index.kind, effort):
             break
         effort += 1

@@ -100,8 +100,11 @@ def gather(segments: Sequence[Segment], rows: np.ndarray) -> np.ndarray:
     dimension = segments[0].vectors.shape[1] if segments else 0
     found = np.empty((len(rows), dimension), np.float32)
     for segment in segments:
-        inside = (rows >= segment.first_row) & (rows < segment.end)
-        found[inside] = segment.vectors[rows[inside] - segment.first_row]
+        inside = np.flatnonzero((rows >= segment.first_row) & (rows < segment.end))
+        if len(inside) == len(rows):  # without a copy in between
+            np.take(segment.vectors, rows - segment.first_row, axis=0, out=found, mode="clip")
+        else:
+            found[inside] = segment.vectors[rows[inside] - segment.first_row]
     return found
 
 
