@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from goodviews.export.index.build import build_from_vectors
 from goodviews.export.index.image_index import load
 from goodviews.hub.identity import EncoderId
 from goodviews.hub.preprocessing import Preprocessing
-from goodviews.hub.reports.provenance import hardware
+from goodviews.hub.reports.provenance import command, commit, hardware
 
 CLUSTERS, DIRECTIONS, BLOCK = 2000, 48, 10_000
 K = 10
@@ -67,7 +68,15 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         write(Path(folder) / "vectors.npy", given.count, given.dimension)
-        figures: dict[str, Any] = {"count": given.count, "dimension": given.dimension, "hardware": hardware()}
+        figures: dict[str, Any] = {
+            "count": given.count,
+            "dimension": given.dimension,
+            "hardware": hardware(),
+            "load_before": os.getloadavg()[1],
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": commit(),
+            "command": f"python benchmarks/{command()}",
+        }
         for part in ("build", "search"):
             figures |= run_part(part, given, Path(folder))
             print(json.dumps(figures, indent=1), flush=True)

@@ -39,7 +39,7 @@ from goodviews.hub.attach import attached_reports
 from goodviews.hub.errors import GoodviewsError
 from goodviews.hub.onnx_encoder import OnnxEncoder
 from goodviews.hub.pretrained import from_pretrained
-from goodviews.hub.reports.provenance import hardware
+from goodviews.hub.reports.provenance import command, commit, hardware
 from goodviews.hub.reports.report import load_report
 
 TINY = "random:resnet18-w0.25-32px"
@@ -104,7 +104,13 @@ def main(
     print(f"{sum(outcome.kills.values())} kills: {dict(outcome.kills)}; {len(outcome.lost)} lost, ", end="")
     print(f"{len(outcome.litter)} with litter; {sum(outcome.ended_before.values())} commands had ended before")
     if given.out is not None:
-        given.out.write_text(json.dumps(vars(outcome) | {"hardware": hardware(), "seed": given.seed}, indent=1))
+        ran = {
+            "hardware": hardware(),
+            "seed": given.seed,
+            "commit": commit(),
+            "command": f"python benchmarks/{command()}",
+        }
+        given.out.write_text(json.dumps(vars(outcome) | ran, indent=1) + "\n")
     sys.exit(bool(outcome.lost or outcome.litter))
 
 
