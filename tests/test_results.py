@@ -186,6 +186,12 @@ def test_the_page_of_the_service_under_load_is_made_of_the_figures_beside_it():
     assert (page / "README.md").read_text() == load(SCRIPT.with_name("serve_load.py")).text(found)
 
 
+def test_the_page_of_large_indexes_is_made_of_the_figures_beside_it():
+    page = SCRIPT.parent / "index-scale"
+    *found, kills = (json.loads((page / f"{name}.json").read_text()) for name in ("2048", "128", "kills"))
+    assert (page / "README.md").read_text() == load(SCRIPT.with_name("index_scale.py")).text(found, kills)
+
+
 def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     evidence = {"hardware": "1 x Processor", "commit": "abc1234"}
     ways = {"published": 1.0, "decode_crop": 2.0, "worker_share": 5.25, "all_on_cpu": 1.5}
