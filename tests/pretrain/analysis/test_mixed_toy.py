@@ -1,13 +1,16 @@
+import pytest
 import torch
 
 from goodviews.pretrain.analysis.mixed_toy import Unmixed, mixed_photos
 from goodviews.pretrain.analysis.pairs import normalized
 
+pytest.importorskip("sklearn", reason="the toy set needs scikit-learn")
+
 
 def test_unmixed_channels_share_the_digit_and_the_third_shows_none():
     photos = mixed_photos(px=32, train=8, test=4, seed=0)
     hidden = Unmixed()(normalized(photos.train.images))
-    ink = (hidden[:, 0] > 0.9) & (hidden[:, 1] > 0.9)  # photos behind digits are darker
+    ink = (hidden[:, 0] > 0.7) & (hidden[:, 1] > 0.7)  # photos behind digits are darker
     assert (ink.flatten(1).sum(dim=1) > 5).all()
     assert not (hidden[:, 2] > 0.7).any()
 
