@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
-from layout import folded, table
+from layout import MOST_COLUMNS, folded, table, wide_table
 from layout import page as layout_page
 
 from goodviews.pretrain.analysis.sweep_picture import draw
@@ -87,14 +87,21 @@ def _section(name: str, report: dict[str, Any], folder: Path) -> str:
         ]
         for point in report["points"]
     ]
+    headings = ["point", "I_NCE, nats", *(f"{score}, top-1 %" for score in names)]
     views = f"\n![views]({name}-views.png)\n" if (folder / f"{name}-views.png").is_file() else ""
     return (
         f"### {name}: {report['sweep']}\n\n{report['question']} {data['train']} photos to learn from, "
         f"{data['test']} to test on, photos of {data['px']} px; {seeds}, {training['steps']} steps of "
         f"{training['batch_size']} photos; ceiling of I_NCE {ceiling:.2f} nats.\n\n"
         f"![{name}]({name}.png)\n{views}\n"
-        f"{table(['point', 'I_NCE, nats', *(f'{score}, top-1 %' for score in names)], rows)}"
+        f"{_scores(headings, rows)}"
     )
+
+
+def _scores(headings: list[str], rows: list[list[str]]) -> str:
+    if len(headings) <= MOST_COLUMNS:
+        return table(headings, rows)
+    return folded("All scores", wide_table(headings, rows))
 
 
 def _evidence(name: str, report: dict[str, Any]) -> str:

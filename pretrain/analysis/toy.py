@@ -80,19 +80,30 @@ def draw_factors(count: int, generator: torch.Generator) -> dict[str, Tensor]:
 
 def render_toy(factors: dict[str, Tensor], px: int, generator: torch.Generator, *, is_test: bool) -> Tensor:
     """(N, 3, px, px), uint8; everything that the factors leave open is drawn."""
-    count, side = len(factors["digit"]), round(px * _DIGIT_SHARE)
+    scene = scenes(factors, px, generator)
+    mask = ink(factors, px, generator, is_test=is_test)[:, None]
+    return (scene * (1 - mask) + 255 * mask).round().to(torch.uint8)
+
+
+def scenes(factors: dict[str, Tensor], px: int, generator: torch.Generator) -> Tensor:
+    """(N, 3, px, px), 0-255: a part of each background, darker than the photo."""
     behind = _backgrounds(2 * px)[factors["background"]]
-    top, left = torch.randint(px + 1, (2, count), generator=generator)
-    scene = cut(behind, top, left, px).float() * _DARKEN
-    ink = _digits(factors["digit"], side, generator, is_test=is_test)
+    top, left = torch.randint(px + 1, (2, len(behind)), generator=generator)
+    return cut(behind, top, left, px).float() * _DARKEN
+
+
+def ink(factors: dict[str, Tensor], px: int, generator: torch.Generator, *, is_test: bool) -> Tensor:
+    """(N, px, px), 0-1: where the digits are."""
+    count, side = len(factors["digit"]), round(px * _DIGIT_SHARE)
+    digits = _digits(factors["digit"], side, generator, is_test=is_test)
     cell = torch.stack([factors["position"] // CELLS, factors["position"] % CELLS])
     inside = torch.rand(2, count, generator=generator)
     down, across = ((cell + inside) / CELLS * (px - side + 1)).long()
     rows = (down[:, None] + torch.arange(side))[:, :, None]
     columns = (across[:, None] + torch.arange(side))[:, None, :]
     mask = torch.zeros(count, px, px)
-    mask[torch.arange(count)[:, None, None], rows, columns] = ink
-    return (scene * (1 - mask[:, None]) + 255 * mask[:, None]).round().to(torch.uint8)
+    mask[torch.arange(count)[:, None, None], rows, columns] = digits
+    return mask
 
 
 def _part(count: int, px: int, seed: int, *, is_test: bool) -> PhotoSet:
