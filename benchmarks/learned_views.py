@@ -19,6 +19,7 @@ import torch
 
 from goodviews.hub.flow import Coupling, Flow, FlowPlan, Space
 from goodviews.pretrain.analysis.compute import compute
+from goodviews.pretrain.analysis.lab_options import LabOptions
 from goodviews.pretrain.analysis.learn import Game, LearnedSplit, Mode, learn_views
 from goodviews.pretrain.analysis.learn_run import draw_channels
 from goodviews.pretrain.analysis.mixed_toy import Unmixed, mixed_photos
@@ -72,8 +73,8 @@ def main() -> None:
     def measure(sweep: Sweep, point: Point, photos: SplitPhotos, *, seed: int) -> PointResult:
         return learn_and_score(sweep, point, arms[point.name], photos, given.out, seed)
 
-    compute(make, photos, given.out, px=given.px, budget_s=None, steps=given.steps, seeds=given.seeds, processes=1,
-            batch_size=given.batch_size, overwrite=False, is_shown=False, point=measure)  # fmt: skip
+    options = LabOptions(steps=given.steps, seeds=given.seeds, px=given.px)
+    compute(make, photos, given.out, options, batch_size=given.batch_size, point=measure)
     print(f"{given.out / 'report.json'} after {(time.perf_counter() - start_s) / 60:.1f} minutes")
 
 

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from ...hub.output.terminal import Terminal
+from .lab_options import USUAL, LabOptions, MeasureOptions
+
+USUAL_OF_MEASURE = MeasureOptions()
 
 
 def show(
@@ -48,13 +53,7 @@ def sweep(
     *,
     data: str | None = None,
     out: Path,
-    budget: str = "30m",
-    steps: int | None = None,
-    seeds: int = 2,
-    processes: int = 1,
-    px: int = 32,
-    photos: int = 6000,
-    overwrite: bool = False,
+    options: Annotated[LabOptions, Parameter(name="*")] = USUAL,
 ) -> None:
     """Try one property of views over its range: accuracy against I_NCE, with intervals, as JSON, picture and page.
 
@@ -69,32 +68,11 @@ def sweep(
         name: Which sweep.
         data: Labelled photos, as for `goodviews pretrain`; none for toy, which makes its own.
         out: The RUN folder to make, or to go on with.
-        budget: Time for all points: 90s, 30m, 2h; decides the steps of each.
-        steps: Steps of each training, instead of a budget.
-        seeds: Trainings of each point, 1 or more.
-        processes: Points that are computed at the same time.
-        px: Side of the views in pixels, 32 to 64.
-        photos: Photos to use of each part of the data, at most.
-        overwrite: Start anew in RUN.
     """
     from .lab import run_sweep
-    from .run_sweep import seconds_of
 
-    budget_s = seconds_of(budget) if steps is None else None
     console = Terminal(highlight=False)
-    report = run_sweep(
-        name,
-        data,
-        out,
-        budget_s=budget_s,
-        steps=steps,
-        seeds=seeds,
-        processes=processes,
-        px=px,
-        most=photos,
-        overwrite=overwrite,
-        is_shown=console.is_terminal,
-    )
+    report = run_sweep(name, data, out, options, is_shown=console.is_terminal)
     for score, curve in report["curves"].items():
         console.print(f"{score}: {curve['sentence']}", markup=False)
     console.print(f"Report: {out / 'report.html'}\nFigures: {out / 'report.json'}", markup=False, soft_wrap=True)
@@ -106,13 +84,7 @@ def measure(
     data: str,
     out: Path | None = None,
     encoder: str | None = None,
-    budget: str = "10m",
-    steps: int | None = None,
-    seeds: int = 2,
-    processes: int = 1,
-    px: int = 32,
-    photos: int = 6000,
-    overwrite: bool = False,
+    options: Annotated[MeasureOptions, Parameter(name="*")] = USUAL_OF_MEASURE,
 ) -> None:
     """Say how many nats the two views of a recipe share, and what each of its operations takes away.
 
@@ -125,36 +97,15 @@ def measure(
         data: Photos, with labels or without, as for `goodviews pretrain`.
         out: The RUN folder for figures and page, to make or to go on with; by default nothing stays.
         encoder: Encoder whose vectors are compared; by default small networks are trained for it.
-        budget: Time for training them: 90s, 30m, 2h.
-        steps: Steps of each training, instead of a budget.
-        seeds: Trainings, or draws of the views, of each point.
-        processes: Points that are computed at the same time.
-        px: Side of the views in pixels; an encoder has its own.
-        photos: Photos to use of each part of the data, at most.
-        overwrite: Start anew in RUN.
     """
     from rich.table import Table
 
     from .measure import measure_recipe
-    from .run_sweep import seconds_of
 
     console = Terminal(highlight=False)
-    budget_s = seconds_of(budget) if steps is None else None
     with TemporaryDirectory() as scratch:
-        report, taken = measure_recipe(
-            recipe,
-            data,
-            out or Path(scratch) / "run",
-            encoder=encoder,
-            budget_s=budget_s,
-            steps=steps,
-            seeds=seeds,
-            processes=processes,
-            px=px,
-            most=photos,
-            overwrite=overwrite,
-            is_shown=console.is_terminal,
-        )
+        place = out or Path(scratch) / "run"
+        report, taken = measure_recipe(recipe, data, place, options, encoder=encoder, is_shown=console.is_terminal)
     whole = report["points"][0]["information"]
     console.print(
         f"The views of {recipe} share at least {whole['nats']:.2f} nats [{whole['low']:.2f}, {whole['high']:.2f}]; K = "

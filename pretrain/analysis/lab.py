@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ...hub.errors import UsageError
-from .compute import SPARE_SIDE, check_numbers, compute
+from .compute import SPARE_SIDE, compute
+from .lab_options import USUAL, LabOptions
 from .photo_arrays import FEWEST, SplitPhotos, read_photos
 from .run_sweep import refuse_taken
 from .sweeps import SWEEPS as OF_PHOTOS
@@ -21,46 +22,23 @@ def run_sweep(
     name: str,
     data: str | None,
     out: Path,
+    options: LabOptions = USUAL,
     *,
-    budget_s: float | None,
-    steps: int | None = None,
-    seeds: int = 2,
-    processes: int = 1,
-    px: int = 32,
-    most: int = 6000,
     batch_size: int = 128,
     precision: Asked = "auto",
-    overwrite: bool = False,
     is_shown: bool = False,
 ) -> dict[str, Any]:
     """Compute what RUN lacks of a sweep and write its report, which is returned.
-
-    Args:
-        budget_s: chooses the steps of each training, unless `steps` is given.
-        most: photos of each part of the data.
 
     Raises:
         UsageError: no such sweep; a number out of range; RUN holds another sweep; the budget is too short.
         DataError: the photos do not suffice.
     """
     _check_name(name)
-    check_numbers(seeds=seeds, processes=processes, px=px, steps=steps)
-    refuse_taken(out, overwrite=overwrite, data=data)
-    photos = _photos(name, data, px=px, most=most)
-    return compute(
-        SWEEPS[name],
-        photos,
-        out,
-        px=px,
-        budget_s=budget_s,
-        steps=steps,
-        seeds=seeds,
-        processes=processes,
-        batch_size=batch_size,
-        precision=precision,
-        overwrite=overwrite,
-        is_shown=is_shown,
-    )
+    options.check()
+    refuse_taken(out, overwrite=options.overwrite, data=data)
+    photos = _photos(name, data, px=options.px, most=options.photos)
+    return compute(SWEEPS[name], photos, out, options, batch_size=batch_size, precision=precision, is_shown=is_shown)
 
 
 def _photos(name: str, data: str | None, *, px: int, most: int) -> SplitPhotos:

@@ -23,7 +23,8 @@ from ..recipes.registry import choose
 from ..views.operations import GaussianBlur, Normalize, cut_of
 from ..views.view import CentreCrop, Operation, View
 from .colour_spaces import ChannelSplit
-from .compute import SPARE_SIDE, check_numbers, compute
+from .compute import SPARE_SIDE, compute
+from .lab_options import LabOptions, MeasureOptions
 from .pairs import Augmented, Pairs
 from .photo_arrays import SplitPhotos, read_photos
 from .point_results import PointResult, compute_point
@@ -32,6 +33,7 @@ from .scores import held_out_information
 from .sweeps import Frame, Point, Sweep
 from .trainer import Asked
 
+USUAL = MeasureOptions()
 ALL = "all operations"
 _QUANTILE = 1.96
 
@@ -51,48 +53,37 @@ def measure_recipe(
     name: str,
     data: str,
     out: Path,
+    options: LabOptions = USUAL,
     *,
     encoder: str | None = None,
-    budget_s: float | None = None,
-    steps: int | None = None,
-    seeds: int = 2,
-    processes: int = 1,
-    px: int = 32,
-    most: int = 6000,
     precision: Asked = "auto",
-    overwrite: bool = False,
     is_shown: bool = False,
 ) -> tuple[dict[str, Any], list[Taken]]:
     """The report of a recipe's views, and what each operation takes away.
 
     Args:
-        encoder: whose vectors are compared; by default small networks are trained.
-        px: side of the views for those; an encoder has its own.
+        encoder: whose vectors are compared, of views at its own size; by default small networks are trained.
 
     Raises:
-        UsageError: no such recipe, or it has no two views of a photo.
+        UsageError: no such recipe, or it has no two views of a photo; the budget is too short.
         DataError: the photos do not suffice.
     """
     recipe = choose(name)
-    check_numbers(seeds=seeds, processes=processes, px=px, steps=steps)
-    refuse_taken(out, overwrite=overwrite, data=data)
+    options.check()
+    refuse_taken(out, overwrite=options.overwrite, data=data)
     judge = None if encoder is None else from_pretrained(encoder)
-    side = px if judge is None else judge.preprocessing.input_px
-    photos = read_photos(data, px=SPARE_SIDE * side, least_px=side, most=most, needs_labels=False)
+    if judge is not None:
+        options = replace(options, px=judge.preprocessing.input_px, steps=1)  # nothing is trained
+    pairs = views_of(recipe, options.px, judge)
+    photos = read_photos(data, px=SPARE_SIDE * options.px, least_px=options.px, most=options.photos, needs_labels=False)
     if judge is not None:
         photos = replace(photos, classes={}, about={**photos.about, "encoder": judge.name})
-        budget_s, steps = None, 1
     report = compute(
-        partial(leave_one_out, name, views_of(recipe, side, judge)),
+        partial(leave_one_out, name, pairs),
         photos,
         out,
-        px=side,
-        budget_s=budget_s,
-        steps=steps,
-        seeds=seeds,
-        processes=processes,
+        options,
         precision=precision,
-        overwrite=overwrite,
         is_shown=is_shown,
         point=compute_point if encoder is None else partial(judge_point, encoder),
     )

@@ -8,7 +8,6 @@ RUN/report.json     all of it with intervals and curves; RUN/curve.png and RUN/r
 import json
 import logging
 import multiprocessing
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ from ...hub.files.overwrite import mark, refuse_folder
 from ...hub.output.progress import track
 from ...hub.reports.report import Evidence
 from ..recipe import describe
+from .lab_options import LabOptions
 from .photo_arrays import SplitPhotos
 from .point_results import PointResult, compute_point, load_result
 from .sweeps import Frame, Point, Sweep
@@ -32,10 +32,9 @@ from .sweeps import Frame, Point, Sweep
 log = logging.getLogger(__name__)
 
 FEWEST_STEPS, MOST_STEPS = 40, 20_000  # below, nothing is learned; above, these small networks gain nothing
+PLAN = "sweep.json"
 _TRIAL_STEPS = 6
 _SPARE = 0.9  # of the budget: reading photos and drawing the report take time too
-
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 Make = Callable[[Frame], Sweep]
 
@@ -69,42 +68,23 @@ class Plan:
         return json.loads(json.dumps({**described, "points": describe(self.sweep.points)}))
 
 
-def seconds_of(text: str) -> float:
-    """The seconds that a text such as "30m" stands for.
-
-    Raises:
-        UsageError: it is no time.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
-    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    if seconds <= 0:
-        raise UsageError(f"--budget {text} is no time; give seconds, minutes or hours, as in 90s, 30m or 2h.")
-    return seconds
-
-
-def open_plan(
-    out: Path, make: Make, frame: Frame, photos: SplitPhotos, *, seeds: int, budget_s: float | None, processes: int
-) -> Plan:
-    """The plan that RUN holds, or a new one, whose steps fill the budget; without a budget those of `frame`.
+def make_plan(out: Path, make: Make, frame: Frame, photos: SplitPhotos, options: LabOptions) -> Plan:
+    """The plan that RUN holds, or a new one, whose steps fill the budget or are those of `frame`; writes nothing.
 
     Raises:
         UsageError: RUN holds another sweep; the budget is too short.
     """
-    path, data = out / "sweep.json", dict(photos.about)
-    if path.is_file():
-        return _earlier_plan(out, make, frame, data, seeds=seeds, has_budget=budget_s is not None)
+    data, budget_s = dict(photos.about), options.budget_s
+    if (out / PLAN).is_file() and not options.overwrite:
+        return _earlier_plan(out, make, frame, data, seeds=options.seeds, has_budget=budget_s is not None)
     if budget_s is not None:
-        frame = _fitted(make, frame, photos, seeds=seeds, budget_s=budget_s, processes=processes)
-    plan = Plan(make(frame), frame, seeds, data, asdict(Evidence()))
-    training = frame.training
-    about = {"identity": plan.identity(), "steps": training.steps, "precision": training.precision}
-    write_json(path, {**about, "started": plan.started})
-    return plan
+        frame = _fitted(make, frame, photos, seeds=options.seeds, budget_s=budget_s, processes=options.processes)
+    return Plan(make(frame), frame, options.seeds, data, asdict(Evidence()))
 
 
 def _earlier_plan(out: Path, make: Make, frame: Frame, data: dict[str, Any], *, seeds: int, has_budget: bool) -> Plan:
     """The plan that RUN holds, if it is the one that is asked for; of a budget the first start chose the steps."""
-    before = read_json(Place(out / "sweep.json", "start anew with --overwrite"))
+    before = read_json(Place(out / PLAN, "start anew with --overwrite"))
     steps = int(before["steps"]) if has_budget else frame.training.steps
     frame = replace(frame, training=replace(frame.training, steps=steps, precision=before["precision"]))
     plan = Plan(make(frame), frame, seeds, data, before["started"])
@@ -124,16 +104,19 @@ def refuse_taken(out: Path, *, overwrite: bool, data: str | None) -> None:
         Busy: another process writes there.
     """
     refuse_busy(out)
-    refuse_folder(out, overwrite=overwrite or (out / "sweep.json").is_file(), kind="sweep", inputs=[data])
+    refuse_folder(out, overwrite=overwrite or (out / PLAN).is_file(), kind="sweep", inputs=[data])
 
 
-def claim(out: Path, *, overwrite: bool) -> None:
-    """Make RUN, or take the one that an earlier sweep left; with `overwrite` its files are removed."""
+def claim(out: Path, plan: Plan, *, overwrite: bool) -> None:
+    """Make RUN with its plan, or take the one that an earlier sweep left; with `overwrite` its files are removed."""
     if overwrite:
-        for path in [*out.glob("points/*.json"), *(out / name for name in ("sweep.json", "report.json"))]:
+        for path in [*out.glob("points/*.json"), *(out / name for name in (PLAN, "report.json"))]:
             path.unlink(missing_ok=True)
     (out / "points").mkdir(parents=True, exist_ok=True)
     mark(out, "sweep")
+    training = plan.frame.training
+    about = {"identity": plan.identity(), "steps": training.steps, "precision": training.precision}
+    write_json(out / PLAN, {**about, "started": plan.started})
 
 
 def run_points(

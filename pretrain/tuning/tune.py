@@ -13,7 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ...hub.files.atomic import write_json
-from ..analysis.compute import SPARE_SIDE, check_numbers, compute
+from ..analysis.compute import SPARE_SIDE, compute
+from ..analysis.lab_options import LabOptions, TuneOptions
 from ..analysis.photo_arrays import SplitPhotos, read_photos
 from ..analysis.run_sweep import refuse_taken
 from ..analysis.trainer import Asked
@@ -21,44 +22,24 @@ from .page import write_page, write_recipe
 from .recommendation import Recommendation, recommend
 from .strengths import tune_sweep
 
+USUAL = TuneOptions()
+
 
 def tune(
-    data: str,
-    out: Path,
-    *,
-    budget_s: float | None,
-    steps: int | None = None,
-    seeds: int = 2,
-    processes: int = 1,
-    px: int = 32,
-    most: int = 4000,
-    precision: Asked = "auto",
-    overwrite: bool = False,
-    is_shown: bool = False,
+    data: str, out: Path, options: LabOptions = USUAL, *, precision: Asked = "auto", is_shown: bool = False
 ) -> Recommendation:
     """Compute what RUN lacks and write figures, page and recipe file.
 
     Raises:
         DataError: too few photos.
-        UsageError: the budget is too short; RUN holds something else.
+        UsageError: a number out of range; the budget is too short; RUN holds something else.
     """
-    check_numbers(seeds=seeds, processes=processes, px=px, steps=steps)
-    refuse_taken(out, overwrite=overwrite, data=data)
-    photos = read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most, needs_labels=False)
+    options.check()
+    refuse_taken(out, overwrite=options.overwrite, data=data)
+    px = options.px
+    photos = read_photos(data, px=SPARE_SIDE * px, least_px=px, most=options.photos, needs_labels=False)
     photos = _without_single_class(photos)
-    report = compute(
-        tune_sweep,
-        photos,
-        out,
-        px=px,
-        budget_s=budget_s,
-        steps=steps,
-        seeds=seeds,
-        processes=processes,
-        precision=precision,
-        overwrite=overwrite,
-        is_shown=is_shown,
-    )
+    report = compute(tune_sweep, photos, out, options, precision=precision, is_shown=is_shown)
     found = recommend(report)
     write_json(out / "tune.json", asdict(found))
     write_recipe(found, report, out / "tuned.py", photo_px=photos.train.images.shape[-1])

@@ -5,6 +5,7 @@ import pytest
 
 from goodviews.hub.cli import run
 from goodviews.hub.errors import UsageError
+from goodviews.pretrain.analysis.lab_options import MeasureOptions
 from goodviews.pretrain.analysis.measure import measure_recipe, operations_of, taken_by, views_of, without
 from goodviews.pretrain.recipes.registry import choose
 
@@ -33,9 +34,8 @@ def test_small_networks_and_an_encoder_measure_photos_without_labels(folder: Pat
     flat.mkdir()
     for path in folder.rglob("*.png"):
         shutil.copyfile(path, flat / path.name)
-    report, taken = measure_recipe(
-        "moco_v1_200", str(flat), tmp_path / "run", steps=2, seeds=1, px=16, precision="fp32"
-    )
+    options = MeasureOptions(steps=2, seeds=1, px=16)
+    report, taken = measure_recipe("moco_v1_200", str(flat), tmp_path / "run", options, precision="fp32")
     assert {one.operation for one in taken} == {"crop", "Grayscale", "ColorJitter", "Flip"}
     assert (tmp_path / "run" / "report.html").is_file()
     assert report["points"][0]["information"]["ceiling"] > report["points"][0]["information"]["nats"]
@@ -57,5 +57,13 @@ def test_what_is_taken_away_is_the_difference_with_both_doubts():
 def test_numbers_out_of_range_are_refused_before_anything_is_written(folder: Path, tmp_path: Path):
     for wrong, message in (({"seeds": 0}, "--seeds 0 is too few"), ({"px": 4}, "--px 4 is out of range")):
         with pytest.raises(UsageError, match=message):
-            measure_recipe("moco_v1_200", str(folder), tmp_path / "run", steps=2, **wrong)
+            measure_recipe("moco_v1_200", str(folder), tmp_path / "run", MeasureOptions(steps=2, **wrong))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_that_is_refused_leaves_no_folder(folder: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="more than the budget"):
+        measure_recipe(
+            "moco_v1_200", str(folder), tmp_path / "run", MeasureOptions(budget="0.01s", px=16), precision="fp32"
+        )
     assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ import torch
 from goodviews.hub.errors import UsageError
 from goodviews.pretrain.analysis import toy
 from goodviews.pretrain.analysis.lab import run_sweep
+from goodviews.pretrain.analysis.lab_options import LabOptions
 from goodviews.pretrain.analysis.toy import FACTORS, ToyPairs, draw_factors, render_toy, toy_photos
 
 pytest.importorskip("sklearn", reason="the toy set needs scikit-learn")
@@ -39,7 +40,7 @@ def test_views_share_what_is_asked_and_nothing_else(shared, monkeypatch):
 
 
 def test_the_toy_sweep_scores_all_three_tasks(tmp_path: Path):
-    report = run_sweep("toy", None, tmp_path / "run", budget_s=None, steps=2, seeds=1, px=16, most=60, precision="fp32")
+    report = run_sweep("toy", None, tmp_path / "run", LabOptions(steps=2, seeds=1, px=16, photos=60), precision="fp32")
     assert [point["name"] for point in report["points"]][:3] == list(FACTORS)
     assert len(report["points"]) == 7
     assert {f"linear {name}" for name in FACTORS} <= set(report["points"][0]["scores"])
@@ -47,4 +48,4 @@ def test_the_toy_sweep_scores_all_three_tasks(tmp_path: Path):
 
 def test_the_toy_sweep_takes_no_data(tmp_path: Path):
     with pytest.raises(UsageError, match="makes its own images"):
-        run_sweep("toy", "photos", tmp_path / "run", budget_s=None, steps=2)
+        run_sweep("toy", "photos", tmp_path / "run", LabOptions(steps=2))

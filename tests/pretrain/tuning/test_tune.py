@@ -7,6 +7,7 @@ import torch
 
 from goodviews.hub.cli import run
 from goodviews.hub.errors import UsageError
+from goodviews.pretrain.analysis.lab_options import TuneOptions
 from goodviews.pretrain.analysis.photo_arrays import PhotoSet
 from goodviews.pretrain.analysis.point_results import turn
 from goodviews.pretrain.recipes.registry import choose
@@ -72,5 +73,11 @@ def test_unlabelled_photos_become_a_page_and_a_recipe_that_loads(folder: Path, t
 def test_numbers_out_of_range_are_refused_before_anything_is_written(folder: Path, tmp_path: Path):
     for wrong, message in (({"processes": 0}, "--processes 0 is too few"), ({"px": 4}, "--px 4 is out of range")):
         with pytest.raises(UsageError, match=message):
-            tune(str(folder), tmp_path / "run", budget_s=None, steps=2, **wrong)
+            tune(str(folder), tmp_path / "run", TuneOptions(steps=2, **wrong))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_that_is_refused_leaves_no_folder(folder: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="more than the budget"):
+        tune(str(folder), tmp_path / "run", TuneOptions(budget="0.01s", px=16), precision="fp32")
     assert not (tmp_path / "run").exists()
