@@ -14,6 +14,7 @@ from goodviews.hub.errors import DataError, OutputExists, UsageError
 from goodviews.transfer import commands
 from goodviews.transfer.copies import note_copies
 from goodviews.transfer.data_check import ClassCount, doubts_about
+from goodviews.transfer.datasets.photo_table import pack
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection.labels_page import choose_photos
 
@@ -117,7 +118,7 @@ def test_the_rarest_class_is_among_the_photos_that_are_drawn(devkit: Path):
     squares = read_voc(devkit)
     rare = [replace(photo, objects=photo.objects[:1]) for photo in squares.train[:5]]
     last = replace(squares.train[5], objects=(replace(squares.train[5].objects[0], name="rare"),))
-    assert choose_photos([*rare, last], ["red", "rare"], 2)[0] == last
+    assert choose_photos(pack([*rare, last]), ["red", "rare"], 2)[0] == last
 
 
 def test_everything_wrong_with_a_folder_of_images_is_listed(colours: Path, capsys):

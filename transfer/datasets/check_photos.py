@@ -1,24 +1,26 @@
 """The check of photos with labelled objects, whatever the layout: `--check` of the detection tasks."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ..copies import copies_between, copies_within
 from ..data_check import ClassCount, DataCheck, count_classes, count_photos, doubts_about
-from .labelled_photos import DetectionData, LabelledPhoto, decoding_problems
+from .detection_data import DetectionData
+from .labelled_photos import decoding_problems
+from .photo_table import PhotoTable
 
 
 def check_photos(data: DetectionData, problems: Iterable[str]) -> DataCheck:
     """The reader's `problems`, then photos that do not decode and copies; classes with their counts, and doubts."""
     counts = [
-        f"{count_photos(len(photos), part)} with {sum(len(photo.objects) for photo in photos)} objects"
+        f"{count_photos(len(photos), part)} with {len(photos.objects)} objects"
         for part, photos in (("training", data.train), ("test", data.test))
     ]
-    train, test = ([photo.path for photo in photos] for photos in (data.train, data.test))
+    train, test = data.train.paths(), data.test.paths()
     classes = count_objects(data)
     return DataCheck(
         f"{' and '.join(counts)} of {count_classes(data.classes)}",
-        (*problems, *decoding_problems((*data.train, *data.test)), *copies_between(train, test)),
+        (*problems, *decoding_problems((*train, *test), data.train.values), *copies_between(train, test)),
         data.notes,
         classes,
         (*doubts_about(classes), *copies_within(train, "training"), *copies_within(test, "test")),
@@ -32,5 +34,5 @@ def count_objects(data: DetectionData) -> tuple[ClassCount, ...]:
     return tuple(ClassCount(name, train[name], test[name]) for name in names)
 
 
-def _by_class(photos: Sequence[LabelledPhoto]) -> Counter[str]:
-    return Counter(thing.name for photo in photos for thing in photo.objects if not thing.is_crowd)
+def _by_class(photos: PhotoTable) -> Counter[str]:
+    return Counter(photos.names[label] for label in photos.labels[~photos.is_crowd].tolist())

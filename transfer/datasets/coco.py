@@ -7,8 +7,9 @@ Torch-free.
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from ...hub.deep_pixels import Values
 from ...hub.errors import DataError
@@ -17,12 +18,9 @@ from ..data_check import DataCheck
 from .check_photos import check_photos
 from .coco_labels import CocoLabels, read_labels
 from .coco_layout import find_coco
-from .labelled_photos import (
-    Box,
-    DetectionData,
-    LabelledPhoto,
-    decoding_problems,
-)
+from .detection_data import DetectionData
+from .labelled_photos import decoding_problems
+from .photo_table import NO_MASK
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ def read_coco(
     data, problems = read_with_problems(folder, needs_masks=needs_masks)
     data = data.with_values(values) if data else None
     if data and decode:
-        problems += decoding_problems((*data.train, *data.test))
+        problems += decoding_problems(data.photo_files, data.train.values)
     if problems or data is None:
         more = f" Problems beside this: {len(problems) - 1}; --check lists them." if problems[1:] else ""
         raise DataError(f"{problems[0]}{more}")
@@ -83,11 +81,11 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
         DataError: `folder` holds no labels in COCO's format.
     """
     problems: list[str] = []
-    train, test = (read_labels(split, problems) for split in find_coco(folder))
+    train_split, test_split = find_coco(folder)
+    train = read_labels(train_split, problems, is_trained_on=True)
+    test = read_labels(test_split, problems, is_trained_on=False)
     if train is None or test is None:
         return None, problems
-    train = replace(train, photos=tuple(map(_clip_boxes, train.photos)))
-    test = replace(test, photos=tuple(map(_drop_empty_masks, test.photos)))
     problems += _missing_masks(train) + _missing_masks(test) if needs_masks else []
     problems += _problems_between(train, test)
     root = train.split.root
@@ -100,7 +98,7 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
         test=test.photos,
         train_splits=(train.split.name,),
         test_split=test.split.name,
-        files=(train.split.labels, test.split.labels, *(photo.path for photo in (*train.photos, *test.photos))),
+        label_files=(train.split.labels, test.split.labels),
         category_ids=tuple(train.names),
         notes=(*_notes(train), *_notes(test)),
     )
@@ -109,9 +107,9 @@ def read_with_problems(folder: Path, *, needs_masks: bool = False) -> tuple[Dete
 
 def _problems_between(train: CocoLabels, test: CocoLabels) -> Iterable[str]:
     """What is wrong with the splits taken together."""
-    if not any(not thing.is_crowd and thing.mask != () for photo in train.photos for thing in photo.objects):
+    if not (~train.photos.is_crowd & ~train.photos.is_mask_empty).any():
         yield f"No photo of {train.split.labels} has an object; nothing can be learned from it."
-    if not any(not thing.is_crowd for photo in test.photos for thing in photo.objects):
+    if test.photos.is_crowd.all():
         yield f"No photo of {test.split.labels} has an object that counts; nothing can be measured on it."
     for number, name in test.names.items():
         if train.names.get(number) != name:
@@ -121,20 +119,21 @@ def _problems_between(train: CocoLabels, test: CocoLabels) -> Iterable[str]:
                 f"{test.split.labels} calls category {number} {name!r}, {train.split.labels.name} calls it {there!r} "
                 f"(it has: {known}); both must have the same categories."
             )
-    trained_on = {os.path.normpath(photo.path) for photo in train.photos}
-    for photo in test.photos:
-        if os.path.normpath(photo.path) in trained_on:
+    trained_on = {os.path.normpath(path) for path in train.photos.paths()}
+    for path in test.photos.paths():
+        if os.path.normpath(path) in trained_on:
             names = f"{train.split.labels.name} and {test.split.labels.name}"
-            yield f"{photo.path} is in both {names}; take it out of one."
+            yield f"{path} is in both {names}; take it out of one."
 
 
 def _missing_masks(part: CocoLabels) -> list[str]:
-    without = [photo.id for photo in part.photos for thing in photo.objects if thing.mask is None]
-    if not without:
+    without = np.flatnonzero(part.photos.mask_kinds == NO_MASK)
+    if not len(without):
         return []
     return [
         f"{part.split.labels} has no mask (segmentation) for {len(without)} of its objects, the first in image "
-        f"{without[0]}, and the task learns masks: label them, or leave masks out with --set masks=false."
+        f"{part.photos.photo_of(without[0]).id}, and the task learns masks: label them, or leave masks out with "
+        "--set masks=false."
     ]
 
 
@@ -142,23 +141,8 @@ def _notes(part: CocoLabels) -> list[str]:
     if not part.short_polygons:
         return []
     note = f"Polygons without three corners are left out of {part.split.labels}: {part.short_polygons}."
-    without = [photo.id for photo in part.photos for thing in photo.objects if thing.mask == ()]
-    if without:
-        note += f" Objects that have no other and are not trained on: {len(without)}, the first in image {without[0]}."
+    without = np.flatnonzero(part.photos.is_mask_empty)
+    if len(without):
+        first = part.photos.photo_of(without[0]).id
+        note += f" Objects that have no other and are not trained on: {len(without)}, the first in image {first}."
     return [note]
-
-
-def _clip_boxes(photo: LabelledPhoto) -> LabelledPhoto:
-    """Boxes end where the photo does."""
-    return replace(photo, objects=tuple(replace(thing, box=_clip(thing.box, photo)) for thing in photo.objects))
-
-
-def _drop_empty_masks(photo: LabelledPhoto) -> LabelledPhoto:
-    """To be scored, an object whose polygons were all left out has no mask."""
-    objects = (replace(thing, mask=None) if thing.mask == () else thing for thing in photo.objects)
-    return replace(photo, objects=tuple(objects))
-
-
-def _clip(box: Box, photo: LabelledPhoto) -> Box:
-    xmin, ymin, xmax, ymax = box
-    return max(xmin, 0.0), max(ymin, 0.0), min(xmax, float(photo.width)), min(ymax, float(photo.height))

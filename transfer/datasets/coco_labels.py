@@ -1,16 +1,20 @@
 """Reads one file of labels in COCO's format, with the photos that it lists. Torch-free."""
 
-import json
 import os
-from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...hub.errors import DataError
+from .coco_columns import clip_boxes, drop_empty_masks, place_objects
+from .coco_file import CocoFile, read_file
 from .coco_layout import Split
-from .coco_objects import integer, is_listed, read_object, short_polygons
-from .labelled_photos import LabelledObject, LabelledPhoto, size_problem
+from .coco_objects import integer
+from .labelled_photos import LabelledPhoto, size_problem
+from .photo_table import PhotoTable
 
 LONGEST_NAME = 255
 
@@ -21,56 +25,49 @@ class CocoLabels:
 
     split: Split
     names: dict[int, str]  # by category id, in the order of the ids
-    photos: tuple[LabelledPhoto, ...]  # in the order of their ids
+    photos: PhotoTable  # in the order of their ids
     short_polygons: int  # how many are left out
 
 
-def read_labels(split: Split, problems: list[str]) -> CocoLabels | None:
-    """Reads a file of labels; what cannot be used goes into `problems`. None when that is everything."""
+def read_labels(split: Split, problems: list[str], *, is_trained_on: bool) -> CocoLabels | None:
+    """Reads a file of labels; what cannot be used goes into `problems`. None when that is everything.
+
+    Boxes to train on end where their photo does. To be scored, an object whose polygons were all left out has no mask.
+    """
     try:
-        content = _load(split.labels)
-        names = _names(content["categories"], split.labels)
-        images = {integer(entry, "id", f"An image of {split.labels}"): entry for entry in content["images"]}
-        folder = _photo_folder(split, content["images"])
+        content = read_file(split.labels)
+        names = _names(content.categories, split.labels)
+        images = {integer(entry, "id", f"An image of {split.labels}"): entry for entry in content.images}
+        folder = _photo_folder(split, content.images)
     except DataError as error:
         problems.append(str(error))
         return None
     problems += _repeated_ids(content, split.labels)
-    things = _by_image(content["annotations"], images, split, problems)
-    photos = []
-    for image, entry in sorted(images.items()):
-        try:
-            photo = _read_photo(image, entry, folder, split)
-        except DataError as error:
-            problems.append(str(error))
-        else:
-            photos.append(replace(photo, objects=_read_objects(things[image], photo, names, split, problems)))
-    return CocoLabels(split, names, tuple(photos), sum(map(short_polygons, content["annotations"])))
+    photos, by_photo = _read_photos(images, folder, split)
+    rows, places = place_objects(content.annotations, sorted(images), photos, names, str(split.labels), by_photo)
+    problems += [problem for place in sorted(by_photo) for problem in by_photo[place]]
+    columns = content.annotations.columns
+    if is_trained_on:
+        clip_boxes(
+            columns, rows, np.array([(photo.width, photo.height) if photo else (0, 0) for photo in photos])[places]
+        )
+    else:
+        drop_empty_masks(columns)
+    for photo in filter(None, photos):
+        columns.add_photo(photo)
+    counts = np.bincount(places, minlength=len(photos))[[photo is not None for photo in photos]]
+    table = columns.table(tuple(names.values()), counts, rows[np.argsort(places, kind="stable")])
+    return CocoLabels(split, names, table, content.annotations.short_polygons)
 
 
-def _load(labels: Path) -> dict[str, list[dict[str, Any]]]:
-    """Reads the three lists: images, annotations, categories."""
-    try:
-        content = json.loads(labels.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{labels} is not readable as JSON ({str(error) or 'nested too deep'}).") from None
-    except OSError as error:
-        raise DataError(f"{labels} cannot be read ({error.strerror}).") from None
-    for name in ("images", "annotations", "categories"):
-        entries = content.get(name) if isinstance(content, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise DataError(f"{labels} is not in COCO's format: it has no list of {name}.")
-        if not entries and name != "annotations":
-            raise DataError(f"{labels} has an empty list of {name}.")
-    return content
-
-
-def _repeated_ids(content: dict[str, list[dict[str, Any]]], labels: Path) -> list[str]:
+def _repeated_ids(content: CocoFile, labels: Path) -> list[str]:
     """A sentence for each id that several images, or several annotations, have."""
+    images = Counter(str(entry["id"]) for entry in content.images if "id" in entry).items()
+    repeated = {"images": images, "annotations": content.annotations.repeated_ids()}
     return [
         f"{labels} gives the id {number} to {times} {kind}; give each its own."
-        for kind in ("images", "annotations")
-        for number, times in Counter(str(entry["id"]) for entry in content[kind] if "id" in entry).items()
+        for kind, ids in repeated.items()
+        for number, times in ids
         if times > 1
     ]
 
@@ -112,19 +109,19 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _by_image(
-    annotations: list[dict[str, Any]], images: dict[int, Any], split: Split, problems: list[str]
-) -> dict[int, list[dict[str, Any]]]:
-    things: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for entry in annotations:
-        image = entry.get("image_id")
-        if is_listed(image, images):
-            things[image].append(entry)
-        else:
-            is_id = isinstance(image, int) and not isinstance(image, bool)
-            reason = "which is not listed" if is_id else "which must be a whole number"
-            problems.append(f"{_where(entry, split)} is of image {image!r:.60}, {reason}.")
-    return things
+def _read_photos(
+    images: dict[int, dict[str, Any]], folder: Path, split: Split
+) -> tuple[list[LabelledPhoto | None], dict[int, list[str]]]:
+    """The photos in the order of their ids, None for those that cannot be used, and by place what is wrong there."""
+    photos: list[LabelledPhoto | None] = []
+    problems: dict[int, list[str]] = {}
+    for place, (image, entry) in enumerate(sorted(images.items())):
+        try:
+            photos.append(_read_photo(image, entry, folder, split))
+        except DataError as error:
+            photos.append(None)
+            problems[place] = [str(error)]
+    return photos, problems
 
 
 def _read_photo(image: int, entry: dict[str, Any], folder: Path, split: Split) -> LabelledPhoto:
@@ -146,20 +143,3 @@ def _lies_below(path: Path, root: Path) -> bool:
         return False
     is_name = "\0" not in str(path) and len(path.name) <= LONGEST_NAME
     return is_name and Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root))
-
-
-def _read_objects(
-    entries: list[dict[str, Any]], photo: LabelledPhoto, names: dict[int, str], split: Split, problems: list[str]
-) -> tuple[LabelledObject, ...]:
-    objects = []
-    for entry in entries:
-        where = _where(entry, split)
-        try:
-            objects.append(read_object(entry, photo, names, where))
-        except DataError as error:
-            problems.append(str(error))
-    return tuple(objects)
-
-
-def _where(entry: dict[str, Any], split: Split) -> str:
-    return f"Annotation {entry.get('id')!s:.40} of {split.labels}"

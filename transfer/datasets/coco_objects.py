@@ -1,6 +1,6 @@
 """Reads one entry of "annotations" in a COCO file: box, mask, category, each checked against its photo. Torch-free."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from ...hub.errors import DataError
@@ -10,7 +10,7 @@ LARGEST_NUMBER = 1e15  # more than any area
 TOLERANCE_PX = 2.0  # how far boxes and masks may leave their photo: published labels are rounded
 
 
-def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: dict[int, str], where: str) -> LabelledObject:
+def read_object(entry: dict[str, Any], photo: LabelledPhoto, names: Mapping[int, str], where: str) -> LabelledObject:
     """The object that an entry of "annotations" describes.
 
     Args:

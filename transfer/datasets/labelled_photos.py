@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image
 
@@ -55,30 +55,6 @@ class LabelledPhoto:
     values: Values | None = None  # of more than 8 bits: which are black and white, see hub.deep_pixels
 
 
-@dataclass(frozen=True)
-class DetectionData:
-    """The photos that a detector is trained on and tested on."""
-
-    name: str
-    root: Path  # every path lies below it
-    layout: Literal["voc", "coco"]
-    classes: tuple[str, ...]  # a label is a position here; VOC: alphabetical, COCO: in the order of the categories' ids
-    train: tuple[LabelledPhoto, ...]
-    test: tuple[LabelledPhoto, ...]
-    train_splits: tuple[str, ...]  # ("VOC2007 trainval", "VOC2012 trainval"), ("train2017",)
-    test_split: str  # "VOC2007 test", "val2017"
-    files: tuple[Path, ...]  # every file that was read
-    category_ids: tuple[int, ...] = ()  # COCO: of each class
-    notes: tuple[str, ...] = ()  # a sentence for each thing the reader leaves out
-
-    def with_values(self, values: Values | None) -> "DetectionData":
-        """The same photos, of more than 8 bits with this range of values; None changes nothing."""
-        if values is None:
-            return self
-        train, test = (tuple(replace(photo, values=values) for photo in photos) for photos in (self.train, self.test))
-        return replace(self, train=train, test=test)
-
-
 def read_photo(photo: LabelledPhoto) -> Image.Image:
     """Reads a photo as RGB, with the pixels as stored: boxes are in that frame, so EXIF rotation is ignored.
 
@@ -89,10 +65,10 @@ def read_photo(photo: LabelledPhoto) -> Image.Image:
         return decoded(image, values=photo.values, name=str(photo.path), is_upright=False)
 
 
-def decoding_problems(photos: Iterable[LabelledPhoto]) -> list[str]:
-    """A sentence for each photo that cannot be decoded to its end."""
+def decoding_problems(paths: Iterable[Path], values: Values | None) -> list[str]:
+    """A sentence for each photo that cannot be decoded to its end; `values` as of `LabelledPhoto`."""
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
-        problems = pool.map(_decoding_problem, photos)
+        problems = pool.map(lambda path: _decoding_problem(path, values), paths)
         return [problem for problem in problems if problem]
 
 
@@ -118,13 +94,13 @@ def size_problem(path: Path, size: tuple[int, int], *, named_by: str, sized_by: 
     return f"{path} is {stored[0]} x {stored[1]} pixels, but {sized_by} says {size[0]} x {size[1]}{rotated}."
 
 
-def _decoding_problem(photo: LabelledPhoto) -> str | None:
+def _decoding_problem(path: Path, values: Values | None) -> str | None:
     """Reads the whole file; JPEG is decoded at reduced size, which finds the same damage sooner."""
     try:
-        with opened(photo.path) as image:
+        with opened(path) as image:
             image.draft(image.mode, (1, 1))
             if is_deep(image) or is_deep_colour(image):
-                decoded(image, values=photo.values, name=str(photo.path), is_upright=False)
+                decoded(image, values=values, name=str(path), is_upright=False)
             else:
                 image.load()
     except DataError as error:

@@ -23,13 +23,9 @@ from ...hub.images import has_image_suffix
 from ...hub.output.printing import shown
 from ..data_check import DataCheck
 from .check_photos import check_photos
-from .labelled_photos import (
-    DetectionData,
-    LabelledObject,
-    LabelledPhoto,
-    decoding_problems,
-    size_problem,
-)
+from .detection_data import DetectionData
+from .labelled_photos import LabelledObject, LabelledPhoto, decoding_problems, size_problem
+from .photo_table import pack
 from .xml_files import read_xml
 
 LONGEST_NAME, LARGEST_NUMBER = 255, 1e9  # more than any name, and than any edge of a photo
@@ -53,7 +49,7 @@ def read_voc(folder: Path, *, decode: bool = False, values: Values | None = None
     """
     data, problems = read_with_problems(folder)
     data = data.with_values(values)
-    problems += decoding_problems((*data.train, *data.test)) if decode else []
+    problems += decoding_problems(data.photo_files, values) if decode else []
     if problems:
         rest = len(problems) - 1
         more = f" Problems beside this: {rest}; --check lists them." if rest else ""
@@ -93,11 +89,11 @@ def read_with_problems(folder: Path) -> tuple[DetectionData, list[str]]:
         root=root,
         layout="voc",
         classes=classes,
-        train=tuple(train),
-        test=tuple(test),
+        train=pack(train),
+        test=pack(test),
         train_splits=tuple(f"{year} trainval" for year in years),
         test_split="VOC2007 test",
-        files=tuple(files_of((*train, *test))),
+        label_files=tuple(_annotation_of(photo.path) for photo in (*train, *test)),
     )
     return data, problems
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...hub.deep_pixels import Values
     from ...hub.encoder import Encoder
     from ..data_check import DataCheck
-    from ..datasets.labelled_photos import DetectionData
+    from ..datasets.detection_data import DetectionData
     from ..evaluation.precision_recall import ByClass
     from .detector import Detections, Detector, Engine
     from .finished_run import FinishedRun
@@ -83,7 +83,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
         protocol.validate()
         photos = protocol.read(data, encoder.preprocessing.values)
         dataset = describe(photos)
-        copies = note_copies([photo.path for photo in photos.train], [photo.path for photo in photos.test])
+        copies = note_copies(photos.train.paths(), photos.test.paths())
         content = {name: value for name, value in dataset.items() if name != "name"}  # the folder may be renamed
         work = [encoder.report_id().report_json(), content, asdict(protocol), setup.seed, engine.version()]
         state = state_path(setup.cache, "detection", work, must_exist=setup.resume is True)
@@ -267,15 +267,13 @@ def describe(data: DetectionData) -> dict[str, Any]:
     """For Report.dataset: names, counts and a digest of everything read."""
     return {
         "name": data.name,
-        "digest": digest_of(data.root, data.files),
+        "digest": digest_of(data.root, (*data.label_files, *data.photo_files)),
         "train": " + ".join(data.train_splits),
         "train_images": len(data.train),
-        "train_objects": sum(len(photo.objects) for photo in data.train),
+        "train_objects": len(data.train.objects),
         "test": data.test_split,
         "test_images": len(data.test),
-        "test_objects": sum(
-            not (thing.is_difficult or thing.is_crowd) for photo in data.test for thing in photo.objects
-        ),
+        "test_objects": int((~data.test.is_difficult & ~data.test.is_crowd).sum()),
         "classes": len(data.classes),
         "class_names": list(data.classes),
     }

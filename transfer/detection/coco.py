@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ...hub.deep_pixels import Values
     from ..data_check import DataCheck
-    from ..datasets.labelled_photos import DetectionData
+    from ..datasets.detection_data import DetectionData
     from ..evaluation.precision_recall import ByClass
     from .detector import Detections
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.labelled_photos import DetectionData, LabelledPhoto
+from ..datasets.detection_data import DetectionData
+from ..datasets.labelled_photos import LabelledPhoto
 from ..evaluation.during_training import plain_scores
 from .detector import Detections
 from .settings import DetectionSettings

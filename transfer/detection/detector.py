@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...hub.encoder import Encoder
     from ...hub.preprocessing import Preprocessing
-    from ..datasets.labelled_photos import DetectionData
+    from ..datasets.detection_data import DetectionData
     from ..training_state import Row
     from .settings import DetectionSettings
 

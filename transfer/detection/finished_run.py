@@ -14,7 +14,7 @@ from .load_detector import load_detector
 from .settings import DetectionSettings
 
 if TYPE_CHECKING:
-    from ..datasets.labelled_photos import DetectionData
+    from ..datasets.detection_data import DetectionData
     from ..task import Setup, Task
     from .detector import Detections, Detector
 

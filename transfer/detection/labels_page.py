@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw
 
-from ..datasets.labelled_photos import DetectionData, LabelledPhoto, read_photo
+from ..datasets.detection_data import DetectionData
+from ..datasets.labelled_photos import LabelledPhoto, read_photo
+from ..datasets.photo_table import PhotoTable
 from .draw_objects import draw_marks, font, marks_of_labels
 from .samples_page import CAPTION_PX, GAP_PX, INK, MARGIN_PX, PAGE_PX, PAPER, QUIET
 
@@ -37,17 +40,19 @@ def draw_labels(data: DetectionData, *, photos: int = PHOTOS) -> Image.Image:
     return page
 
 
-def choose_photos(train: Sequence[LabelledPhoto], classes: Sequence[str], most: int) -> list[LabelledPhoto]:
+def choose_photos(train: PhotoTable, classes: Sequence[str], most: int) -> list[LabelledPhoto]:
     """Photos in which each class comes in turn, the rarest first, so that a misspelt name is among them."""
-    showing = {name: [photo for photo in train if any(one.name == name for one in photo.objects)] for name in classes}
-    ranked = sorted((name for name in classes if showing[name]), key=lambda name: (len(showing[name]), name))
+    photo_of = np.repeat(np.arange(len(train)), train.counts)
+    labels = train.labels
+    showing = {name: np.unique(photo_of[labels == label]).tolist() for label, name in enumerate(train.names)}
+    ranked = sorted((name for name in classes if showing.get(name)), key=lambda name: (len(showing[name]), name))
     each = -(-most // max(1, len(ranked)))
     turns = [_spread(showing[name], each) for name in ranked]
     chosen = dict.fromkeys(turn[place] for place in range(each) for turn in turns if place < len(turn))
-    return list(chosen)[:most] or list(train[:most])
+    return [train[place] for place in list(chosen)[:most] or range(min(most, len(train)))]
 
 
-def _spread(photos: Sequence[LabelledPhoto], most: int) -> list[LabelledPhoto]:
+def _spread(photos: Sequence[int], most: int) -> list[int]:
     step = max(1, len(photos) / most)
     return [photos[int(step * number)] for number in range(min(most, len(photos)))]
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..datasets.labelled_photos import LabelledObject, LabelledPhoto, Mask, Rle, read_photo
+from ..datasets.labelled_photos import LabelledPhoto, Mask, Rle, read_photo
+from ..datasets.photo_table import PhotoTable
 from .photo_order import PhotoOrder, draw_size_and_flip
 from .settings import DetectionSettings
 
@@ -19,16 +19,16 @@ from .settings import DetectionSettings
 Sample = tuple[Tensor, dict[str, Any]]
 
 
-def trainable_photos(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+def trainable_photos(photos: PhotoTable) -> PhotoTable:
     """The photos without objects that teach nothing: crowds, empty boxes, empty masks. A photo of only such is left
     out.
     """
-    reduced = [replace(photo, objects=tuple(filter(_is_trainable, photo.objects))) for photo in photos]
-    return [photo for photo in reduced if photo.objects]
+    xmin, ymin, xmax, ymax = photos.boxes.T
+    return photos.keep(~photos.is_crowd & ~photos.is_mask_empty & (xmax > xmin) & (ymax > ymin)).with_objects()
 
 
 def batches(
-    photos: Sequence[LabelledPhoto],
+    photos: PhotoTable,
     classes: Sequence[str],
     settings: DetectionSettings,
     *,
@@ -74,7 +74,7 @@ class _WorkerBatch(NamedTuple):
 class _TrainingPhotos(Dataset):
     """By (position, photo): the photo at the size and flip that (seed, position) give."""
 
-    def __init__(self, photos: Sequence[LabelledPhoto], classes: Sequence[str], settings: DetectionSettings, seed: int):
+    def __init__(self, photos: PhotoTable, classes: Sequence[str], settings: DetectionSettings, seed: int):
         self.photos, self.settings, self.seed = photos, settings, seed
         self.label = {name: number for number, name in enumerate(classes, start=1)}
 
@@ -116,11 +116,6 @@ def _as_array(value: Any) -> Any:
 
 def _as_tensor(value: Any) -> Any:
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-
-
-def _is_trainable(thing: LabelledObject) -> bool:
-    xmin, ymin, xmax, ymax = thing.box
-    return not thing.is_crowd and thing.mask != () and xmax > xmin and ymax > ymin
 
 
 def _move_mask(mask: Mask | None, photo: LabelledPhoto, size: tuple[int, int], is_flipped: bool) -> Mask:

@@ -5,10 +5,10 @@ the number of workers.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..datasets.labelled_photos import LabelledPhoto
+from ..datasets.photo_table import PhotoTable
 from ..seeds import ORDER, SAMPLE, generator
 from .settings import DetectionSettings
 
@@ -21,7 +21,7 @@ class PhotoOrder:
     takes the positions rank, rank + world, ... and makes batches of its own, all as in detectron2.
     """
 
-    photos: Sequence[LabelledPhoto]
+    photos: PhotoTable
     batch_size: int  # of one process
     seed: int
     start: int
@@ -37,11 +37,12 @@ class PhotoOrder:
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         waiting: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+        is_wide = self.photos.sizes[:, 0] > self.photos.sizes[:, 1]
         complete = 0
         for position, index in itertools.islice(enumerate(self._photos_forever()), self.rank, None, self.world):
             if complete == self.stop:
                 return
-            group = waiting[self.photos[index].width > self.photos[index].height]
+            group = waiting[bool(is_wide[index])]
             group.append((position, index))
             if len(group) == self.batch_size:
                 if complete >= self.start:

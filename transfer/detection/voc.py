@@ -25,7 +25,7 @@ from .settings import scale_schedule
 if TYPE_CHECKING:
     from ...hub.deep_pixels import Values
     from ..data_check import DataCheck
-    from ..datasets.labelled_photos import DetectionData
+    from ..datasets.detection_data import DetectionData
     from .detector import Detections
 
 PUBLISHED_DATA: dict[str, Any] = {

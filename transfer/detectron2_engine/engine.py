@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..datasets.labelled_photos import DetectionData, Rle
+from ..datasets.detection_data import DetectionData
+from ..datasets.photo_table import RUNS
 from ..detection.detector import EngineName
 from ..detection.photo_batches import trainable_photos
 from ..detection.processes import check_processes
@@ -65,14 +66,14 @@ class Detectron2Engine:
     ) -> tuple[Detectron2Detector, list[Row]]:
         """See `detection.detector.Engine`."""
         check_processes(self.processes, encoder.device)
-        data = replace(data, train=tuple(trainable_photos(data.train)))
+        data = replace(data, train=trainable_photos(data.train))
         network, config = build_detector(
             encoder,
             len(data.classes),
             settings,
             seed=seed,
             processes=self.processes,
-            has_bitmasks=any(isinstance(thing.mask, Rle) for photo in data.train for thing in photo.objects),
+            has_bitmasks=bool((data.train.mask_kinds == RUNS).any()),
         )
         file = state.with_stem(f"{state.stem}-{self.processes}") if state else None
         run = Run(

@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.labelled_photos import LabelledPhoto, Mask, Rle, read_photo
+from ..datasets.photo_table import PhotoTable
 from ..detection.photo_order import PhotoOrder, draw_size_and_flip
 from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
@@ -28,7 +29,7 @@ class Samples(Dataset):
 
     def __init__(
         self,
-        photos: Sequence[LabelledPhoto],
+        photos: PhotoTable,
         classes: Sequence[str],
         settings: DetectionSettings,
         seed: int,

@@ -12,7 +12,8 @@ from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
 
-from ..datasets.labelled_photos import DetectionData, read_photo
+from ..datasets.detection_data import DetectionData
+from ..datasets.labelled_photos import read_photo
 from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
 from ..detection.trained_together import train_copies, train_copy

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..datasets.labelled_photos import DetectionData
+from ..datasets.detection_data import DetectionData
 from ..detection.detector import Detections
 from ..detection.settings import DetectionSettings
 from ..training_state import Row

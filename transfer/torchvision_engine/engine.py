@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ...hub.encoder import Encoder
-from ..datasets.labelled_photos import DetectionData
+from ..datasets.detection_data import DetectionData
 from ..detection.detector import EngineName
 from ..detection.processes import check_processes
 from ..detection.settings import DetectionSettings

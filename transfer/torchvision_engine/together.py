@@ -14,7 +14,8 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from ...hub.backbone import rebuild_backbone
 from ...hub.preprocessing import Preprocessing
-from ..datasets.labelled_photos import DetectionData, read_photo
+from ..datasets.detection_data import DetectionData
+from ..datasets.labelled_photos import read_photo
 from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
 from ..detection.trained_together import train_copies, train_copy

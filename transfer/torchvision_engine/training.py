@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from ...hub.errors import UsageError
-from ..datasets.labelled_photos import LabelledPhoto
+from ..datasets.photo_table import PhotoTable
 from ..detection.photo_batches import Sample, batches, trainable_photos
 from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
@@ -22,7 +22,7 @@ _BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 def fine_tune(
     network: nn.Module,
-    photos: Sequence[LabelledPhoto],
+    photos: PhotoTable,
     classes: Sequence[str],
     settings: DetectionSettings,
     *,

@@ -8,7 +8,9 @@ import pytest
 from goodviews.hub.comparison.controls import controls_of
 from goodviews.hub.comparison.files import csv_rows, html, markdown
 from goodviews.hub.comparison.tables import Run, compare
-from goodviews.transfer.datasets.labelled_photos import DetectionData, LabelledObject, LabelledPhoto
+from goodviews.transfer.datasets.detection_data import DetectionData
+from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
+from goodviews.transfer.datasets.photo_table import pack
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection import controls
 from goodviews.transfer.detection.detector import Detections
@@ -24,7 +26,7 @@ def photo(name: str, *boxes: tuple[float, ...], side: int = 100) -> LabelledPhot
 
 def data(train: list[LabelledPhoto], test: list[LabelledPhoto]) -> DetectionData:
     splits = ("VOC2007 trainval",), "VOC2007 test"
-    return DetectionData("d", Path(), "voc", ("cat",), tuple(train), tuple(test), *splits, ())
+    return DetectionData("d", Path(), "voc", ("cat",), pack(train), pack(test), *splits, ())
 
 
 def found(name: str, *boxes: tuple[float, ...]) -> Detections:

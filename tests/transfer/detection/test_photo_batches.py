@@ -9,6 +9,7 @@ from PIL import Image
 
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
 from goodviews.transfer.datasets.masks import decode, encode
+from goodviews.transfer.datasets.photo_table import pack
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection.photo_batches import batches, resize, trainable_photos
 from goodviews.transfer.detection.settings import DetectionSettings
@@ -52,7 +53,7 @@ def test_masks_follow_their_photo_through_resizing_and_flipping(devkit: Path, as
         objects = tuple(replace(thing, mask=encode(one)) for thing, one in zip(photo.objects, drawn))
         photo = replace(photo, objects=objects)
     settings = replace(TINY, short_sides_px=(144,), flip=1.0, batch_size=1, masks=True)
-    (seen, target), *_ = next(batches([photo], ("blue", "red"), settings, seed=0, stop=1))
+    (seen, target), *_ = next(batches(pack([photo]), ("blue", "red"), settings, seed=0, stop=1))
     for box, mask in zip(target["boxes"], target["masks"], strict=True):
         rows, columns = decode(mask, *seen.shape[1:]).nonzero()
         assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == pytest.approx(box.tolist(), abs=1)
@@ -64,8 +65,8 @@ def test_crowds_empty_boxes_and_photos_without_objects_are_not_trained_on(devkit
     flat = replace(blue, box=(5, 5, 5, 20))
     mixed = replace(first, objects=(replace(red, is_crowd=True), red, flat))
     only_a_crowd = replace(third, objects=(replace(red, is_crowd=True),))
-    left = trainable_photos([mixed, replace(second, objects=()), only_a_crowd])
-    assert left == [replace(first, objects=(red,))]
+    left = trainable_photos(pack([mixed, replace(second, objects=()), only_a_crowd]))
+    assert list(left) == [replace(first, objects=(red,))]
 
 
 def test_a_batch_is_the_same_wherever_reading_starts(devkit: Path):

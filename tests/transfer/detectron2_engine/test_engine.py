@@ -17,7 +17,9 @@ import torch
 from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import GoodviewsError, UsageError
-from goodviews.transfer.datasets.labelled_photos import DetectionData, LabelledPhoto, Rle
+from goodviews.transfer.datasets.detection_data import DetectionData
+from goodviews.transfer.datasets.labelled_photos import LabelledPhoto, Rle
+from goodviews.transfer.datasets.photo_table import pack
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection.choose_engine import choose_engine
 from goodviews.transfer.detection.load_detector import load_detector
@@ -87,7 +89,7 @@ def with_masks(data: DetectionData) -> DetectionData:
             objects=tuple(replace(thing, mask=((a, b, c, b, c, d, a, d),)) for thing, a, b, c, d in boxes),
         )
 
-    return replace(data, train=tuple(map(masked, data.train)), test=tuple(map(masked, data.test)))
+    return replace(data, train=pack(map(masked, data.train)), test=pack(map(masked, data.test)))
 
 
 def weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -175,8 +177,8 @@ def test_masks_may_come_as_outlines_or_as_run_lengths(detectron2_engine: ModuleT
     outlined, filled = (
         samples.for_detectron2(samples[0, 0])["instances"]
         for samples in (
-            samples_of([photo], squares.classes, FPN, 0),
-            samples_of([drawn], squares.classes, FPN, 0, "bitmask"),
+            samples_of(pack([photo]), squares.classes, FPN, 0),
+            samples_of(pack([drawn]), squares.classes, FPN, 0, "bitmask"),
         )
     )
     areas = filled.gt_masks.tensor.sum((1, 2)).numpy()

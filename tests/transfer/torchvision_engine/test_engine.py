@@ -17,6 +17,7 @@ from goodviews.hub.backbone import build_backbone
 from goodviews.hub.encoder import Encoder, Origin, Preprocessing
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto, read_photo
+from goodviews.transfer.datasets.photo_table import PhotoTable, pack
 from goodviews.transfer.datasets.voc import read_voc
 from goodviews.transfer.detection import training_loop
 from goodviews.transfer.detection.load_detector import load_detector
@@ -71,9 +72,9 @@ def tiny_detector(encoder: Encoder, settings: DetectionSettings = TINY) -> nn.Mo
     return build_detector(encoder.backbone, encoder.preprocessing, 2, settings)
 
 
-def with_masks(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+def with_masks(photos: Sequence[LabelledPhoto]) -> PhotoTable:
     """Every object fills its box."""
-    return [replace(photo, objects=tuple(map(_filled, photo.objects))) for photo in photos]
+    return pack(replace(photo, objects=tuple(map(_filled, photo.objects))) for photo in photos)
 
 
 def _filled(thing: LabelledObject) -> LabelledObject:

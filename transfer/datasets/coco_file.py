@@ -1,0 +1,227 @@
+"""Reads a file in COCO's format entry by entry: its annotations become columns, never all Python objects at once.
+
+Torch-free.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections import Counter
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from ...hub.errors import DataError
+from .coco_objects import LARGEST_NUMBER, short_polygons
+from .photo_table import Columns
+
+_LISTS = ("images", "annotations", "categories")
+_OF_AN_IMAGE = ("id", "file_name", "width", "height")  # what is used; the rest is forgotten
+_NUMBERS = {int, float}
+_decode, _space = json.JSONDecoder().raw_decode, re.compile(r"[ \t\n\r]*").match
+
+
+@dataclass
+class Annotations:
+    """The annotations, in their order in the file.
+
+    One whose entry is not plain (run lengths, polygons without three corners, anything wrong) has a row of zeros; ask
+    for its `entry`.
+    """
+
+    text: str  # of the file
+    starts: array[int] = field(default_factory=lambda: array("q"))  # where each entry begins in `text`
+    is_plain: bytearray = field(default_factory=bytearray)
+    ids: array[int] = field(default_factory=lambda: array("q"))  # of those that have a whole number
+    images: array[int] = field(default_factory=lambda: array("q"))  # ids, 0 where not plain
+    columns: Columns = field(default_factory=Columns)  # labels are ids of categories
+    short_polygons: int = 0
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def entry(self, place: int) -> dict[str, Any]:
+        """As it is in the file."""
+        entry: dict[str, Any] = _decode(self.text, self.starts[place])[0]
+        return entry
+
+    def add(self, entry: dict[str, Any], start: int) -> None:
+        """Adds an entry that begins at `start` of the text."""
+        self.starts.append(start)
+        if _is_id(number := entry.get("id")):
+            self.ids.append(number)
+        plain = _plain(entry)
+        self.is_plain.append(plain is not None)
+        if plain is None:
+            self.short_polygons += short_polygons(entry)
+        self._add(*(plain or ((0, 0), array("d", bytes(32)), None, None)), is_crowd=entry.get("iscrowd") == 1)
+
+    def repeated_ids(self) -> Iterator[tuple[str, int]]:
+        """Each id that several annotations have, and how often."""
+        if len(np.unique(self.ids)) == len(self):
+            return
+        entries = (self.entry(place) for place in range(len(self)))
+        for number, times in Counter(str(entry["id"]) for entry in entries if "id" in entry).items():
+            if times > 1:
+                yield number, times
+
+    def _add(
+        self,
+        numbers: tuple[int, int],
+        corners: array[float],
+        area: float | None,
+        polygons: list[array[float]] | None,
+        *,
+        is_crowd: bool,
+    ) -> None:
+        image, category = numbers
+        self.images.append(image)
+        self.columns.add_object(category, corners, area, is_difficult=False, is_crowd=is_crowd)
+        self.columns.add_polygons(polygons)
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """The three lists of a file."""
+
+    images: list[dict[str, Any]]  # what is used of them
+    categories: list[dict[str, Any]]
+    annotations: Annotations
+
+
+def read_file(labels: Path) -> CocoFile:
+    """Reads a file of labels.
+
+    Raises:
+        DataError: it is no JSON, or lacks one of the lists, or has something else in one.
+    """
+    try:
+        content = labels.read_bytes()
+        text = content.decode(json.detect_encoding(content), "surrogatepass")
+        del content  # as large as the text
+        return _read(text)
+    except (ValueError, RecursionError):
+        return _read(json.dumps(_whole(labels)))
+    except OSError as error:
+        raise DataError(f"{labels} cannot be read ({error.strerror}).") from None
+
+
+def _read(text: str) -> CocoFile:
+    """Raises ValueError where the file must be looked at as a whole."""
+    file = CocoFile([], [], Annotations(text))
+    for name, start, entry in _entries(text):
+        if name == "annotations":
+            file.annotations.add(entry, start)
+        elif name == "images":
+            file.images.append({key: entry[key] for key in _OF_AN_IMAGE if key in entry})
+        else:
+            file.categories.append(entry)
+    if not file.images or not file.categories:
+        raise ValueError("a list is empty")
+    return file
+
+
+def _whole(labels: Path) -> dict[str, list[dict[str, Any]]]:
+    """The content of a file with something unusual in it, such as a key that is there twice, checked."""
+    try:
+        content = json.loads(labels.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{labels} is not readable as JSON ({str(error) or 'nested too deep'}).") from None
+    for name in _LISTS:
+        entries = content.get(name) if isinstance(content, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise DataError(f"{labels} is not in COCO's format: it has no list of {name}.")
+        if not entries and name != "annotations":
+            raise DataError(f"{labels} has an empty list of {name}.")
+    return {name: content[name] for name in _LISTS}
+
+
+def _entries(text: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Each entry of each of the lists in a JSON object, with the list's name and where the entry begins."""
+    missing, place, sign = set(_LISTS), _after("{", text, 0), ","
+    while sign == ",":
+        name, place = _decode(text, _skip(text, place))
+        place = _skip(text, _after(":", text, place))
+        if name in missing:
+            missing.remove(name)
+            place = yield from _entries_of(name, text, place)
+        elif name in _LISTS:
+            raise ValueError("a list is there twice")
+        else:
+            _, place = _decode(text, place)
+        place = _skip(text, place)
+        sign, place = text[place : place + 1], place + 1
+    if sign != "}" or missing or _skip(text, place) != len(text):
+        raise ValueError("not an object with all lists")
+
+
+def _entries_of(name: str, text: str, place: int) -> Generator[tuple[str, int, dict[str, Any]], None, int]:
+    """The entries of the list at `place`; returns where it ends."""
+    place = _skip(text, _after("[", text, place))
+    if text[place : place + 1] == "]":
+        return place + 1
+    while True:
+        start = place
+        entry, place = _decode(text, start)
+        if type(entry) is not dict:
+            raise ValueError("an entry is no object")
+        yield name, start, entry
+        place = _skip(text, place)
+        if text[place : place + 1] == "]":
+            return place + 1
+        place = _skip(text, _after(",", text, place))
+
+
+def _after(sign: str, text: str, place: int) -> int:
+    place = _skip(text, place)
+    if text[place : place + 1] != sign:
+        raise ValueError(f"no {sign}")
+    return place + 1
+
+
+def _skip(text: str, place: int) -> int:
+    """Past white space."""
+    found = _space(text, place)
+    assert found, "the pattern fits anything"
+    return found.end()
+
+
+def _plain(
+    entry: dict[str, Any],
+) -> tuple[tuple[int, int], array[float], float | None, list[array[float]] | None] | None:
+    """Ids of image and category, corners, area and polygons of an entry, each of the usual type; None of any other."""
+    image, category = entry.get("image_id"), entry.get("category_id")
+    box, area, polygons = entry.get("bbox"), entry.get("area"), entry.get("segmentation") or None
+    if not _is_id(image) or not _is_id(category):
+        return None
+    if type(box) is not list or len(box) != 4 or not _are_numbers(box) or not min(box[2:]) >= 0:
+        return None
+    if area is not None and (type(area) not in _NUMBERS or not abs(area) <= LARGEST_NUMBER):
+        return None
+    if polygons is not None and (type(polygons) is not list or not all(map(_is_outline, polygons))):
+        return None
+    try:
+        x, y, width, height = corners = array("d", box)
+        corners[2:] = array("d", (x + width, y + height))
+        outlines = None if polygons is None else [array("d", polygon) for polygon in polygons]
+        return (image, category), corners, None if area is None else float(area), outlines
+    except OverflowError:  # larger than any float
+        return None
+
+
+def _is_id(value: Any) -> TypeGuard[int]:
+    return type(value) is int and abs(value) < 2**62
+
+
+def _is_outline(polygon: Any) -> bool:
+    """Three corners or more, each by x and y."""
+    return type(polygon) is list and len(polygon) >= 6 and len(polygon) % 2 == 0 and _are_numbers(polygon)
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return set(map(type, values)) <= _NUMBERS
