@@ -1,6 +1,6 @@
 """How long labels in COCO's format take to read, and how much memory they take in one process and in several.
 
-    python benchmarks/label_memory.py --photos 118287 --processes 8
+    python benchmarks/label_memory.py --photos 118287 --processes 8 --rounds 3 [--out labels.json]
 
 Makes a file of labels like train2017's (seven objects a photo, polygons of about 24 corners, one in a hundred a crowd
 in run lengths), whose photos are links to a few small files. goodviews and pycocotools read it in turn, each in a new
@@ -18,13 +18,14 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import psutil
 from PIL import Image
 
-from goodviews.hub.reports.provenance import hardware
+from goodviews.hub.reports.provenance import commit, hardware
 from goodviews.transfer.datasets.coco_labels import read_labels
 from goodviews.transfer.datasets.coco_layout import Split
 from goodviews.transfer.datasets.labelled_photos import size_problem
@@ -40,28 +41,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=10_000, help="train2017 has 118,287")
     parser.add_argument("--processes", type=int, default=4, help="that use the labels at once")
+    parser.add_argument("--rounds", type=int, default=1, help="how often both read, in turn")
     parser.add_argument("--folder", type=Path, help="for the file and the photos; by default a temporary one")
-    options = parser.parse_args()
-    place = Path(tempfile.mkdtemp(dir=options.folder))
+    parser.add_argument("--out", type=Path, help="write the figures here as JSON")
+    given = parser.parse_args()
+    place = Path(tempfile.mkdtemp(dir=given.folder))
     try:
-        compare(make_labels(place, options.photos), options.processes)
+        figures = measure(make_labels(place, given.photos), given.processes, given.rounds)
     finally:
         shutil.rmtree(place)
+    show(figures)
+    if given.out is not None:
+        given.out.write_text(json.dumps(figures, indent=1), "utf-8")
 
 
-def compare(labels: Path, processes: int) -> None:
+def measure(labels: Path, processes: int, rounds: int) -> dict[str, Any]:
+    """The figures of every round, and the median of each."""
+    found: dict[str, list[dict[str, Any]]] = {"goodviews": [], "pycocotools": []}
+    for _ in range(rounds):
+        found["goodviews"].append(_in_new_process(measure_ours, labels, processes))
+        found["pycocotools"].append(_in_new_process(measure_pycocotools, labels, processes))
+    ratios = [ours["labels_s"] / theirs["labels_s"] for ours, theirs in zip(*found.values())]
+    return {
+        "file_mb": labels.stat().st_size / 1e6,
+        "processes": processes,
+        "medians": {
+            reader: {key: median(one[key] for one in rows) for key in rows[0]} for reader, rows in found.items()
+        },
+        "rounds": found,
+        "times_pycocotools_s": median(ratios),
+        "hardware": hardware(),
+        "commit": commit(),
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
     """Prints the table."""
-    ours = _in_new_process(measure_ours, labels, processes)
-    theirs = _in_new_process(measure_pycocotools, labels)
-    print(f"{labels.stat().st_size / 1e6:,.0f} MB of labels, {ours['photos']:,} photos, {ours['objects']:,} objects")
-    print(f"{hardware()}\n")
+    ours, theirs = figures["medians"]["goodviews"], figures["medians"]["pycocotools"]
+    print(f"{figures['file_mb']:,.0f} MB of labels, {ours['photos']:,.0f} photos, {ours['objects']:,.0f} objects")
+    print(f"{figures['hardware']}\n")
     print(f"{'':34}{'goodviews':>12}{'pycocotools':>14}")
     print(f"{'to read the labels':34}{ours['labels_s']:>10.1f} s{theirs['labels_s']:>12.1f} s")
-    print(f"{'and to open each photo, s':34}{ours['photos_s']:>10.1f} s{'':>12}")
+    print(f"{'and to open each photo':34}{ours['photos_s']:>10.1f} s{'':>12}")
     print(f"{'most memory while reading':34}{ours['peak_mb']:>9,.0f} MB{theirs['peak_mb']:>11,.0f} MB")
     print(f"{'memory, 1 process':34}{ours['alone_mb']:>9,.0f} MB{theirs['alone_mb']:>11,.0f} MB")
-    several = f"memory, {processes} processes"
-    print(f"{several:34}{ours['together_mb']:>9,.0f} MB{processes * theirs['alone_mb']:>11,.0f} MB")
+    several = f"memory, {figures['processes']} processes"
+    print(f"{several:34}{ours['together_mb']:>9,.0f} MB{theirs['together_mb']:>11,.0f} MB")
 
 
 def make_labels(folder: Path, photos: int) -> Path:
@@ -114,7 +139,7 @@ def measure_ours(labels: Path, processes: int) -> dict[str, Any]:
     }
 
 
-def measure_pycocotools(labels: Path) -> dict[str, Any]:
+def measure_pycocotools(labels: Path, processes: int) -> dict[str, Any]:
     """Reads and looks at all."""
     from pycocotools.coco import COCO
 
@@ -122,7 +147,9 @@ def measure_pycocotools(labels: Path) -> dict[str, Any]:
     labelled = COCO(str(labels))
     labels_s, peak_mb = time.process_time() - begin, _peak_mb()
     sum(len(things) for things in labelled.imgToAnns.values())
-    return {"labels_s": labels_s, "peak_mb": peak_mb - before, "alone_mb": _pss_mb() - before}
+    alone_mb = _pss_mb() - before
+    memory = {"peak_mb": peak_mb - before, "alone_mb": alone_mb, "together_mb": processes * alone_mb}
+    return {"photos": len(labelled.imgs), "objects": len(labelled.anns), "labels_s": labels_s, **memory}
 
 
 def _pss_of_users(photos: PhotoTable, users: int) -> float:

@@ -145,3 +145,19 @@ def test_a_made_up_index_is_searched_beside_numpy(run):
     speeds = figures["queries_a_second"]
     assert figures["ratio_to_numpy"] == pytest.approx(speeds["ours"] / speeds["numpy"])
     assert 0 < figures["peak_mb"] < 2000
+
+
+@pytest.mark.slow
+def test_labels_are_read_beside_pycocotools_and_several_processes_share_them(tmp_path):
+    pytest.importorskip("pycocotools", reason="needs pycocotools")
+    words = ["--photos", "300", "--processes", "2", "--folder", str(tmp_path), "--out", str(tmp_path / "out.json")]
+    script = [sys.executable, str(BENCHMARKS / "label_memory.py"), *words]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "out.json").read_text())
+    ours, theirs = figures["medians"]["goodviews"], figures["medians"]["pycocotools"]
+    assert (ours["photos"], ours["objects"]) == (theirs["photos"], theirs["objects"])
+    assert ours["photos"] == 300
+    assert figures["times_pycocotools_s"] == pytest.approx(ours["labels_s"] / theirs["labels_s"])
+    assert theirs["together_mb"] == pytest.approx(2 * theirs["alone_mb"])
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
