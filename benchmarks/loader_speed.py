@@ -1,12 +1,12 @@
-"""How many images a second one core turns into the views of InfoMin and of CLSA multi-crop: as published, and ours.
+"""How many images a second one core turns into the views of MoCo v2, InfoMin and CLSA: as published, and ours.
 
-    python benchmarks/loader_speed.py [infomin_200 clsa_multi_200] [--images DIR] [--rounds 5] [--out speed.json]
+    python benchmarks/loader_speed.py [moco_v2_200 infomin_200 ...] [--images DIR] [--rounds 5] [--out speed.json]
 
 Four ways through the same photos, in turns, on one thread, timed in CPU seconds of this process; each rate is the
 median of the rounds and each ratio the median of the ratios within a round:
 
 published     PIL and torchvision operations, one image at a time (published_infomin.py, published_clsa.py)
-decode_crop   of that only decoding and the random resized crops: three for InfoMin, eleven for CLSA multi-crop
+decode_crop   of that only decoding and the random resized crops: two, three and eleven of them
 worker_share  ours, what a loader worker does when a GPU renders the views: decode, crop, draw the random numbers
 all_on_cpu    ours, with the views' programs on the CPU as well
 """
@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 from published_clsa import published_views as clsa_multi
 from published_infomin import published_views as infomin
+from published_moco import published_views as moco
 from torch import Tensor
 from torchvision import transforms
 
@@ -31,11 +32,13 @@ from goodviews.hub.sources.files import Files
 from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data.decode import decoder
 from goodviews.pretrain.data.worker import FromSource, Photos
+from goodviews.pretrain.freed_memory import keep_freed_memory
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.views.view import View
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
 PUBLISHED: dict[str, Callable[[], Callable[[Image.Image], Sequence[Tensor]]]] = {
+    "moco_v2_200": moco,
     "infomin_200": infomin,
     "clsa_multi_200": clsa_multi,
 }
@@ -54,6 +57,7 @@ def main() -> None:
     if unknown:
         parser.error(f"{sorted(unknown)[0]} has no published pipeline here; choose of {', '.join(PUBLISHED)}")
     torch.set_num_threads(1)
+    keep_freed_memory()  # as loader workers do
     source = open_folder(arguments.images)
     figures = {
         name: measure(name, source, rounds=arguments.rounds, per_round=arguments.per_round)

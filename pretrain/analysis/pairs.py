@@ -16,8 +16,6 @@ from ..views.operations import Flip, Normalize
 from ..views.view import Crop, Operation, RandomResizedCrop, View
 from .photo_arrays import PhotoSet
 
-ROWS_AT_ONCE = 64  # small images: the whole batch's temporaries would leave the cache
-
 
 class Pairs(Protocol):
     """Two views of each photo, or three for a method with a strong one."""
@@ -85,7 +83,7 @@ class DistantPatches:
 def render(view: View, images: Tensor, generator: torch.Generator) -> Tensor:
     """A draw of a view of each image (N, 3, S, S), uint8."""
     numbers = torch.rand(len(images), view.width, generator=generator, dtype=torch.float64)
-    return view.render(crops(view.crop, images, numbers), numbers, rows_at_once=ROWS_AT_ONCE)
+    return view.render(crops(view.crop, images, numbers), numbers)
 
 
 def crops(crop: Crop, images: Tensor, numbers: Tensor) -> Tensor:

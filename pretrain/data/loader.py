@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from ...hub.errors import DataError, UsageError
 from ...hub.images import SkippedImages
 from ...hub.sources.source import Source
+from ..freed_memory import keep_freed_memory
 from ..models.across_processes import share_of
 from ..views.device_views import render
 from ..views.view import View
@@ -153,7 +154,7 @@ class ViewLoader:
             batch_sampler=places,
             collate_fn=_as_it_is,
             num_workers=self._workers,
-            worker_init_fn=_leave_signals_to_the_run,
+            worker_init_fn=_start_worker,
             persistent_workers=keep_workers,
             prefetch_factor=self._ahead(views) if self._workers else None,
             pin_memory=self.device.type == "cuda",
@@ -247,7 +248,8 @@ def _end_workers(reading: "ref[Any]") -> None:
         end()
 
 
-def _leave_signals_to_the_run(worker: int) -> None:
+def _start_worker(worker: int) -> None:
     """Ctrl-C and SIGTERM often reach the whole process group; the run stops in order and then ends its workers."""
+    keep_freed_memory()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -18,6 +18,7 @@ from ...hub.sources.open import open_data
 from ...hub.sources.remote_shards import is_address
 from ..data.decode import describe_decoding
 from ..data.describe_data import describe_data
+from ..freed_memory import keep_freed_memory
 from ..options import Options
 from ..recipe import Recipe, describe
 from . import checkpoint, run_folder
@@ -52,6 +53,7 @@ def prepare(
     Raises:
         UsageError, OutputExists, DataError, ArtifactError, Busy: the run is refused; nothing was written.
     """
+    keep_freed_memory()
     device = resolve_device(options.device)
     precision = resolve_precision(options.precision, device)
     accelerator = build_accelerator(device, precision)

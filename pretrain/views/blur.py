@@ -9,14 +9,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .colour import blend
+from . import cpu_blur
+from .colour import blend, to_uint8
 
 _BOXES = 3  # Pillow approximates a Gaussian by three box blurs
 
 
 def pil_blur(images: Tensor, sigma: Tensor) -> Tensor:
     """As Pillow's `ImageFilter.GaussianBlur`: three box blurs of fractional width an axis, 8 bits after each."""
-    return blur_by_boxes(images, box_weights(sigma).to(images.device))
+    weights = box_weights(sigma)
+    if images.device.type == "cpu":
+        return cpu_blur.boxes(images, weights)
+    return blur_by_boxes(images, weights.to(images.device))
 
 
 def box_weights(sigma: Tensor) -> Tensor:
@@ -64,7 +68,7 @@ def blur_by_taps(images: Tensor, weights: Tensor) -> Tensor:
     margins = {size: _with_margins(size, weights, "reflect") for size in {*values.shape[2:]}}
     for axis in (2, 3):
         values = _symmetric_sum(values, weights, axis, margins[values.shape[axis]])
-    return values.mul_(255).clamp_(max=255).to(torch.uint8)
+    return to_uint8(values.mul_(255).clamp_(max=255))
 
 
 def sharpness(images: Tensor, factor: Tensor) -> Tensor:
@@ -73,7 +77,7 @@ def sharpness(images: Tensor, factor: Tensor) -> Tensor:
     values = images.short()
     rows = values[:, :, :-2] + values[:, :, 1:-1] + values[:, :, 2:]
     sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * values[:, :, 1:-1, 1:-1]
-    smooth[:, :, 1:-1, 1:-1] = sums.float().add_(6.5).mul_(1 / 13).to(torch.uint8)  # a thirteenth, rounded
+    smooth[:, :, 1:-1, 1:-1] = to_uint8(sums.float().add_(6.5).mul_(1 / 13))  # a thirteenth, rounded
     return blend(smooth, images, factor)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_VALUES_AT_ONCE = 2**18  # 8 bits each, one of 224 px a side or a few small images
+
 
 @dataclass(frozen=True, eq=False)
 class Change:
@@ -50,25 +52,48 @@ def unchanged(images: Tensor) -> Tensor:
 
 
 def apply(changes: Iterable[Change], batch: Tensor) -> Tensor:
-    """The batch after all changes in their order; the batch that is given stays as it is."""
+    """The batch after all changes in their order; the batch that is given stays as it is.
+
+    A CPU changes as many images at once as keep what an operation has in between in its cache.
+    """
     batch = batch.clone(memory_format=torch.contiguous_format)
     for change in changes:
+        at_once = _images_at_once(batch)
         if change.where is None:
-            batch = change.function(batch, *change.parameters)
+            batch = _apply_to_all(change, batch, at_once)
         else:
-            _apply_to_some(change, change.where, batch)
+            _apply_to_some(change, change.where, batch, at_once)
     return batch
 
 
-def _apply_to_some(change: Change, where: Tensor, batch: Tensor) -> None:
+def _images_at_once(batch: Tensor) -> int:
+    if batch.device.type != "cpu":
+        return max(1, len(batch))
+    return max(1, _VALUES_AT_ONCE // max(1, batch[:1].numel()))
+
+
+def _apply_to_all(change: Change, batch: Tensor, at_once: int) -> Tensor:
+    if len(batch) <= at_once:
+        return change.function(batch, *change.parameters)
+    made: Tensor | None = None
+    for first in range(0, len(batch), at_once):
+        part = slice(first, first + at_once)
+        changed = change.function(batch[part], *(parameter[part] for parameter in change.parameters))
+        made = changed.new_empty(len(batch), *changed.shape[1:]) if made is None else made
+        made[part] = changed
+    assert made is not None, "the batch is longer than a part of it"
+    return made
+
+
+def _apply_to_some(change: Change, where: Tensor, batch: Tensor, at_once: int) -> None:
     """In place. Which images is known on the CPU, so a GPU never waits for it; where it is none, this costs nothing."""
-    rows = where.nonzero()[:, 0]
-    if len(rows) == 0:
-        return
-    there = rows.to(batch.device)
-    changed = change.function(batch.index_select(0, there), *(parameter[rows] for parameter in change.parameters))
-    if batch.device.type == "cpu":
-        for row, image in zip(rows.tolist(), changed):  # ten times as fast there as indexing with a tensor
-            batch[row] = image
-    else:
-        batch[there] = changed
+    for rows in where.nonzero()[:, 0].split(at_once):
+        if len(rows) == 0:
+            return
+        there = rows.to(batch.device)
+        changed = change.function(batch.index_select(0, there), *(parameter[rows] for parameter in change.parameters))
+        if batch.device.type == "cpu":
+            for row, image in zip(rows.tolist(), changed):  # ten times as fast there as indexing with a tensor
+                batch[row] = image
+        else:
+            batch[there] = changed

@@ -9,6 +9,8 @@ beside Pillow's.
 import torch
 from torch import Tensor
 
+from .colour import to_uint8
+
 FILL = (124, 116, 104)  # 255 times the mean colour of ImageNet
 
 
@@ -86,7 +88,7 @@ def _interpolate(taps: list[Tensor], d: Tensor) -> Tensor:
 
 def _fill_outside(values: Tensor, inside: Tensor) -> Tensor:
     fill = torch.tensor(FILL, dtype=values.dtype, device=values.device)[:, None, None]
-    return torch.where(inside[:, None], values.clamp_(0, 255), fill).to(torch.uint8)
+    return to_uint8(torch.where(inside[:, None], values.clamp_(0, 255), fill))
 
 
 def _centres(size: int, images: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,8 +17,6 @@ from .change import Change, apply
 
 Interpolation = Literal["bilinear", "bicubic"]
 Box = tuple[int, int, int, int]
-
-_ROWS_AT_ONCE = 8  # on a CPU: as many images as keep an operation's temporaries in the cache
 
 
 @runtime_checkable
@@ -124,18 +121,14 @@ class View:
         """Uniform numbers an image needs: those of the crop, then those of each operation in turn."""
         return self.crop.width + sum(operation.width for operation in self.program)
 
-    def render(self, crops: Tensor, uniforms: Tensor, *, rows_at_once: int = _ROWS_AT_ONCE) -> Tensor:
+    def render(self, crops: Tensor, uniforms: Tensor) -> Tensor:
         """The view of every crop.
 
         Args:
             crops: (N, 3, px, px), RGB, uint8, any device and memory layout.
             uniforms: (N, width), float64 on the CPU; the crop's numbers lead each row and are ignored.
-            rows_at_once: images that a CPU changes together; more of them suit small images.
         """
-        if crops.device.type != "cpu":
-            return apply(self._changes(uniforms), crops)
-        parts = zip(crops.split(rows_at_once), uniforms.split(rows_at_once), strict=True)
-        return torch.cat([apply(self._changes(numbers), part) for part, numbers in parts])
+        return apply(self._changes(uniforms), crops)
 
     def _changes(self, uniforms: Tensor) -> Iterator[Change]:
         """Those of all operations in turn, each from its own columns of the uniform numbers."""
