@@ -9,7 +9,7 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of mallopt's settings
 _KEPT_BYTES = 2**31 - 1
-_FROM_SYSTEM_BYTES = 2**30  # blocks of this size are asked of the system, and given back to it
+_FROM_SYSTEM_BYTES = (2**30, 2**25)  # blocks of this size come from the system and go back; older glibc takes the second
 
 
 def keep_freed_memory() -> None:
@@ -19,4 +19,4 @@ def keep_freed_memory() -> None:
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
         set_option(_TRIM_THRESHOLD, _KEPT_BYTES)
-        set_option(_MMAP_THRESHOLD, _FROM_SYSTEM_BYTES)
+        any(set_option(_MMAP_THRESHOLD, size) for size in _FROM_SYSTEM_BYTES)

@@ -107,7 +107,7 @@ def build_trained_network(
         network = build_prototype_network(recipe.architecture, prototypes=count, start=backbone, **common)
     elif recipe.branches == 2:
         network = build_two_branch_network(recipe.architecture, head=recipe.head, **common)
-        generator = _generator(recipe)
+        generator = _generator(recipe, seed)
         network = network if generator is None else LearnedTwoBranchNetwork(network, generator)
     else:
         patches = recipe.objective.patches
@@ -118,7 +118,7 @@ def build_trained_network(
     return network
 
 
-def _generator(recipe: Recipe) -> Flow | None:
+def _generator(recipe: Recipe, seed: int) -> Flow | None:
     """That of an objective on learned views; untrained, which gives the raw channels, where it names none.
 
     Raises:
@@ -133,7 +133,9 @@ def _generator(recipe: Recipe) -> Flow | None:
     if folder:
         return load_generator(Path(folder))
     log.warning("%s names no generator, so it learns from raw channels; --set objective.generator=RUN", recipe.name)
-    return Flow(FlowPlan())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # its output needs no seed, but it is published too
+        return Flow(FlowPlan())
 
 
 def compile_backbones(state: RunState) -> None:

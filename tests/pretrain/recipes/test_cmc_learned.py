@@ -12,6 +12,7 @@ from goodviews.hub.flow import Flow, FlowPlan, save_generator
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import loop
+from goodviews.pretrain.training.build import build_trained_network
 
 
 @pytest.fixture
@@ -49,6 +50,12 @@ def test_both_encoders_take_rgb_and_carry_the_generator_that_does_not_learn(gene
         for key, tensor in network.generator.state_dict().items():
             torch.testing.assert_close(kept[key], tensor, rtol=0, atol=0)
     torch.manual_seed(0)
+
+
+def test_without_a_generator_one_seed_gives_one_network():
+    recipe = replace(choose("cmc_learned_smoke"), width=0.25)
+    one, other = (build_trained_network(recipe, 0, torch.device("cpu")).state_dict() for _ in range(2))
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
 def test_a_generator_that_is_not_there_and_a_network_without_the_stem_are_refused(images, tmp_path):
