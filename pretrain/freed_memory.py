@@ -9,7 +9,7 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of mallopt's settings
 _KEPT_BYTES = 2**31 - 1
-_FROM_SYSTEM_BYTES = (2**30, 2**25)  # blocks of this size come from the system and go back; older glibc takes the second
+_FROM_SYSTEM_BYTES = (2**30, 2**25)  # blocks of it come from the system and go back; older glibc takes 2**25
 
 
 def keep_freed_memory() -> None:
