@@ -1,7 +1,7 @@
 """What the figures of all levels say: a level is recommended instead of the default only when its gain is sure.
 
-By labels it is; the criterion without labels has not been shown to beat the default on sets with labels here, so
-without labels the default is recommended, and what the criterion prefers is shown.
+By labels it is. The criterion without labels decides only if it beat the default and a random choice on the sets with
+labels that were tried (see `criteria`); otherwise the default is recommended, and what it prefers is shown.
 """
 
 import math
@@ -10,9 +10,9 @@ from typing import Any
 
 from scipy import stats
 
+from .criteria import BY_LABELS, BY_ROTATION, is_trusted, levels_of, sentence, shipped
 from .strengths import DEFAULT, DEFAULT_NAME, LEVELS, Strengths, knobs
 
-BY_LABELS, BY_ROTATION = "linear class", "linear rotation"
 SURE = 0.95  # probability that a level beats the default, from which on it is recommended
 _QUANTILE = 1.96
 
@@ -22,7 +22,7 @@ class Choice:
     """What is found of one knob.
 
     best: the level with the highest score. gain: over the default, in points of top-1. probability: that it is a gain.
-    recommended: the best level if that is sure and by labels, else the default.
+    recommended: the best level if that is sure and the criterion may decide, else the default.
     scores: top-1 of every level, in the order of LEVELS.
     """
 
@@ -51,10 +51,9 @@ class Recommendation:
         """For the terminal and the page."""
         lines = [_sentence(choice, self.criterion) for choice in self.choices]
         if self.criterion == BY_ROTATION:
-            lines.append(
-                "There are no labels. The criterion without labels is not shown to choose better than the default, so "
-                "the default is recommended; a few labelled photos decide it."
-            )
+            lines.append(f"There are no labels. {sentence(shipped())}")
+            if self.is_default:
+                lines.append("So the default is recommended; a few labelled photos decide it.")
         elif self.is_default:
             lines.append("No level is surely better than the default, so the default is recommended.")
         return lines
@@ -62,22 +61,21 @@ class Recommendation:
 
 def recommend(report: dict[str, Any]) -> Recommendation:
     """What the figures of all levels say."""
-    scores = {point["name"]: point["scores"] for point in report["points"]}
-    criterion = BY_LABELS if BY_LABELS in scores[DEFAULT_NAME] else BY_ROTATION
-    choices = tuple(_choose(knob, scores, criterion) for knob in knobs())
+    scores = next(point["scores"] for point in report["points"] if point["name"] == DEFAULT_NAME)
+    criterion = BY_LABELS if BY_LABELS in scores else BY_ROTATION
+    may_decide = criterion == BY_LABELS or is_trusted(shipped())
+    choices = tuple(_choose(knob, report, criterion, may_decide=may_decide) for knob in knobs())
     strengths = replace(DEFAULT, **{choice.knob: choice.recommended for choice in choices})
     return Recommendation(strengths, criterion, choices)
 
 
-def _choose(knob: str, scores: dict[str, Any], criterion: str) -> Choice:
+def _choose(knob: str, report: dict[str, Any], criterion: str, *, may_decide: bool) -> Choice:
     usual = getattr(DEFAULT, knob)
-    of_levels = {
-        level: scores[DEFAULT_NAME if level == usual else f"{knob} {level:g}"][criterion] for level in LEVELS[knob]
-    }
+    of_levels = {level: point["scores"][criterion] for level, point in levels_of(report, knob).items()}
     best = max(of_levels, key=lambda level: (of_levels[level]["top1"], level == usual))
     gain = of_levels[best]["top1"] - of_levels[usual]["top1"]
     probability = 0.5 if best == usual else _probability(of_levels[best], of_levels[usual], len(of_levels) - 1)
-    is_sure = criterion == BY_LABELS and probability >= SURE
+    is_sure = may_decide and probability >= SURE
     tops = tuple(of_levels[level]["top1"] for level in LEVELS[knob])
     return Choice(knob, best, gain, probability, best if is_sure else usual, tops)
 

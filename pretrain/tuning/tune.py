@@ -5,8 +5,9 @@ that needs none: how well a linear probe on the features tells by how many quart
 (SelfAugment: Reed et al. 2021, arXiv:2009.07724, who find that it ranks augmentations much as labels do). Photos that
 look alike from all sides, such as blood cells, give it nothing to see.
 
-A level is recommended instead of the default only when its gain is sure. The label-free criterion has not been shown
-to beat the default on sets with labels here; so without labels the default is recommended, and its choice is shown.
+A level is recommended instead of the default only when its gain is sure. How well the criterion without labels chose on
+sets with labels is in `criteria`; it beat a random choice but not the default, so without labels the default is
+recommended, and what the criterion prefers is shown.
 """
 
 from dataclasses import asdict, replace
