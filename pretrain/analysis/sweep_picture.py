@@ -1,5 +1,6 @@
 """curve.png of a sweep: accuracy over I_NCE with its curve, over what is changed, as a heat map, or as bars."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,17 @@ from matplotlib.figure import Figure
 COLOURS = ("#1f6f8b", "#c0562f", "#5b7f3a", "#7a4f9a", "#8a6d1d", "#3b3f46")
 INK, FAINT = "#202124", "#dadce0"
 _WIDTH, _HEIGHT = 5.4, 4.0
+_TITLE_POINTS = 11
+_LETTER_WIDTH = 0.6  # of the font's size; that of most sentences is 0.5
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """Writes the picture."""
+    picture(report).savefig(path, dpi=110)
+
+
+def picture(report: dict[str, Any]) -> Figure:
+    """What the report shows, under its question."""
     names = list(report["points"][0]["scores"])
     if report["grid"]:
         figure, panels = _panels(len(names))
@@ -34,8 +42,15 @@ def draw(report: dict[str, Any], path: Path) -> None:
         _draw_information(panels[0], report)
         if names:
             _draw_matrix(panels[1], report, names)
-    figure.suptitle(f"{report['question']}\n{report['data']['name']}", x=0.01, ha="left", fontsize=11, color=INK)
-    figure.savefig(path, dpi=110)
+    title = f"{_wrapped(report['question'], figure)}\n{report['data']['name']}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=_TITLE_POINTS, color=INK)
+    return figure
+
+
+def _wrapped(text: str, figure: Figure) -> str:
+    """The text in as many lines as the figure's width asks for."""
+    letters = int(0.97 * figure.get_figwidth() * 72 / (_LETTER_WIDTH * _TITLE_POINTS))
+    return textwrap.fill(text, letters)
 
 
 def _panels(count: int, height: float = _HEIGHT) -> tuple[Figure, list[Axes]]:
