@@ -10,22 +10,10 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from public import PACKAGES, PARTS  # beside this file: mkdocs puts a hook's folder onto the path
 
 REPOSITORY = Path(__file__).parents[2]
 COMPONENTS = ("hub", "pretrain", "transfer", "export")
-PACKAGES = {
-    "hub": "Encoders, photos and reports: what everything else stands on.",
-    "pretrain": "Recipes, and the run that trains an encoder by one.",
-    "transfer": "Tasks that measure an encoder, and what fine-tuning leaves.",
-    "export": "ONNX files and the image index.",
-    "export.index": "The image index: opened, searched, and what it says of its photos.",
-}
-PARTS = {  # of a recipe; their own pages, since whoever writes one needs them
-    "views": ("goodviews.pretrain.views.view", "goodviews.pretrain.views.operations"),
-    "objectives": ("goodviews.pretrain.objective", "goodviews.pretrain.models.losses"),
-    "optimizers": ("goodviews.pretrain.models.optimizers", "goodviews.pretrain.models.schedules"),
-    "memories": ("goodviews.pretrain.models.ema", "goodviews.pretrain.models.queue"),
-}
 
 
 def on_startup(command: str, dirty: bool) -> None:
@@ -44,7 +32,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     assert config.nav
     entry = next(item for item in config.nav if "Reference" in item)
     pages = [{f"goodviews.{name}": f"api/{name}.md"} for name in PACKAGES]
-    parts = [{f"Recipes: {name}": f"api/{name}.md"} for name in PARTS]
+    parts = [{name: f"api/{_slug(name)}.md"} for name in PARTS]
     entry["Reference"].append({"Python": [*pages, *parts]})
     return config
 
@@ -56,6 +44,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         lines = [f"# goodviews.{name}", "", text, "", *(f"::: goodviews.{name}.{each}\n" for each in public)]
         files.append(File.generated(config, f"api/{name}.md", content="\n".join(lines)))
     for name, modules in PARTS.items():
-        lines = [f"# Parts of a recipe: {name}", "", *(f"::: {module}\n" for module in modules)]
-        files.append(File.generated(config, f"api/{name}.md", content="\n".join(lines)))
+        lines = [f"# {name}", "", *(f"::: {module}\n" for module in modules)]
+        files.append(File.generated(config, f"api/{_slug(name)}.md", content="\n".join(lines)))
     return files
+
+
+def _slug(name: str) -> str:
+    return name.rpartition(": ")[2].lower().replace(" ", "-")
