@@ -161,3 +161,15 @@ def test_labels_are_read_beside_pycocotools_and_several_processes_share_them(tmp
     assert figures["times_pycocotools_s"] == pytest.approx(ours["labels_s"] / theirs["labels_s"])
     assert theirs["together_mb"] == pytest.approx(2 * theirs["alone_mb"])
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+@pytest.mark.precision
+def test_the_control_of_learned_views_trains_every_kind_of_split(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="needs scikit-learn, for its digits")
+    words = ["--control", "--steps", "2", "--photos", "80", "--batch-size", "16", "--seeds", "1", "--px", "16"]
+    monkeypatch.setattr(sys, "argv", ["learned_views", *words, "--out", str(tmp_path / "run")])
+    runpy.run_path(str(BENCHMARKS / "learned_views.py"), run_name="__main__")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    names = ["raw", "unsupervised", "semi-supervised", "unmixed: digits alone are shared"]
+    assert [point["name"] for point in report["points"]] == names
+    assert (tmp_path / "run" / "views.png").is_file()

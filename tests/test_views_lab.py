@@ -1,4 +1,4 @@
-"""The pages that views_lab.py and mutual_information.py wrote hold the figures beside them."""
+"""The pages on views and on shared information hold the figures beside them."""
 
 import importlib.util
 import json
@@ -35,3 +35,9 @@ def test_the_page_of_gaussians_is_made_of_the_figures_beside_it():
     low = [point for point in figures["points"] if point["true"] <= 3]
     assert all(point["best"] == pytest.approx(point["true"], rel=0.1) for point in low)
     assert all(point["learned"] <= point["true"] for point in figures["points"])
+
+
+def test_the_page_of_tuned_views_is_made_of_the_reports_beside_it():
+    script, folder = load("views_tune"), RESULTS / "views-tune"
+    reports, picked = (script.read_reports(folder, prefix) for prefix in ("tune", "picked"))
+    assert (folder / "README.md").read_text("utf-8") == script.page(reports, picked, script.records(reports))

@@ -153,7 +153,10 @@ def _labelled_rows(photos: PhotoSet, game: Game) -> Tensor:
         )
     rows = (photos.labels["class"] >= 0).nonzero()[:, 0]
     if len(photos.labels["class"][rows].unique()) < 2:
-        raise DataError("Semi-supervised views need labels of two classes or more; use --mode unsupervised.")
+        raise DataError(
+            "Semi-supervised views need labels of two classes or more, and these photos have one; give one folder a "
+            "class, or --mode unsupervised."
+        )
     return rows
 
 

@@ -59,9 +59,8 @@ def learn(
     """
     if epochs < 1 or seeds < 1:
         raise UsageError("--epochs and --seeds take 1 or more.")
-    is_supervised = mode == "semi-supervised"
     with new_folder(out, overwrite, kind="generator", inputs=[data]) as partial:
-        photos = read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most, needs_labels=is_supervised)
+        photos = read_photos(data, px=SPARE_SIDE * px, least_px=px, most=most, needs_labels=False)
         batch_size = min(128, len(photos.train) // 2)
         steps = epochs * (len(photos.train) // batch_size)
         game = Game(mode, steps, px=px, batch_size=batch_size, generator_lr=generator_lr)

@@ -66,15 +66,16 @@ def read_photos(
     if opened.test is not None:
         test = _read(opened.test, px, most, seed)
     else:
-        classes = train.labels.get("class", torch.zeros(len(train), dtype=torch.int64))
-        out = held_out_rows(classes, _HELD_OUT, seed)
+        labels = train.labels.get("class", torch.zeros(len(train), dtype=torch.int64))
+        out = held_out_rows(labels, _HELD_OUT, seed)
         train, test = train.part((~out).nonzero()[:, 0]), train.part(out.nonzero()[:, 0])
     if len(train) < FEWEST or len(test) < FEWEST // 4:
         raise DataError(
             f"{data} has {len(train)} photos to learn from and {len(test)} to test on; at least {FEWEST} and "
             f"{FEWEST // 4} are needed. Give more photos."
         )
-    names = {"class": len(opened.train.classes)} if "class" in train.labels else {}
+    classes = len(opened.train.classes)
+    names = {"class": classes} if "class" in train.labels and classes > 1 else {}  # of one class there is no score
     about = {
         "name": Path(data).resolve().name if Path(data).exists() else opened.train.name,
         "train": len(train),

@@ -10,13 +10,13 @@ sets with labels is in `criteria`; it beat a random choice but not the default, 
 recommended, and what the criterion prefers is shown.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from ...hub.files.atomic import write_json
 from ..analysis.compute import SPARE_SIDE, compute
 from ..analysis.lab_options import LabOptions, TuneOptions
-from ..analysis.photo_arrays import SplitPhotos, read_photos
+from ..analysis.photo_arrays import read_photos
 from ..analysis.run_sweep import refuse_taken
 from ..analysis.trainer import Asked
 from .page import write_page, write_recipe
@@ -39,15 +39,9 @@ def tune(
     refuse_taken(out, overwrite=options.overwrite, data=data)
     px = options.px
     photos = read_photos(data, px=SPARE_SIDE * px, least_px=px, most=options.photos, needs_labels=False)
-    photos = _without_single_class(photos)
     report = compute(tune_sweep, photos, out, options, precision=precision, is_shown=is_shown)
     found = recommend(report)
     write_json(out / "tune.json", asdict(found))
     write_recipe(found, report, out / "tuned.py", photo_px=photos.train.images.shape[-1])
     write_page(found, report, photos.train.images[:3], px, out)
     return found
-
-
-def _without_single_class(photos: SplitPhotos) -> SplitPhotos:
-    """Labels of one class tell nothing: as if there were none."""
-    return photos if photos.classes.get("class", 0) > 1 else replace(photos, classes={})

@@ -34,6 +34,13 @@ def test_one_class_and_too_few_photos_are_refused(folder: Path, tmp_path: Path):
         read_photos(str(folder), px=16, least_px=8, most=18)
 
 
+def test_of_one_class_nothing_is_scored(folder: Path, tmp_path: Path):
+    (tmp_path / "one" / "striped").mkdir(parents=True)
+    for path in folder.rglob("*.png"):
+        shutil.copyfile(path, tmp_path / "one" / "striped" / path.name)
+    assert read_photos(str(tmp_path / "one"), px=16, least_px=8, most=100, needs_labels=False).classes == {}
+
+
 def test_a_photo_that_cannot_be_read_is_left_out_and_counted(folder: Path, tmp_path: Path, caplog):
     broken = shutil.copytree(folder, tmp_path / "broken")
     next((broken / "flat").glob("*.png")).write_bytes(b"no photo")
