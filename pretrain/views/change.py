@@ -54,15 +54,18 @@ def unchanged(images: Tensor) -> Tensor:
 def apply(changes: Iterable[Change], batch: Tensor) -> Tensor:
     """The batch after all changes in their order; the batch that is given stays as it is.
 
-    A CPU changes as many images at once as keep what an operation has in between in its cache.
+    A CPU changes as many images at once as keep what an operation has in between in its cache; an image that fills it
+    goes through all of its changes before the next one.
     """
     batch = batch.clone(memory_format=torch.contiguous_format)
+    at_once = _images_at_once(batch)
+    if at_once == 1 and len(batch) > 1:
+        return _apply_one_by_one(list(changes), batch)
     for change in changes:
-        at_once = _images_at_once(batch)
         if change.where is None:
-            batch = _apply_to_all(change, batch, at_once)
+            batch = _apply_to_all(change, batch, _images_at_once(batch))
         else:
-            _apply_to_some(change, change.where, batch, at_once)
+            _apply_to_some(change, change.where, batch, _images_at_once(batch))
     return batch
 
 
@@ -70,6 +73,21 @@ def _images_at_once(batch: Tensor) -> int:
     if batch.device.type != "cpu":
         return max(1, len(batch))
     return max(1, _VALUES_AT_ONCE // max(1, batch[:1].numel()))
+
+
+def _apply_one_by_one(changes: list[Change], batch: Tensor) -> Tensor:
+    chosen = [None if change.where is None else change.where.tolist() for change in changes]
+    made: Tensor | None = None
+    for row in range(len(batch)):
+        image = batch[row : row + 1]
+        for change, where in zip(changes, chosen, strict=True):
+            if where is None or where[row]:
+                image = change.function(image, *(parameter[row : row + 1] for parameter in change.parameters))
+                image = image.contiguous()  # as each would be if written back into the batch
+        made = image.new_empty(len(batch), *image.shape[1:]) if made is None else made
+        made[row] = image[0]
+    assert made is not None, "the batch has more than one image"
+    return made
 
 
 def _apply_to_all(change: Change, batch: Tensor, at_once: int) -> Tensor:
@@ -90,10 +108,10 @@ def _apply_to_some(change: Change, where: Tensor, batch: Tensor, at_once: int) -
     for rows in where.nonzero()[:, 0].split(at_once):
         if len(rows) == 0:
             return
-        there = rows.to(batch.device)
-        changed = change.function(batch.index_select(0, there), *(parameter[rows] for parameter in change.parameters))
+        parameters = [parameter[rows] for parameter in change.parameters]
         if batch.device.type == "cpu":
-            for row, image in zip(rows.tolist(), changed):  # ten times as fast there as indexing with a tensor
-                batch[row] = image
+            images, chosen = batch.numpy(), rows.numpy()  # ten times as fast there as indexing a tensor
+            images[chosen] = change.function(torch.from_numpy(images[chosen]), *parameters).numpy()
         else:
-            batch[there] = changed
+            there = rows.to(batch.device)
+            batch[there] = change.function(batch.index_select(0, there), *parameters)
