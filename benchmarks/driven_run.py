@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +45,7 @@ def watch(
     synthetic: bool = False,
     separate: bool = False,
     options: Options = USUAL,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Watched:
     """Run `warm_up` + `steps` steps of a recipe through the loop itself, data, metrics and all.
 
@@ -52,6 +53,7 @@ def watch(
         images: a folder; its photos are used as often as it takes.
         synthetic: take one batch of views, rendered once and lying on the device, for every step.
         separate: take the time of the objective, the backward pass and the optimiser too; a GPU then waits for each.
+        clock: of the steps' seconds; `time.process_time` where other work shares the processor.
     """
     with TemporaryDirectory() as folder, ExitStack() as stack:
         listed = repeated(images, Path(folder) / "photos.txt", at_least=4 * recipe.batch_size)
@@ -60,7 +62,7 @@ def watch(
         run = prepare(longer, listed, Path(folder) / "run", endless, lambda now: None, stack=stack)
         if synthetic:
             _feed_one_batch(run)
-        return _drive(run, steps, warm_up, separate)
+        return _drive(run, steps, warm_up, separate, clock)
 
 
 def repeated(images: Path, path: Path, *, at_least: int) -> Path:
@@ -82,7 +84,7 @@ def _feed_one_batch(run: Run) -> None:
     run.loader.epoch = again  # type: ignore[method-assign]
 
 
-def _drive(run: Run, steps: int, warm_up: int, separate: bool) -> Watched:
+def _drive(run: Run, steps: int, warm_up: int, separate: bool, clock: Callable[[], float]) -> Watched:
     ends: list[float] = []
     inside: list[float] = []
     spent = _Spent(run.accelerator.device)
@@ -92,7 +94,7 @@ def _drive(run: Run, steps: int, warm_up: int, separate: bool) -> Watched:
         record(*given, **named)
         if len(ends) in (warm_up, warm_up + steps) or separate:
             spent.wait()
-        ends.append(time.perf_counter())
+        ends.append(clock())
         inside.append(spent.take())
         if len(ends) == warm_up + steps + 1:
             raise _Enough

@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,7 +84,7 @@ def measure(recipe: Recipe, given: argparse.Namespace) -> dict[str, float]:
     return found
 
 
-def lightly_rate(recipe: Recipe, given: argparse.Namespace) -> float:
+def lightly_rate(recipe: Recipe, given: argparse.Namespace, clock: Callable[[], float] = time.perf_counter) -> float:
     """Images a second of MoCo v2 by lightly's parts, put together as its documentation does."""
     from lightly.loss import NTXentLoss
     from lightly.models.modules import MoCoProjectionHead
@@ -117,7 +118,7 @@ def lightly_rate(recipe: Recipe, given: argparse.Namespace) -> float:
         scaler.update()
         if len(ends) in (given.warm_up, given.warm_up + given.steps) and device == "cuda":
             torch.cuda.synchronize()
-        ends.append(time.perf_counter())
+        ends.append(clock())
         if len(ends) > given.warm_up + given.steps:
             break
     return recipe.batch_size * given.steps / (ends[-1] - ends[given.warm_up])

@@ -24,6 +24,7 @@ from typing import Any
 
 BUDGET_S = 480.0
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
+IMAGENETTE_PHOTOS, IMAGENETTE_EPOCHS, IMAGENETTE_S = 9469, 800, 50.0
 BIG = ("moco_v2_200", "infomin_200", "clsa_multi_200")
 
 Figures = dict[str, Any]
@@ -39,6 +40,7 @@ class Setting:
 
     rehearse: bool
     images: Path
+    imagenette: Path | None = None
 
     @property
     def device(self) -> str:
@@ -51,12 +53,13 @@ def main() -> None:
     parser.add_argument("--only", choices=["correctness"], help="leave out what measures speed")
     parser.add_argument("--rehearse", action="store_true", help="tiny, on a CPU")
     parser.add_argument("--images", type=Path, default=PHOTOS, help="a folder of photos (default: those of the tests)")
+    parser.add_argument("--imagenette", type=Path, help="Imagenette's training photos, for the part of that name")
     parser.add_argument(
         "--out", type=Path, default=Path("gpu_session.json"), help="the figures, written after each part"
     )
     parser.add_argument("--part", choices=[*PARTS], help="run this part alone")
     given = parser.parse_args()
-    setting = Setting(given.rehearse, given.images)
+    setting = Setting(given.rehearse, given.images, given.imagenette)
     if given.part:
         given.out.write_text(json.dumps(_figures_of(given.part, setting)) + "\n")
     else:
@@ -85,7 +88,7 @@ def _in_a_process(name: str, setting: Setting, limit_s: float) -> Figures:
         begin = time.monotonic()
         try:
             ended = subprocess.run(
-                [*command, *(["--rehearse"] if setting.rehearse else [])],
+                [*command, *_words(setting)],
                 capture_output=True,
                 text=True,
                 timeout=limit_s,
@@ -97,6 +100,11 @@ def _in_a_process(name: str, setting: Setting, limit_s: float) -> Figures:
         if not found.is_file():
             return seconds | {"failed": (ended.stderr.strip().splitlines() or ["no word"])[-1]}
         return seconds | json.loads(found.read_text())
+
+
+def _words(setting: Setting) -> list[str]:
+    imagenette = [] if setting.imagenette is None else ["--imagenette", str(setting.imagenette)]
+    return [*(["--rehearse"] if setting.rehearse else []), *imagenette]
 
 
 def _figures_of(name: str, setting: Setting) -> Figures:
@@ -252,6 +260,33 @@ def beside_lightly(setting: Setting) -> Figures:
     return {"ours": ours, "lightly": theirs, "ratio": ours / theirs}
 
 
+def imagenette(setting: Setting) -> Figures:
+    """MoCo v2 of a ResNet-18 at 128 px for 50 s from memory and as long from files, and the minutes of 800 epochs.
+
+    The photos that it is given may be fewer or smaller than the 9,469 of the whole: the time is for those, at the rate
+    that was measured.
+    """
+    if setting.imagenette is None and not setting.rehearse:
+        raise Skipped("needs Imagenette: --imagenette DIR")
+    rates = {
+        "from_memory": _rate_of_imagenette(setting, keep="memory"),
+        "from_files": _rate_of_imagenette(setting, keep="no"),
+    }
+    minutes = {way: IMAGENETTE_EPOCHS * IMAGENETTE_PHOTOS / rate / 60 for way, rate in rates.items()}
+    return {"images_per_s": rates, "minutes_of_800_epochs": minutes}
+
+
+def _rate_of_imagenette(setting: Setting, *, keep: str) -> float:
+    """A short run says how many steps fill the time."""
+    name = "moco_v2_smoke" if setting.rehearse else "moco_v2_imagenette"
+    images = setting.imagenette or setting.images
+    tried = _rate(name, setting, images=images, keep=keep)["images_per_s"]
+    if setting.rehearse:
+        return float(tried)
+    steps = max(10, int(IMAGENETTE_S * tried / _recipe(name, setting).batch_size))
+    return float(_rate(name, setting, images=images, keep=keep, steps=steps)["images_per_s"])
+
+
 def compiled(setting: Setting) -> Figures:
     """The ceiling with --compile."""
     if setting.rehearse:
@@ -281,6 +316,7 @@ PARTS = {
     "from_gpu": Part(from_gpu, 40),
     "beside_lightly": Part(beside_lightly, 40),
     "deterministic": Part(deterministic, 30),
+    "imagenette": Part(imagenette, 150),
     "compiled": Part(compiled, 90),
 }
 
@@ -303,7 +339,16 @@ def _recipe(name: str, setting: Setting) -> Any:
     return replace(recipe, architecture="test_resnet") if setting.rehearse and recipe.branches == 1 else recipe
 
 
-def _rate(name: str, setting: Setting, *, synthetic: bool = False, keep: str = "no", compile: bool = False) -> Figures:
+def _rate(
+    name: str,
+    setting: Setting,
+    *,
+    images: Path | None = None,
+    steps: int | None = None,
+    synthetic: bool = False,
+    keep: str = "no",
+    compile: bool = False,
+) -> Figures:
     import torch
     from driven_run import watch
 
@@ -312,9 +357,14 @@ def _rate(name: str, setting: Setting, *, synthetic: bool = False, keep: str = "
     workers = 0 if setting.rehearse else _workers()
     options = Options(device=setting.device, workers=workers, keep=keep, compile=compile)  # type: ignore[arg-type]
     # Longer than what the workers have ready at the start, so that the pipeline is measured and not its stock.
-    warm_up, steps = (1, 2) if setting.rehearse else (5, 10) if synthetic else (4 * workers, 2 * workers)
+    warm_up, usual = (1, 2) if setting.rehearse else (5, 10) if synthetic else (4 * workers, 2 * workers)
     watched = watch(
-        _recipe(name, setting), setting.images, steps=steps, warm_up=warm_up, synthetic=synthetic, options=options
+        _recipe(name, setting),
+        images or setting.images,
+        steps=steps or usual,
+        warm_up=warm_up,
+        synthetic=synthetic,
+        options=options,
     )
     figures = {"images_per_s": watched.images_per_s}
     if not setting.rehearse:

@@ -59,6 +59,15 @@ def test_lightlys_moco_is_trained_on_the_same_files(run):
     assert figures["over_lightly"] == pytest.approx(figures["from_files"] / figures["lightly"])
 
 
+def test_moco_on_a_cpu_is_held_against_lightlys_within_each_round(run):
+    pytest.importorskip("lightly", reason="needs lightly: pip install lightly")
+    words = ["--architecture", "test_resnet", "--px", "32", "--batch-size", "4", "--rounds", "1", "--steps", "2"]
+    figures = run("beside_lightly", *words)
+    (ours,), (theirs,), (network,) = (figures["rates"][way] for way in ("from_files", "lightly", "synthetic"))
+    assert figures["over_lightly"] == pytest.approx(ours / theirs)
+    assert figures["share"] == pytest.approx(ours / network)
+
+
 def test_help_takes_longer_than_an_empty_python(run):
     figures = run("help_speed", "--rounds", "1")
     assert 0 < figures["best"]["python"] < figures["best"]["help"]

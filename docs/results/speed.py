@@ -1,8 +1,8 @@
 """The page of speeds, made from what the scripts of benchmarks/ write with --out.
 
-    python docs/results/speed.py --loader loader.json --loop loop.json --out docs/results/speed
+    python docs/results/speed.py --loader loader.json --loop loop.json --pair pair.json --out docs/results/speed
 
-OUT/README.md   tables, and who says so        OUT/loader.json, OUT/loop.json   the scripts' own files
+OUT/README.md   tables, and who says so        OUT/loader.json, loop.json, pair.json   the scripts' own files
 """
 
 import json
@@ -23,22 +23,27 @@ WAYS = {
 }
 
 
-def write(*, loader: Path, loop: Path, out: Path) -> None:
+GOALS = {"infomin_200": 2.0, "clsa_multi_200": 2.5}  # of `all_on_cpu`, in times of the published pipeline
+PAIR_GOALS = {"over_lightly": 1.2, "share": 0.95}
+
+
+def write(*, loader: Path, loop: Path, pair: Path, out: Path) -> None:
     """Write the page of speeds.
 
     Args:
         loader: What benchmarks/loader_speed.py wrote.
         loop: What benchmarks/loop_overhead.py wrote.
+        pair: What benchmarks/beside_lightly.py wrote.
         out: The folder to make; one that is there is replaced.
     """
-    pages = [json.loads(file.read_text()) for file in (loader, loop)]
+    pages = [json.loads(file.read_text()) for file in (loader, loop, pair)]
     with new_folder(out, overwrite=True, kind="page") as folder:
         write_text(folder / "README.md", text(*pages))
-        for file, name in ((loader, "loader.json"), (loop, "loop.json")):
+        for file, name in ((loader, "loader.json"), (loop, "loop.json"), (pair, "pair.json")):
             shutil.copyfile(file, folder / name)
 
 
-def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any]) -> str:
+def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str, Any]) -> str:
     """The text of README.md."""
     about = next(iter(loader.values()))
     photos = f"{about['source']['images']} photos of {about['median_pixels'] / 1e6:.2f} million pixels (median)"
@@ -46,15 +51,23 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any]) -> str:
     whole = sorted(found["ratio_to_published"]["all_on_cpu"] for found in loader.values())
     return page(
         "Speeds, as ratios within one run",
-        question="How fast are the views, and how much does the training loop add to a step?",
+        question="How fast are the views and a whole training on a CPU, and how much does the training loop add?",
         setting=(
             "One thread of a processor. Each way runs in turn in every round, so that other work on the machine meets "
             "all alike: each rate is the median of the rounds, each ratio the median of the ratios within a round."
         ),
-        found=["### From a JPEG file to a recipe's views", _loader(loader), "### The training loop", _loop(loop)],
+        found=[
+            "### From a JPEG file to a recipe's views",
+            _loader(loader),
+            "### Training MoCo v2 beside lightly",
+            _pair(pair),
+            "### The training loop",
+            _loop(loop),
+        ],
         answer=(
             f"A loader worker has {shares[0]:.1f} to {shares[-1]:.1f} times the published pipeline's rate where a GPU "
-            f"renders the views, and {whole[0]:.2f} to {whole[-1]:.2f} times where it renders them itself. The loop "
+            f"renders the views, and {whole[0]:.2f} to {whole[-1]:.2f} times where it renders them itself. "
+            f"{_missed(loader, pair)} The loop "
             f"adds {100 * loop['overhead']:.1f} % to a step, measured on few steps of a busy machine: in single steps "
             f"up to {100 * max(loop['overheads']):.0f} %. The photos are few and small, and neither other "
             "sizes nor what a GPU makes of the views were measured here."
@@ -64,10 +77,12 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any]) -> str:
                 "Commands, commits and hardware",
                 f"`python benchmarks/loader_speed.py`: {photos}, decoded by {about['decoder']}; {_evidence(about)}; "
                 f"{about['rounds']} rounds.",
+                f"`python benchmarks/beside_lightly.py --images DIR`: {pair['photos']} photos, {pair['precision']}, "
+                f"one thread; {_evidence(pair)}; {pair['rounds']} rounds of {pair['steps']} steps.",
                 f"`python benchmarks/loop_overhead.py`: {loop['precision']}, {loop['threads']} thread and "
                 f"{loop['workers']} loader process; {_evidence(loop)}.",
             ),
-            "Made by `docs/results/speed.py` from loader.json and loop.json; no figure is typed by hand.",
+            "Made by `docs/results/speed.py` from loader.json, loop.json and pair.json; no figure is typed by hand.",
         ],
     )
 
@@ -102,6 +117,32 @@ def _loop(figures: dict[str, Any]) -> str:
         "Overhead is all but the forward passes, the backward pass and the optimiser's step: waiting for images, "
         "moving them, drawing, EMA copy, queue, metrics."
     )
+
+
+def _pair(figures: dict[str, Any]) -> str:
+    rates = figures["images_per_cpu_second"]
+    rows = [
+        ["goodviews, from JPEG files", f"{rates['from_files']:.1f}", f"{figures['over_lightly']:.2f}"],
+        ["lightly's parts, from the same files", f"{rates['lightly']:.1f}", "1.00"],
+        ["goodviews, the same views at every step: the network alone", f"{rates['synthetic']:.1f}", ""],
+    ]
+    network = f"{figures['architecture']} at {figures['px']} px, batches of {figures['batch_size']}, one thread"
+    return (
+        f"{table(['way', 'images a CPU second', 'times lightly'], rows)}\n"
+        f"{network}, {figures['precision']}. From files the training has {figures['share']:.2f} of the network's rate."
+    )
+
+
+def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any]) -> str:
+    """Which goals the figures do not reach, in a sentence."""
+    missed = [
+        f"{name} {loader[name]['ratio_to_published']['all_on_cpu']:.2f} of {goal} times the published rate"
+        for name, goal in GOALS.items()
+        if loader[name]["ratio_to_published"]["all_on_cpu"] < goal
+    ]
+    meanings = {"over_lightly": "times lightly", "share": "of the network's own rate"}
+    missed += [f"{pair[name]:.2f} of {goal} {meanings[name]}" for name, goal in PAIR_GOALS.items() if pair[name] < goal]
+    return f"Short of our goals: {'; '.join(missed)}." if missed else "All goals are reached."
 
 
 def _evidence(figures: dict[str, Any]) -> str:
