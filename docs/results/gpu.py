@@ -22,9 +22,9 @@ REHEARSAL = (
     "This is a rehearsal on a CPU: **no figure of a GPU is on this page, and none has been measured yet.** The parts "
     "ran tiny, to show that they run; their speeds mean nothing and are folded away."
 )
-GOALS = (
-    "The goals that wait for a GPU: from files at least 90 % of the ceiling, at least twice lightly's rate, and 800 "
-    "epochs of Imagenette in under 20 minutes."
+UNKNOWN = (
+    " Nothing is known of GPUs from this page. The goals that wait for one: from files at least 90 % of the ceiling, "
+    "at least twice lightly's rate, and 800 epochs of Imagenette in under 20 minutes."
 )
 
 
@@ -58,7 +58,7 @@ def text(figures: dict[str, Any]) -> str:
             table(["part", "what it measures", "state", "seconds"], [*_rows(parts)]),
             *([] if is_rehearsal else _measured(parts)),
         ],
-        answer=f"Of {len(parts)} parts {counts}. {'Nothing is known of GPUs from this page. ' + GOALS if is_rehearsal else ''}",
+        answer=f"Of {len(parts)} parts {counts}." + (UNKNOWN if is_rehearsal else ""),
         evidence=[
             *([folded("Figures of the rehearsal, which mean nothing", *_measured(parts))] if is_rehearsal else []),
             folded(
