@@ -224,7 +224,12 @@ GAIN = {
     "photos": 2000,
     "test_photos": 500,
     "encoder": {"parent": "mini (weights 0123)", "architecture": "resnet18"},
-    "recipe": {"name": "moco_v2_adapt", "epochs": 10},
+    "recipe": {
+        "name": "moco_v2_adapt",
+        "epochs": 10,
+        "objective": {"type": "QueueContrast", "temperature": 0.2},
+        "optimizer": {"lr": 0.02},
+    },
     "start": 48.75,
     "runs": [
         {"seed": 0, "core_minutes": 3.0, "top1": 52.0, "won": 40, "lost": 24, "p": 0.06},
@@ -261,12 +266,15 @@ def test_page_on_adapting_tells_what_the_benchmark_wrote_and_what_was_tried(adap
     rows = [{"epoch": 0.0, "knn_top1": 48.8}, {"epoch": 1.0, "loss": 5.0}, {"epoch": 3.0, "knn_top1": 51.25}]
     (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "gain.json").write_text(json.dumps(GAIN))
-    adapting.write(gains=[tmp_path / "gain.json"], tried=[trial], out=tmp_path / "earlier")
-    adapting.write(gains=[tmp_path / "gain.json"], tried=[tmp_path / "earlier" / "tried.json"], out=tmp_path / "page")
+    gain = tmp_path / "gain.json"
+    adapting.write(gains=[gain], tried=[trial], others=[gain], out=tmp_path / "earlier")
+    parts = {name: [tmp_path / "earlier" / f"{name}.json"] for name in ("gains", "tried", "others")}
+    adapting.write(**parts, out=tmp_path / "page")
     page = (tmp_path / "page" / "README.md").read_text()
     assert page == (tmp_path / "earlier" / "README.md").read_text()
     assert "| 2,000 of flowers, moco_v2_adapt | 48.8 | 52.0, 51.0 | +2.8 | [-3.6, +9.1] | [+0.2, +5.3] |" in page
     assert "| moco_v2_adapt, 10 epochs | 2,000 of flowers | 500 | 3.5 |" in page
+    assert "| 2,000 of flowers | QueueContrast | 0.2 | 0.02 | 10 | 48.8 | 52.0 (0), 51.0 (1) |" in page
     assert "moco_v2_adapt on flowers: +2.8 points, which seeds and test photos alone may explain." in page
     assert "| 2,000: daisy, rose, ... | 01234567 | 0.03 | 1 | 10 | 0.4 | 0.2 | 48.8 after 0, 51.2 after 3 |" in page
     assert "from mini (weights 0123); seeds 0, 1; `adapt_gain.py --init mini` on 2 x Processor; commit abc1234" in page
@@ -289,5 +297,5 @@ def test_the_answer_of_the_page_on_adapting_follows_from_its_intervals(seeds, ph
 
 def test_the_page_on_adapting_is_made_of_the_figures_beside_it(adapting):
     page = SCRIPT.parent / "adapt"
-    gains, tried = (json.loads((page / name).read_text()) for name in ("gains.json", "tried.json"))
-    assert (page / "README.md").read_text() == adapting.text(gains, tried)
+    found = (json.loads((page / name).read_text()) for name in ("gains.json", "tried.json", "others.json"))
+    assert (page / "README.md").read_text() == adapting.text(*found)

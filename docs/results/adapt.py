@@ -1,10 +1,11 @@
 """The page on what adapting gains, made from what benchmarks/adapt_gain.py wrote, and from the runs that were tried.
 
-    python docs/results/adapt.py --gains flowers5.json cifar10.json --tried trials/* --out docs/results/adapt
+    python docs/results/adapt.py --gains flowers5.json cifar10.json --tried runs/* --out docs/results/adapt
 
 Without --gains the page says that nothing is measured yet, and holds the trials.
 
-OUT/README.md   tables, and who says so        OUT/gains.json   the benchmark's files        OUT/tried.json   the trials
+OUT/README.md   tables, and who says so        OUT/gains.json    the benchmark's files
+OUT/tried.json  runs that were tried           OUT/others.json   the benchmark's files of recipes that were tried
 """
 
 import json
@@ -20,6 +21,15 @@ from goodviews.hub.files.atomic import new_folder, write_json, write_text
 NOT_YET = "The recipes' gains are not measured yet: that takes three seeds, by `benchmarks/adapt_gain.py`."
 GAIN_HEADINGS = ("photos", "before, %", "after, each seed, %", "gain", "over seeds", "over test photos and seeds")
 RUN_HEADINGS = ("recipe", "photos", "test photos", "minutes of a core")
+OTHER_HEADINGS = (
+    "photos",
+    "learns by",
+    "temperature",
+    "learning rate",
+    "epochs",
+    "before, %",
+    "after (seed), %",
+)
 TRIED_HEADINGS = (
     "photos",
     "from weights",
@@ -32,23 +42,33 @@ TRIED_HEADINGS = (
 )
 
 
-def write(*, gains: Sequence[Path] = (), tried: Sequence[Path] = (), out: Path) -> None:
+def write(*, gains: Sequence[Path] = (), tried: Sequence[Path] = (), others: Sequence[Path] = (), out: Path) -> None:
     """Write the page on adapting.
 
     Args:
-        gains: What benchmarks/adapt_gain.py wrote.
+        gains: What benchmarks/adapt_gain.py wrote, or an earlier page's gains.json.
         tried: RUN folders of trainings from which the recipe's settings were chosen, or an earlier page's tried.json.
+        others: What benchmarks/adapt_gain.py wrote of recipes that were tried, or an earlier page's others.json.
         out: The folder to make; one that is there is replaced.
     """
-    found = [json.loads(file.read_text()) for file in gains]
+    found, rejected = read_gains(gains), read_gains(others)
     trials = [trial for place in tried for trial in read_trials(place)]
     with new_folder(out, overwrite=True, kind="page") as folder:
-        write_text(folder / "README.md", text(found, trials))
+        write_text(folder / "README.md", text(found, trials, rejected))
         write_json(folder / "gains.json", found)
         write_json(folder / "tried.json", trials)
+        write_json(folder / "others.json", rejected)
 
 
-def text(found: Sequence[dict[str, Any]], trials: Sequence[dict[str, Any]]) -> str:
+def read_gains(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Of the benchmark's files, and of earlier pages' lists of them."""
+    read = [json.loads(file.read_text()) for file in files]
+    return [one for content in read for one in (content if isinstance(content, list) else [content])]
+
+
+def text(
+    found: Sequence[dict[str, Any]], trials: Sequence[dict[str, Any]], rejected: Sequence[dict[str, Any]] = ()
+) -> str:
     """The text of README.md."""
     return page(
         "What adapting gains",
@@ -63,7 +83,8 @@ def text(found: Sequence[dict[str, Any]], trials: Sequence[dict[str, Any]]) -> s
         evidence=[
             *([folded("Commands, commits and hardware", run_table(found), evidence(found))] if found else []),
             *([folded("What was tried while the recipes were made", tried_table(trials))] if trials else []),
-            "Made by `docs/results/adapt.py` from gains.json and tried.json; no figure is typed by hand.",
+            *([folded("Other settings, and what they gained", other_table(rejected))] if rejected else []),
+            "Made by `docs/results/adapt.py` from the JSON files beside this page; no figure is typed by hand.",
         ],
     )
 
@@ -166,6 +187,26 @@ def tried_table(trials: Sequence[dict[str, Any]]) -> str:
         "its scores are those of the start and of some epochs after. Where they end before the last epoch, the run was "
         "stopped.\n\n"
         f"{wide_table(TRIED_HEADINGS, rows)}"
+    )
+
+
+def other_table(rejected: Sequence[dict[str, Any]]) -> str:
+    """What other settings gained, on the same test photos."""
+    rows = [
+        [
+            f"{one['photos']:,} of {one['data']}",
+            one["recipe"]["objective"]["type"],
+            f"{one['recipe']['objective'].get('temperature', '')}",
+            f"{one['recipe']['optimizer']['lr']:g}",
+            f"{one['recipe']['epochs']}",
+            f"{one['start']:.1f}",
+            ", ".join(f"{run['top1']:.1f} ({run['seed']})" for run in one["runs"]),
+        ]
+        for one in rejected
+    ]
+    return (
+        "The settings above were chosen among these by the same test photos, which makes them look better than they "
+        f"are, by a little.\n\n{wide_table(OTHER_HEADINGS, rows)}"
     )
 
 
