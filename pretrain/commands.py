@@ -35,7 +35,7 @@ def pretrain(
 
     Example: goodviews pretrain infomin_200 --data photos --out runs/infomin
 
-    From an encoder, on your own photos: goodviews pretrain moco_v2_adapt --init E --data photos --out runs/mine
+    From an encoder, on your own photos: goodviews pretrain simclr_adapt --init E --data photos --out runs/mine
 
     Several processes: torchrun --nproc-per-node 8 -m goodviews.pretrain RECIPE --data DIR --out RUN
 

@@ -24,7 +24,7 @@ STARTS = re.compile(
 )  # of a command, in a block without a language
 SHORTER = {  # what is added to a command so that it takes seconds; the options that the page gives stay
     "pretrain ": {"--epochs": ["1"], "--precision": ["fp32"], "--workers": ["0"], "--knn-every": ["0"]},
-    "pretrain moco_v2_adapt ": {"--batch-size": ["22"]},
+    "pretrain simclr_adapt ": {"--batch-size": ["22"]},
     "transfer voc-detection-smoke --encoder": {"--set": ["iterations=2", "lr_steps=1", "precise_bn_iterations=1"]},
 }
 NAMED = ("raccoon-3.jpg", "raccoon-69.jpg", "coco-458756.jpg")  # photos that pages name

@@ -21,7 +21,7 @@ from ..files.overwrite import mark, refuse_folder
 from ..output.terminal import Terminal
 
 PHOTOS = Path(__file__).parents[1] / "photos"
-RECIPE, EPOCHS = "moco_v2_adapt", "60"
+RECIPE, EPOCHS = "simclr_adapt", "60"
 MINI = "goodviews:mini"  # the start, an encoder that ships
 RANDOM = "random:resnet18-w0.5-56px"  # the network of MINI, untrained: what every score is compared with
 KINDS = ("adapted", "mini", "untrained")

@@ -24,7 +24,7 @@ HEADINGS: dict[Kind, str] = {
 # The name of a published setting ends in its epochs; so do the names of these, which are methods put together here.
 _COMBINED = frozenset({"clsa_symmetric_200", "simclr_clsa_200", "byol_clsa_300"})
 FOR_PHOTOS = (  # which photos -> recipe, and why
-    ("600 to 5,000 of one kind", "moco_v2_adapt", "minutes; goes on from an encoder, --init goodviews:mini"),
+    ("600 to 5,000 of one kind", "simclr_adapt", "minutes; goes on from an encoder, --init goodviews:mini"),
     ("a million, several GPUs", "infomin_200", "the published budget; 100 epochs: infomin_100"),
     ("ten thousands, one GPU", "infomin_imagenette", "ResNet-18, 128 px, 800 epochs"),
     ("about 5,000, a CPU", "infomin_imagenette_cpu", "ResNet-18, 48 px; an hour and a half on one core"),

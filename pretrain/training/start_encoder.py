@@ -50,7 +50,7 @@ def with_backbone_of(encoder: Encoder, recipe: Recipe) -> Recipe:
     if recipe.branches == 2:
         raise UsageError(
             f"{recipe.name} trains one backbone on luma and one on chroma, and {encoder.name} takes RGB; "
-            "choose another recipe for --init, e.g. moco_v2_adapt."
+            "choose another recipe for --init, e.g. simclr_adapt."
         )
     views = tuple(_normalised(view, encoder.preprocessing) for view in recipe.views)
     return replace(recipe, architecture=encoder.architecture, width=_width(encoder), views=views)

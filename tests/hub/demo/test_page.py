@@ -16,9 +16,8 @@ from goodviews.hub.errors import DataError
 from goodviews.hub.files.atomic import write_json
 from goodviews.hub.identity import EncoderId
 from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
-from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.recipe import describe
-from goodviews.pretrain.recipes.adapt import moco_v2_adapt
+from goodviews.pretrain.recipes.adapt import simclr_adapt
 
 TOP1 = {
     "knn-adapted": 73.7,
@@ -107,7 +106,7 @@ def _pretrained(run):
     lines = [{"step": 0, "knn_top1": 40.0}, *losses, {"step": 90, "knn_top1": 55.0}]
     (run / "encoder").mkdir(parents=True)
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    recipe = describe(replace(moco_v2_adapt(), batch_size=32, memory=Queue(64)))
+    recipe = describe(replace(simclr_adapt(), batch_size=32))
     write_json(run / "encoder" / "config.json", {"goodviews": {"recipe": recipe}})
     (run / "encoder" / "model.safetensors").write_bytes(bytes(440_000))
 
