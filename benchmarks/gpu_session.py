@@ -196,12 +196,8 @@ def ceiling(setting: Setting) -> Figures:
 
 
 def deterministic(setting: Setting) -> Figures:
-    """The same with torch's deterministic algorithms."""
-    import torch
-
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.use_deterministic_algorithms(True)
-    return {name: _rate(name, setting, synthetic=True) for name in _big(setting)[:1]}
+    """The same with --deterministic."""
+    return {name: _rate(name, setting, synthetic=True, deterministic=True) for name in _big(setting)[:1]}
 
 
 def from_files(setting: Setting) -> Figures:
@@ -348,6 +344,7 @@ def _rate(
     synthetic: bool = False,
     keep: str = "no",
     compile: bool = False,
+    deterministic: bool = False,
 ) -> Figures:
     import torch
     from driven_run import watch
@@ -355,7 +352,13 @@ def _rate(
     from goodviews.pretrain.options import Options
 
     workers = 0 if setting.rehearse else _workers()
-    options = Options(device=setting.device, workers=workers, keep=keep, compile=compile)  # type: ignore[arg-type]
+    options = Options(
+        device=setting.device,
+        workers=workers,
+        keep=keep,  # type: ignore[arg-type]
+        compile=compile,
+        deterministic=deterministic,
+    )
     # Longer than what the workers have ready at the start, so that the pipeline is measured and not its stock.
     warm_up, usual = (1, 2) if setting.rehearse else (5, 10) if synthetic else (4 * workers, 2 * workers)
     watched = watch(
