@@ -84,8 +84,9 @@ def test_the_list_of_public_names_is_that_of_the_code(public):
 
 
 def test_every_public_name_says_what_it_is(public):
-    is_silent = [path for path, value in public.names() if callable(value) and not (value.__doc__ or "").strip()]
-    assert is_silent == []
+    made = re.compile(r"\w+\(")  # the docstring that a dataclass without one gets
+    documented = {path: value.__doc__ or "" for path, value in public.names() if callable(value)}
+    assert [path for path, text in documented.items() if not text.strip() or made.match(text)] == []
 
 
 def test_pages_and_examples_import_public_names_alone(public):
