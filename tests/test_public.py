@@ -1,4 +1,4 @@
-"""Public names say what they are, pages use no others, and users' types are checked; test_documents holds their list."""
+"""Public names say what they are, pages use no others, users' types are checked; test_documents holds their list."""
 
 import importlib.util
 import re
