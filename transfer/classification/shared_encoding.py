@@ -9,6 +9,7 @@ import copy
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ...hub.errors import GoodviewsError
 from ..detection.processes import check_processes
 from .training_images import TrainingImages, WorkerBatch
 
+_ENDING_S = 10.0  # a process is gone later than its connection
 MakeImages = Callable[..., TrainingImages]  # given `share` and `progress`; it is sent to other processes
 Encoded = Iterator[tuple[Tensor, Tensor]]  # of each batch (n, F) vectors and (n,) positions of the images
 _Share = tuple[list[int], Tensor | None, list[tuple[int, str]]]  # positions, their vectors, what could not be read
@@ -56,6 +58,7 @@ def shared_encoding(
             dist.broadcast_object_list([None])
             others.join()
         except RuntimeError as error:
+            wait([one.sentinel for one in others.processes], timeout=_ENDING_S)
             ended = [number for number, one in enumerate(others.processes, start=1) if not one.is_alive()]
             if not ended:
                 raise

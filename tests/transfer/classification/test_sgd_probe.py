@@ -170,6 +170,7 @@ def test_settings_that_are_none_are_refused(change, message):
         linear_pycontrast().with_changes([change])
 
 
+@pytest.mark.slow
 def test_processes_that_encode_together_give_the_result_of_one(encoder, colours, tmp_path):
     next((colours / "train" / "red").iterdir()).write_bytes(b"no image")
     task = replace(linear_moco(), measure=replace(linear_moco().measure, epochs=2, lr=1.0))
@@ -189,6 +190,7 @@ def test_processes_that_encode_together_give_the_result_of_one(encoder, colours,
     assert (tmp_path / "1" / "skipped.txt").read_text() == (tmp_path / "2" / "skipped.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_is_a_sentence(encoder, colours):
     def make_images(**share):
         return TrainingImages(
