@@ -58,8 +58,8 @@ def shared_encoding(
             dist.broadcast_object_list([None])
             others.join()
         except RuntimeError as error:
-            wait([one.sentinel for one in others.processes], timeout=_ENDING_S)
-            ended = [number for number, one in enumerate(others.processes, start=1) if not one.is_alive()]
+            gone = wait([one.sentinel for one in others.processes], timeout=_ENDING_S)
+            ended = [number for number, one in enumerate(others.processes, start=1) if one.sentinel in gone]
             if not ended:
                 raise
             raise GoodviewsError(f"Process {ended[0]} of those that encode images ended; it says why above.") from error
