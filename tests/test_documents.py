@@ -103,3 +103,14 @@ def test_the_list_of_public_names_is_that_of_the_code():
     new = [line for line in found if line not in listed]
     assert (gone, new) == ([], []), "a public name changed: python docs/site/public.py, and say so in CHANGELOG.md"
     assert listed == found
+
+
+def test_the_changelog_is_for_readers():
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, *released = re.split(r"^## \[\d", text, flags=re.MULTILINE)
+    assert released, "no version is cut"
+    assert "## [Unreleased]" in unreleased
+    assert [line for line in text.splitlines() if len(line) > 120] == []
+    assert all(len(version.splitlines()) <= 100 for version in released)
+    headings = re.findall(r"^### (.*)$", unreleased, re.MULTILINE)
+    assert len(headings) == len(set(headings)), "a merge doubled a heading"
