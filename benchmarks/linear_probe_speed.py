@@ -21,6 +21,7 @@ from goodviews.hub import Encoder, from_pretrained
 from goodviews.hub.reports.provenance import hardware, libraries
 from goodviews.transfer.classification.cached_probe import CachedProbe, train_epoch
 from goodviews.transfer.classification.sgd_probe import linear_moco, new_layer, train_layer
+from goodviews.transfer.classification.shared_encoding import encode_epoch
 from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
 
 
@@ -67,7 +68,7 @@ def fresh_epoch(
     layer = new_layer(encoder.num_features, options.classes, "normal", 0)
     optimizer = torch.optim.SGD(layer.parameters(), lr=probe.lr, momentum=0.9)
     begin = time.perf_counter()
-    train_layer(layer, optimizer, encoder, images, labels, probe, epoch)
+    train_layer(layer, optimizer, encode_epoch(encoder, images, epoch), images.steps, labels, probe, epoch)
     return time.perf_counter() - begin
 
 

@@ -45,7 +45,8 @@ def page(known: dict[str, Any]) -> str:
     ]
     for row in known["row"]:
         cells = [[name, row[name]["value"], row[name]["source"]] for name in ("goodviews", *known["versions"])]
-        parts.append(f"## {row['name'][0].upper()}{row['name'][1:]}\n\n{_table(['library', '', 'where'], cells)}")
+        heading = row["name"] if row["name"].startswith("kNN") else row["name"][0].upper() + row["name"][1:]
+        parts.append(f"## {heading}\n\n{_table(['library', '', 'where'], cells)}")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

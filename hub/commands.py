@@ -22,7 +22,8 @@ def info(encoder: str) -> None:
     Example: goodviews hub info random:resnet18
 
     Args:
-        encoder: An encoder folder, goodviews:mini, torchvision:NAME, timm:NAME or random:ARCHITECTURE.
+        encoder: An encoder folder, goodviews:mini, OWNER/NAME@REVISION of a Hub, a name of `goodviews hub list`,
+            torchvision:NAME, timm:NAME or random:ARCHITECTURE.
     """
     from .pretrained import from_pretrained
 

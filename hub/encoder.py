@@ -114,6 +114,7 @@ class Encoder(nn.Module):
 
     @property
     def num_features(self) -> int:
+        """Numbers in a vector, such as 2048 of a ResNet-50."""
         return features_of(self.backbone)
 
     @property

@@ -103,11 +103,13 @@ class OnnxEncoder:
 
     @property
     def num_features(self) -> int:
+        """Numbers in a vector, such as 2048 of a ResNet-50."""
         assert self.id.dimension is not None, "from_json refuses a file without it"
         return self.id.dimension
 
     @property
     def preprocessing(self) -> Preprocessing:
+        """How photos are resized, cropped and normalised, as the file says."""
         assert self.id.preprocessing is not None, "from_json refuses a file without it"
         return self.id.preprocessing
 

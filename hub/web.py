@@ -134,7 +134,7 @@ def require_token_for(host: str, token: Token, *, variable: str) -> None:
     if token.secret is None and not is_loopback(host):
         raise UsageError(
             f"--host {host} lets other machines in, and there is no token; set {variable} to a long secret, or leave "
-            "--host away to serve this machine alone."
+            "--host out to serve this machine alone."
         )
 
 

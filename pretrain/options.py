@@ -43,6 +43,8 @@ class Options:
         accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
             step; batch norm, and what an objective compares within a batch, sees one part only.
         compile: Let torch.compile make the backbone faster; the first step then takes minutes.
+        deterministic: On a GPU, take only algorithms that repeat themselves bit for bit, so that a resumed run equals
+            an unbroken one there too; slower. A CPU repeats itself without it.
         init: Encoder to start from, instead of from random weights: any that `goodviews hub info` knows, e.g.
             timm:resnet50.a1_in1k, moco-v2-800 or a folder. The backbone is the encoder's, heads and memories are new;
             made for the *_adapt recipes. To take over heads and memories too, --continue-from.
@@ -74,6 +76,7 @@ class Options:
     profile: int | None = None
     accumulate: int = 1
     compile: bool = False
+    deterministic: bool = False
     init: str | None = None
     continue_from: Path | None = None
     keep_training: bool = False

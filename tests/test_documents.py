@@ -1,6 +1,7 @@
 """The documents a reader opens first say what is true of the tree."""
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -91,3 +92,25 @@ def imported_files(file: Path) -> list[Path]:
             candidates = [base.with_suffix(".py"), *(base / f"{alias.name}.py" for alias in node.names)]
             found += [candidate for candidate in candidates if candidate.is_file()]
     return found
+
+
+def test_the_list_of_public_names_is_that_of_the_code():
+    spec = importlib.util.spec_from_file_location("public", REPOSITORY / "docs" / "site" / "public.py")
+    public = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(public)
+    listed, found = public.LIST.read_text(encoding="utf-8").splitlines(), public.text().splitlines()
+    gone = [line for line in listed if line not in found]
+    new = [line for line in found if line not in listed]
+    assert (gone, new) == ([], []), "a public name changed: python docs/site/public.py, and say so in CHANGELOG.md"
+    assert listed == found
+
+
+def test_the_changelog_is_for_readers():
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, *released = re.split(r"^## \[\d", text, flags=re.MULTILINE)
+    assert released, "no version is cut"
+    assert "## [Unreleased]" in unreleased
+    assert [line for line in text.splitlines() if len(line) > 120] == []
+    assert all(len(version.splitlines()) <= 100 for version in released)
+    headings = re.findall(r"^### (.*)$", unreleased, re.MULTILINE)
+    assert len(headings) == len(set(headings)), "a merge doubled a heading"

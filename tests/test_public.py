@@ -1,4 +1,4 @@
-"""What is public is listed: names, parameters, commands, options, recipes, tasks; and users' types are checked."""
+"""Public names say what they are, pages use no others, users' types are checked; test_documents holds their list."""
 
 import importlib.util
 import re
@@ -75,17 +75,10 @@ def public():
     return module
 
 
-def test_the_list_of_public_names_is_that_of_the_code(public):
-    listed, found = public.LIST.read_text(encoding="utf-8").splitlines(), public.text().splitlines()
-    gone = [line for line in listed if line not in found]
-    new = [line for line in found if line not in listed]
-    assert (gone, new) == ([], []), "a public name changed: python docs/site/public.py, and say so in CHANGELOG.md"
-    assert listed == found
-
-
 def test_every_public_name_says_what_it_is(public):
-    is_silent = [path for path, value in public.names() if callable(value) and not (value.__doc__ or "").strip()]
-    assert is_silent == []
+    made = re.compile(r"\w+\(")  # the docstring that a dataclass without one gets
+    documented = {path: value.__doc__ or "" for path, value in public.names() if callable(value)}
+    assert [path for path, text in documented.items() if not text.strip() or made.match(text)] == []
 
 
 def test_pages_and_examples_import_public_names_alone(public):

@@ -49,14 +49,3 @@ def test_no_version_is_written_by_hand():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["dynamic"] == ["version"]
     assert "version" not in project
-
-
-def test_the_changelog_is_for_readers():
-    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
-    unreleased, *released = re.split(r"^## \[\d", text, flags=re.MULTILINE)
-    assert released, "no version is cut"
-    assert "## [Unreleased]" in unreleased
-    assert [line for line in text.splitlines() if len(line) > 120] == []
-    assert all(len(version.splitlines()) <= 100 for version in released)
-    headings = re.findall(r"^### (.*)$", unreleased, re.MULTILINE)
-    assert len(headings) == len(set(headings)), "a merge doubled a heading"

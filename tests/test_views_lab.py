@@ -41,3 +41,10 @@ def test_the_page_of_tuned_views_is_made_of_the_reports_beside_it():
     script, folder = load("views_tune"), RESULTS / "views-tune"
     reports, picked = (script.read_reports(folder, prefix) for prefix in ("tune", "picked"))
     assert (folder / "README.md").read_text("utf-8") == script.page(reports, picked, script.records(reports))
+
+
+def test_the_page_of_learned_views_is_made_of_the_reports_beside_it():
+    script, folder = load("learned_views"), RESULTS / "learned-views"
+    reports = script.read_reports(folder)
+    assert (folder / "README.md").read_text("utf-8") == script.page(reports)
+    assert min(report["seeds"] for report in (reports["photos"], reports["control"])) == 3

@@ -41,8 +41,8 @@ def transfer(
 
     Args:
         task: What to measure; `goodviews tasks` lists the names.
-        encoder: A folder, torchvision:NAME, timm:NAME, or random:NAME for the untrained network to compare with; for
-            tasks that train nothing below the features also what `goodviews export` wrote.
+        encoder: A folder or a name that `goodviews hub info` knows, such as random:resnet18 for an untrained network
+            to compare with; for tasks that train nothing below the features also what `goodviews export` wrote.
         detector: Instead of --encoder, the folder of a finished detection run: its detector is scored on the test
             photos of --data, and nothing is trained.
         data: The data, laid out as `goodviews tasks` says for the task; your own in that layout will do. Detection

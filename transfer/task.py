@@ -64,8 +64,8 @@ class Setup:
             for a job that may be stopped at any time.
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
-        processes: Processes that train a detector together, each on a GPU of its own, or all on the CPU where there is
-            no GPU.
+        processes: Processes that train a detector together, or encode the photos of a published linear probe
+            (linear-moco, linear-clsa, ...), each on a GPU of its own, or all on the CPU where there is no GPU.
         evaluate_every: Iterations between scores of a detector in training, which go into metrics.jsonl; 0: never.
         tensorboard: Write each row of metrics.jsonl for TensorBoard too, where the task trains in steps or epochs. They
             are in OUT/tensorboard at the end; tensorboard --logdir on the folder that will hold OUT shows them before.
@@ -132,6 +132,7 @@ class Task:
     draw: Callable[[Any, Path, Values | None], Image] | None = None  # a page of its labelled photos
     data_variable: str | None = None  # environment variable that holds the data folder where none is given
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
+    takes_processes: bool = False  # whether several processes can share the work: Setup.processes
     version: int = 1  # raised when the same name and settings come to measure something else
     description: Mapping[str, str] = field(default_factory=dict)  # further sentences on the protocol, by topic
 
@@ -169,7 +170,7 @@ class Task:
         Raises:
             OutputExists: `out` exists and `overwrite` is not set.
             DataError: `data` is not laid out as `layout` says. Nothing is written then.
-            UsageError: `encoder` is an exported one and the task needs its weights.
+            UsageError: `encoder` is an exported one and the task needs its weights, or the task runs in one process.
         """
         if encoder.is_exported and not self.takes_exported:
             raise UsageError(
@@ -177,6 +178,8 @@ class Task:
                 "give the encoder folder it was exported from."
             )
         setup = setup or Setup()
+        if setup.processes > 1 and not self.takes_processes:
+            raise UsageError(f"{self.name} runs in one process; leave out --processes.")
         inputs = (data, encoder.source, setup.cache)
         with new_folder(out, overwrite, kind="result", inputs=inputs) as folder:
             with gather_evidence() as evidence:

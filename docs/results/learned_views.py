@@ -117,7 +117,7 @@ def answer_of(report: dict[str, Any]) -> str:
             sure, difference, low, high = gain(best[group], best["raw"])
             words = "more" if sure > 0 else "less" if sure < 0 else "which seeds alone can explain"
             parts.append(f"{best[group]['name']} {difference:+.1f} points [{low:+.1f}, {high:+.1f}], {words}")
-    return f"{'; '.join(parts)}. {_verdict(best)}"
+    return f"{'; '.join(parts)}. {_verdict(best)}{_fallen(report, _top1(best['raw']))}"
 
 
 def _verdict(best: dict[str, Any]) -> str:
@@ -128,6 +128,17 @@ def _verdict(best: dict[str, Any]) -> str:
     if not sure:
         return f"**Learned views did not win.** {ordered}"
     return f"**Learned views won: {' and '.join(sure)}.** {ordered}"
+
+
+def _fallen(report: dict[str, Any], raw: float) -> str:
+    """Games that took away what tells classes: seeds that score less than half of the raw channels."""
+    lines = []
+    for point in report["points"]:
+        seeds = point["scores"][LINEAR]["of_seeds"]
+        fallen = [f"{top1:.1f} %" for top1 in seeds if top1 < raw / 2]
+        if fallen:
+            lines.append(f" Of {point['name']}, {len(fallen)} of {len(seeds)} seeds fell to {', '.join(fallen)}.")
+    return "".join(lines)
 
 
 def best_of(report: dict[str, Any]) -> dict[str, Any]:

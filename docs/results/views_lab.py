@@ -62,11 +62,24 @@ def page(reports: dict[str, dict[str, Any]], folder: Path) -> str:
         question="How much should two views share? Is there a best amount, between too much and too little?",
         setting=SETTING,
         found=[_section(name, report, folder) for name, report in reports.items()],
-        answer="\n\n" + "\n".join(sentences) + f"\n\n{DOUBT}" if sentences else DOUBT,
+        answer=f"{_count(curves)}\n\n" + "\n".join(sentences) + f"\n\n{DOUBT}" if sentences else DOUBT,
         evidence=[
             folded("Commands, commits and hardware", *(_evidence(*one) for one in reports.items())),
             "Made by `docs/results/views_lab.py` from the reports beside this page; no figure is typed by hand.",
         ],
+    )
+
+
+def _count(curves: list[tuple[str, str, dict[str, Any]]]) -> str:
+    """In how many curves it shows."""
+    shows, none = (
+        sum(curve["sentence"].startswith(words) for *_, curve in curves)
+        for words in ("An inverse U shows", "No inverse U shows")
+    )
+    return (
+        f"Of {len(curves)} curves an inverse U shows in {shows}, is possible but not sure in "
+        f"{len(curves) - shows - none}, and does not show in {none}. With so many curves one or two could seem sure by "
+        "chance."
     )
 
 

@@ -55,7 +55,7 @@ def check_kind(kind: str, dimension: int) -> str:
     if "IDMap" in kind:
         raise UsageError(
             f"--index {kind} keeps ids of its own, which some faiss indexes mix up after a removal; "
-            f"leave IDMap away, goodviews keeps the ids."
+            f"leave IDMap out, goodviews keeps the ids."
         )
     with one_thread() as faiss:
         try:

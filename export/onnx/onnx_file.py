@@ -65,10 +65,12 @@ class Export:
 
     @property
     def image(self) -> Difference:
+        """What was measured of model.onnx, which takes photos, against PyTorch."""
         return self.files[IMAGE_FILE]
 
     @property
     def pixels(self) -> Difference:
+        """What was measured of model_pixels.onnx, which takes normalised pixels, against PyTorch."""
         return self.files[PIXELS_FILE]
 
 

@@ -144,7 +144,7 @@ def _draw_matrix(axes: Axes, report: dict[str, Any], names: list[str]) -> None:
     values = np.array([[point["scores"][name]["top1"] for name in names] for point in report["points"]])
     span = np.ptp(values, axis=0)
     shades = (values - values.min(axis=0)) / np.where(span > 0, span, 1)
-    axes.imshow(shades, cmap="YlGnBu", vmin=-0.3, vmax=1.6, aspect="auto")
+    axes.imshow(shades, cmap="YlGnBu", vmin=-0.3, vmax=2.2, aspect="auto")
     for row, point in enumerate(report["points"]):
         for column, name in enumerate(names):
             score = point["scores"][name]

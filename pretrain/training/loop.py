@@ -3,8 +3,8 @@
 A run repeats itself and continues bit for bit: its random numbers come from (seed, step) or (seed, epoch, sample,
 view), never from a generator's history, and its state is written whole (see checkpoint). That holds for one machine,
 the same libraries and numbers of processes and threads; the number of loader workers may change. On a GPU it does not
-hold of memory banks (InstDis, PIRL, CMC), where sums of gradients come in any order, nor with `compile`, which times
-what to choose; no GPU has shown yet that it holds of the others.
+hold of memory banks (InstDis, PIRL, CMC), where sums of gradients come in any order without the option `deterministic`,
+nor with `compile`, which times what to choose; no GPU has shown yet that it holds of the others.
 """
 
 import logging

@@ -26,6 +26,7 @@ from .advice import advise
 from .build import Parts, build, build_accelerator, build_monitor, compile_backbones
 from .checks import check
 from .continue_from import parent_of, start_from
+from .deterministic import deterministic_algorithms
 from .failures import all_or_none
 from .monitor import Monitor, Progress
 from .precision import resolve_device, resolve_precision
@@ -54,6 +55,7 @@ def prepare(
         UsageError, OutputExists, DataError, ArtifactError, Busy: the run is refused; nothing was written.
     """
     keep_freed_memory()
+    stack.enter_context(deterministic_algorithms(options.deterministic))
     device = resolve_device(options.device)
     precision = resolve_precision(options.precision, device)
     accelerator = build_accelerator(device, precision)

@@ -91,8 +91,7 @@ def _sentence(choice: Choice, criterion: str) -> str:
     usual, name = getattr(DEFAULT, choice.knob), choice.knob.replace("_", " ")
     if choice.best == usual:
         return f"{name}: the default, {usual:g}, scores highest ({criterion})."
-    decision = "recommended" if choice.recommended == choice.best else f"not sure enough; {usual:g} stays"
-    return (
-        f"{name}: {choice.best:g} scores {choice.gain:.1f} points more than the default {usual:g} ({criterion}); it is "
-        f"better with a probability of {100 * choice.probability:.0f} %: {decision}."
-    )
+    more = f"{name}: {choice.best:g} scores {choice.gain:.1f} points more than the default {usual:g} ({criterion})"
+    if choice.recommended == choice.best:
+        return f"{more}; it is better with a probability of {100 * choice.probability:.0f} %: recommended."
+    return f"{more}, which is not sure enough; {usual:g} stays."

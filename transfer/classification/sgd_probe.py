@@ -15,6 +15,7 @@ preprocessing, and the last batch of an epoch may be smaller. PyContrast's RandA
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ..training_state import Row, Stateful
     from .epochs import Best
     from .features import Features
-    from .training_images import TrainingImages
+    from .shared_encoding import Encoded
 
 
 @name_after_function
@@ -155,6 +156,7 @@ def _train_probe(
 
     from .epochs import Best, train_epochs
     from .scoring import percent
+    from .shared_encoding import shared_encoding
     from .training_images import TrainingImages, crop_and_flip
 
     device = test.vectors.device
@@ -167,28 +169,30 @@ def _train_probe(
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
     )
-    images = TrainingImages(
+    make_images = partial(
+        TrainingImages,
         train.paths,
         crop_and_flip(encoder.preprocessing, scale=settings.crop_scale, flip=settings.flip),
         batch_size=settings.batch_size,
         seed=setup.seed,
         workers=setup.workers,
-        progress=setup.progress,
         values=encoder.preprocessing.values,
     )
+    images = make_images(share=(0, setup.processes), progress=setup.progress)
     labels, best = torch.tensor(train.labels, device=device), Best()
 
     def one_epoch(epoch: int) -> Row:
-        row = train_layer(layer, optimizer, encoder, images, labels, settings, epoch)
+        row = train_layer(layer, optimizer, encoded(epoch), images.steps, labels, settings, epoch)
         scores = _scores(layer, test)
         top1 = percent(scores.argmax(dim=1) == test.labels)
         best.offer(top1, epoch, {"scores": scores})
         return {**row, "top1": top1}
 
     parts: dict[str, Stateful] = {"layer": layer, "optimizer": optimizer, "best": best, "images": images}
-    rows = train_epochs(
-        one_epoch, settings.epochs, parts, state=state, save_every_s=setup.save_every_s, tensorboard=board
-    )
+    with shared_encoding(encoder, images, make_images, setup.processes) as encoded:
+        rows = train_epochs(
+            one_epoch, settings.epochs, parts, state=state, save_every_s=setup.save_every_s, tensorboard=board
+        )
     if settings.reported == "best epoch on test":
         return _Probe(best.tensors["scores"].to(device), best.epoch + 1, rows, best, images.skipped)
     return _Probe(_scores(layer, test), settings.epochs, rows, best, images.skipped)
@@ -197,28 +201,25 @@ def _train_probe(
 def train_layer(
     layer: nn.Linear,
     optimizer: Optimizer,
-    encoder: Encoder,
-    images: TrainingImages,
+    encoded: Encoded,
+    steps: int,
     labels: Tensor,
     settings: SgdProbe,
     epoch: int,
 ) -> Row:
-    """Trains for one epoch on fresh crops; the encoder does not change. Returns the mean loss and the last rate."""
-    import torch
+    """Trains for one epoch of so many steps on encoded crops. Returns the mean loss and the last rate."""
     import torch.nn.functional as F
 
     total, count, rate = 0.0, 0, settings.lr
-    for step, (batch, positions) in enumerate(images.epoch(epoch)):
-        rate = settings.schedule(settings.lr, epoch=epoch, share=step / images.steps, epochs=settings.epochs)
+    for step, (vectors, positions) in enumerate(encoded):
+        rate = settings.schedule(settings.lr, epoch=epoch, share=step / steps, epochs=settings.epochs)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        with torch.no_grad():
-            vectors = encoder(batch.to(labels.device)).float()
         loss = F.cross_entropy(layer(vectors), labels[positions.to(labels.device)])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        total, count = total + float(loss.detach()) * len(batch), count + len(batch)
+        total, count = total + float(loss.detach()) * len(vectors), count + len(vectors)
     return {"loss": total / count, "lr": rate}
 
 
@@ -234,5 +235,6 @@ def _task(measure: SgdProbe) -> Task:
         layout=LAYOUT,
         check=check_images,
         measure=measure,
+        takes_processes=True,
         description={"features": "pooled, raw, of crops drawn anew each epoch", "interval": WILSON},
     )

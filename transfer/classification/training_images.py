@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -27,8 +28,8 @@ _Sample = tuple[int, Tensor | str]  # position; the image, or why it cannot be r
 
 
 @dataclass(frozen=True)
-class _WorkerBatch:
-    """Images that one worker read, stacked there: they take one file descriptor, not one each."""
+class WorkerBatch:
+    """Images of a batch that one worker read, stacked there: they take one file descriptor, not one each."""
 
     images: Tensor | None  # (n, 3, H, W); None: none could be read
     positions: list[int]  # of the images
@@ -44,6 +45,7 @@ class TrainingImages:
         workers: processes that read; 0 reads in this one.
         progress: show a bar for each epoch.
         values: of images of more than 8 bits, which are black and white; see `hub.deep_pixels`.
+        share: (rank, world); of every batch the images rank, rank + world, ... alone.
     """
 
     def __init__(
@@ -56,11 +58,12 @@ class TrainingImages:
         workers: int = 0,
         progress: bool = False,
         values: Values | None = None,
+        share: tuple[int, int] = (0, 1),
     ):
         self.steps = -(-len(paths) // batch_size)
         self.skipped = SkippedImages()
         self._paths, self._progress = paths, progress
-        self._order = _Order(len(paths), batch_size, seed)
+        self._order = _Order(len(paths), batch_size, seed, share)
         self._loader = DataLoader(
             _Images(paths, transform, seed, values),
             batch_sampler=self._order,
@@ -76,12 +79,23 @@ class TrainingImages:
         Raises:
             DataError: no image can be read.
         """
-        self._order.epoch = epoch
-        bar = track(self._loader, f"Epoch {epoch + 1}", is_shown=self._progress)
-        for batch in bar:
-            self._note(batch.problems)
+        for batch in self.batches(epoch):
+            self.note(batch.problems)
             if batch.images is not None:
                 yield batch.images, torch.tensor(batch.positions)
+        self.require_one()
+
+    def batches(self, epoch: int) -> Iterator[WorkerBatch]:
+        """Every batch of an epoch, or this share of it, also where none of its images could be read."""
+        self._order.epoch = epoch
+        yield from track(self._loader, f"Epoch {epoch + 1}", is_shown=self._progress)
+
+    def places(self, epoch: int) -> Tensor:
+        """(N,) where each image comes in an epoch."""
+        return torch.from_numpy(self._order.positions(epoch)).argsort()
+
+    def require_one(self) -> None:
+        """Raises DataError where no image could be read."""
         if len(self.skipped) == len(self._paths):
             raise DataError(
                 f"None of the {len(self._paths)} training images can be read; the first: {self.skipped.items[0][1]}"
@@ -92,9 +106,10 @@ class TrainingImages:
         return {"positions": list(self.skipped.positions), "reasons": [reason for _, reason in self.skipped]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._note(zip(state["positions"], state["reasons"]))
+        self.note(zip(state["positions"], state["reasons"]))
 
-    def _note(self, problems: Iterable[tuple[int, str]]) -> None:
+    def note(self, problems: Iterable[tuple[int, str]]) -> None:
+        """Adds images that could not be read, by position, and why, to `skipped`."""
         for position, problem in problems:
             if position not in self.skipped.positions:
                 self.skipped.add(self._paths[position], problem, position)
@@ -122,16 +137,22 @@ def as_input(mean: Sequence[float], std: Sequence[float]) -> list[Callable[..., 
 class _Order:
     """Batches of (epoch, position), shuffled anew each epoch."""
 
-    def __init__(self, images: int, batch_size: int, seed: int):
+    def __init__(self, images: int, batch_size: int, seed: int, share: tuple[int, int]):
         self.images, self.batch_size, self.seed, self.epoch = images, batch_size, seed, 0
+        self.rank, self.world = share
 
     def __len__(self) -> int:
         return -(-self.images // self.batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = generator(self.seed, ORDER, self.epoch).permutation(self.images).tolist()
+        order = self.positions(self.epoch).tolist()
         for first in range(0, self.images, self.batch_size):
-            yield [(self.epoch, position) for position in order[first : first + self.batch_size]]
+            batch = order[first : first + self.batch_size]
+            yield [(self.epoch, position) for position in batch[self.rank :: self.world]]
+
+    def positions(self, epoch: int) -> np.ndarray:
+        """All images in the order of an epoch."""
+        return generator(self.seed, ORDER, epoch).permutation(self.images)
 
 
 class _Images(Dataset):
@@ -151,9 +172,9 @@ class _Images(Dataset):
             return position, self.transform(image)
 
 
-def _stack(batch: list[_Sample]) -> _WorkerBatch:
+def _stack(batch: list[_Sample]) -> WorkerBatch:
     images = [image for _, image in batch if isinstance(image, Tensor)]
-    return _WorkerBatch(
+    return WorkerBatch(
         images=torch.stack(images) if images else None,
         positions=[position for position, image in batch if isinstance(image, Tensor)],
         problems=[(position, problem) for position, problem in batch if isinstance(problem, str)],

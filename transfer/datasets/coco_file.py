@@ -24,6 +24,8 @@ _LISTS = ("images", "annotations", "categories")
 _OF_AN_IMAGE = ("id", "file_name", "width", "height")  # what is used; the rest is forgotten
 _NUMBERS = {int, float}
 _decode, _space = json.JSONDecoder().raw_decode, re.compile(r"[ \t\n\r]*").match
+_NO_BOX = array("d", bytes(32))
+_after_entry = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*").match
 
 
 @dataclass
@@ -41,6 +43,10 @@ class Annotations:
     images: array[int] = field(default_factory=lambda: array("q"))  # ids, 0 where not plain
     columns: Columns = field(default_factory=Columns)  # labels are ids of categories
     short_polygons: int = 0
+    has_booleans: bool = field(init=False)  # anywhere in the file; an array would take them as numbers
+
+    def __post_init__(self) -> None:
+        self.has_booleans = "true" in self.text or "false" in self.text
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -55,11 +61,14 @@ class Annotations:
         self.starts.append(start)
         if _is_id(number := entry.get("id")):
             self.ids.append(number)
-        plain = _plain(entry)
+        plain = _plain(entry, has_booleans=self.has_booleans)
         self.is_plain.append(plain is not None)
         if plain is None:
             self.short_polygons += short_polygons(entry)
-        self._add(*(plain or ((0, 0), array("d", bytes(32)), None, None)), is_crowd=entry.get("iscrowd") == 1)
+        image, category, corners, area, polygons = plain or (0, 0, _NO_BOX, None, None)
+        self.images.append(image)
+        is_crowd = entry.get("iscrowd") == 1
+        self.columns.add_object(category, corners, area, polygons, is_difficult=False, is_crowd=is_crowd)
 
     def repeated_ids(self) -> Iterator[tuple[str, int]]:
         """Each id that several annotations have, and how often."""
@@ -69,20 +78,6 @@ class Annotations:
         for number, times in Counter(str(entry["id"]) for entry in entries if "id" in entry).items():
             if times > 1:
                 yield number, times
-
-    def _add(
-        self,
-        numbers: tuple[int, int],
-        corners: array[float],
-        area: float | None,
-        polygons: list[array[float]] | None,
-        *,
-        is_crowd: bool,
-    ) -> None:
-        image, category = numbers
-        self.images.append(image)
-        self.columns.add_object(category, corners, area, is_difficult=False, is_crowd=is_crowd)
-        self.columns.add_polygons(polygons)
 
 
 @dataclass(frozen=True)
@@ -171,10 +166,12 @@ def _entries_of(name: str, text: str, place: int) -> Generator[tuple[str, int, d
         if type(entry) is not dict:
             raise ValueError("an entry is no object")
         yield name, start, entry
-        place = _skip(text, place)
-        if text[place : place + 1] == "]":
-            return place + 1
-        place = _skip(text, _after(",", text, place))
+        sign = _after_entry(text, place)
+        if sign is None:
+            raise ValueError("neither another entry nor an end")
+        place = sign.end()
+        if sign[1] == "]":
+            return place
 
 
 def _after(sign: str, text: str, place: int) -> int:
@@ -192,26 +189,28 @@ def _skip(text: str, place: int) -> int:
 
 
 def _plain(
-    entry: dict[str, Any],
-) -> tuple[tuple[int, int], array[float], float | None, list[array[float]] | None] | None:
+    entry: dict[str, Any], *, has_booleans: bool
+) -> tuple[int, int, array[float], float | None, list[array[float]] | None] | None:
     """Ids of image and category, corners, area and polygons of an entry, each of the usual type; None of any other."""
     image, category = entry.get("image_id"), entry.get("category_id")
     box, area, polygons = entry.get("bbox"), entry.get("area"), entry.get("segmentation") or None
     if not _is_id(image) or not _is_id(category):
         return None
-    if type(box) is not list or len(box) != 4 or not _are_numbers(box) or not min(box[2:]) >= 0:
+    if type(box) is not list or len(box) != 4 or (polygons is not None and type(polygons) is not list):
         return None
     if area is not None and (type(area) not in _NUMBERS or not abs(area) <= LARGEST_NUMBER):
         return None
-    if polygons is not None and (type(polygons) is not list or not all(map(_is_outline, polygons))):
-        return None
     try:
+        if has_booleans and not all(_NUMBERS.issuperset(map(type, values)) for values in (box, *(polygons or ()))):
+            return None
         x, y, width, height = corners = array("d", box)
         corners[2:] = array("d", (x + width, y + height))
-        outlines = None if polygons is None else [array("d", polygon) for polygon in polygons]
-        return (image, category), corners, None if area is None else float(area), outlines
-    except OverflowError:  # larger than any float
+        outlines = None if polygons is None else [array("d", polygon) for polygon in polygons if _is_outline(polygon)]
+    except (TypeError, OverflowError):  # no numbers, or larger than any float
         return None
+    if not min(width, height) >= 0 or len(outlines or ()) < len(polygons or ()):
+        return None
+    return image, category, corners, area, outlines
 
 
 def _is_id(value: Any) -> TypeGuard[int]:
@@ -220,8 +219,4 @@ def _is_id(value: Any) -> TypeGuard[int]:
 
 def _is_outline(polygon: Any) -> bool:
     """Three corners or more, each by x and y."""
-    return type(polygon) is list and len(polygon) >= 6 and len(polygon) % 2 == 0 and _are_numbers(polygon)
-
-
-def _are_numbers(values: list[Any]) -> bool:
-    return set(map(type, values)) <= _NUMBERS
+    return type(polygon) is list and len(polygon) >= 6 and len(polygon) % 2 == 0

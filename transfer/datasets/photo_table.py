@@ -21,6 +21,7 @@ from .labelled_photos import LabelledObject, LabelledPhoto, Mask, Rle
 from .shared_arrays import SharedArrays
 
 NO_MASK, POLYGONS, RUNS = 0, 1, 2  # kinds of masks
+_NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,33 +200,44 @@ class Columns:
         self.sizes.extend((photo.width, photo.height))
 
     def add_object(
-        self, label: int, box: Sequence[float], area: float | None, *, is_difficult: bool, is_crowd: bool
+        self,
+        label: int,
+        box: array[float],
+        area: float | None,
+        polygons: Iterable[array[float]] | None,
+        *,
+        is_difficult: bool,
+        is_crowd: bool,
     ) -> None:
-        """Adds an object; its mask must follow."""
+        """Adds an object without a mask, or with one of outlines."""
         self.labels.append(label)
         self.boxes.extend(box)
-        self.areas.append(np.nan if area is None else area)
+        self.areas.append(_NAN if area is None else area)
         self.is_difficult.append(is_difficult)
         self.is_crowd.append(is_crowd)
-
-    def add_polygons(self, polygons: Iterable[array[float]] | None) -> None:
-        """Adds the mask of the last object, which has none or outlines."""
+        self.mask_kinds.append(NO_MASK if polygons is None else POLYGONS)
         for polygon in polygons or ():
             self.numbers.extend(polygon)
             self.number_ends.append(len(self.numbers))
-        self.mask_kinds.append(NO_MASK if polygons is None else POLYGONS)
         self.polygon_ends.append(len(self.number_ends) - 1)
         self.runs.ends.append(len(self.runs.content))
 
     def add_labelled(self, thing: LabelledObject, label: int) -> None:
         """Adds an object with its mask."""
-        self.add_object(label, thing.box, thing.area, is_difficult=thing.is_difficult, is_crowd=thing.is_crowd)
+        outlines = None if isinstance(thing.mask, Rle) else thing.mask
+        polygons = None if outlines is None else [array("d", outline) for outline in outlines]
+        self.add_object(
+            label,
+            array("d", thing.box),
+            thing.area,
+            polygons,
+            is_difficult=thing.is_difficult,
+            is_crowd=thing.is_crowd,
+        )
         if isinstance(thing.mask, Rle):
-            self.mask_kinds.append(RUNS)
-            self.polygon_ends.append(len(self.number_ends) - 1)
+            self.mask_kinds[-1] = RUNS
+            self.runs.ends.pop()
             self.runs.add(thing.mask.counts)
-        else:
-            self.add_polygons(None if thing.mask is None else [array("d", polygon) for polygon in thing.mask])
 
     def table(self, names: Sequence[str], counts: np.ndarray, objects: np.ndarray) -> PhotoTable:
         """The photos in the order in which they were added.

@@ -233,6 +233,7 @@ def _settings(task: Task) -> CocoDetection:
 
 def _task(settings: CocoDetection) -> Task:
     return Task(
+        takes_processes=True,
         fine_tuned="the whole detector",
         metric="box AP, COCO, %",
         primary="AP",

@@ -131,6 +131,7 @@ class VocDetection(DetectionBenchmark):
 
 def _task(settings: VocDetection) -> Task:
     return Task(
+        takes_processes=True,
         fine_tuned="the whole detector",
         metric="AP50, VOC 2007, %",
         primary="AP50",

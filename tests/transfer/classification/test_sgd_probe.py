@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -16,7 +17,9 @@ from goodviews.transfer.classification.sgd_probe import (
     linear_pycontrast,
     linear_simclr,
 )
+from goodviews.transfer.classification.shared_encoding import shared_encoding
 from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
+from goodviews.transfer.registry import find_task
 from goodviews.transfer.task import Setup
 from goodviews.transfer.training_state import TrainingState
 
@@ -165,3 +168,48 @@ def test_another_batch_size_scales_the_rate():
 def test_settings_that_are_none_are_refused(change, message):
     with pytest.raises(UsageError, match=message):
         linear_pycontrast().with_changes([change])
+
+
+@pytest.mark.slow
+def test_processes_that_encode_together_give_the_result_of_one(encoder, colours, tmp_path):
+    next((colours / "train" / "red").iterdir()).write_bytes(b"no image")
+    task = replace(linear_moco(), measure=replace(linear_moco().measure, epochs=2, lr=1.0))
+    one, two = (
+        task.run(encoder, colours, tmp_path / f"{processes}", setup=Setup(batch_size=5, processes=processes))
+        for processes in (1, 2)
+    )
+    assert two.protocol == one.protocol
+    assert two.dataset == one.dataset
+    rows = [
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("1", "2")
+    ]
+    assert len(rows[0]) == 2
+    for alone, together in zip(*rows, strict=True):
+        assert together == pytest.approx(alone, rel=1e-5)
+    assert (tmp_path / "1" / "skipped.txt").read_text() == (tmp_path / "2" / "skipped.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_is_a_sentence(encoder, colours):
+    def make_images(**share):
+        return TrainingImages(
+            sorted(colours.glob("train/*/*")),
+            crop_and_flip(encoder.preprocessing, scale=(0.5, 1)),
+            batch_size=6,
+            seed=0,
+            **share,
+        )
+
+    images = make_images(share=(0, 2), progress=False)
+    broken = partial(TrainingImages, "of another kind")  # in the other process
+    with (
+        pytest.raises(GoodviewsError, match="Process 1 of those that encode images ended"),
+        shared_encoding(encoder, images, broken, 2) as encoded,
+    ):
+        list(encoded(0))
+
+
+def test_a_task_of_one_process_says_so(encoder, colours, tmp_path):
+    with pytest.raises(UsageError, match="knn runs in one process; leave out --processes"):
+        find_task("knn").run(encoder, colours, tmp_path / "run", setup=Setup(processes=2))

@@ -122,6 +122,8 @@ def _runs(counts: Any, size: tuple[int, int] = (72, 96)) -> Callable[[Path], Non
         (_annotation(bbox=[5, 8, -3, 30]), "a bbox is left, top, width, height"),
         (_annotation(bbox=[5, 8, 30]), r"has the bbox \[5, 8, 30\]; it must have 4 numbers"),
         (_annotation(bbox="5 8 30 30"), "it must be a list of numbers"),
+        (_annotation(bbox=[5, 8, True, 30]), "it must be a list of numbers"),
+        (_annotation(segmentation=[[1, 2, True, 4, 5, 6]]), "has something else as a polygon"),
         (
             _annotation(segmentation=[[1, 2, 3, 4]]),
             r"no mask .segmentation. for 1 of its objects, the first in image 1",

@@ -156,3 +156,18 @@ def test_usual_annotations_are_not_looked_at_one_by_one(folder: Path, monkeypatc
     monkeypatch.setattr(coco_file.Annotations, "entry", lambda self, place: odd.append(place) or entry(self, place))
     labels(write(folder, json.dumps(content())))
     assert odd == [2, 3]  # run lengths
+
+
+@pytest.mark.parametrize("name", ["../outside.jpg", "b/../../outside.jpg", "/etc/hosts", "a\0.jpg", "x" * 300, "."])
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_no_photo_lies_outside_the_data(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_relative: bool):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder.parent / "outside.jpg")
+    images = content()["images"]
+    images[1]["file_name"] = name
+    path = write(folder, json.dumps(content(images=images)))
+    monkeypatch.chdir(folder)
+    root = Path() if is_relative else folder
+    problems: list[str] = []
+    assert read_labels(Split("train", root / path.name, root), problems, is_trained_on=True) is not None
+    assert len(problems) == 1
+    assert "it must be a path below" in problems[0]
