@@ -44,12 +44,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Learning:
-    """The pretraining run: its loss after the step `filled`, the loss of guessing, and kNN scores during training."""
+    """The pretraining run: its loss, that of guessing among `others` and the right one, and kNN scores meanwhile."""
 
     recipe: dict[str, Any]
     steps: int
     seconds: float
-    filled: int
+    others: int
     chart: LineChart
     chance: float
     remark: str
@@ -125,16 +125,14 @@ def _learning(run: Path) -> Learning:
             f"{run / 'metrics.jsonl'} has no line with a loss; the pretraining step of the demo is incomplete."
         )
     recipe = _read_json(run / "encoder" / "config.json")["goodviews"]["recipe"]
-    others = recipe["memory"]["size"]  # of the queue
-    filled = math.ceil(others / recipe["batch_size"])  # until then the queue holds noise, easily told apart
-    later = [line for line in steps if line["step"] > filled]
-    curves = {CURVES[name]: running_mean([line[name] for line in later], SMOOTHED_OVER) for name in CURVES}
+    others = 2 * (recipe["batch_size"] - 1)  # the views of the batch's other photos
+    curves = {CURVES[name]: running_mean([line[name] for line in steps], SMOOTHED_OVER) for name in CURVES}
     chance = math.log(others + 1)
-    chart = line_chart([line["step"] for line in later], curves, level=chance)
+    chart = line_chart([line["step"] for line in steps], curves, level=chance)
     scored = [line for line in lines if "knn_top1" in line]
     knn = line_chart([line["step"] for line in scored], {"classified correctly": [line["knn_top1"] for line in scored]})
     remark = _remark(curves[MATCHED], chance)
-    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], filled, chart, chance, remark, knn)
+    return Learning(recipe, steps[-1]["step"], steps[-1]["time_s"], others, chart, chance, remark, knn)
 
 
 def _remark(losses: Sequence[float], chance: float) -> str:

@@ -129,4 +129,4 @@ def _photo(path):
 
 
 def test_guessing_level_is_the_logarithm_of_the_choices(finished):
-    assert f"ln 65 = {math.log(65):.2f}" in re.sub(r"\s+", " ", report_of(finished).read_text())
+    assert f"ln 63 = {math.log(63):.2f}" in re.sub(r"\s+", " ", report_of(finished).read_text())
