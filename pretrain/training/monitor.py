@@ -101,7 +101,7 @@ class Monitor:
     def compare_with_start(self) -> None:
         """Warn where the run ends with a worse online kNN than before its first step."""
         scores = [line["knn_top1"] for line in self.lines() if "knn_top1" in line and line["step"] == 0]
-        if scores and self.knn_top1 is not None and self.knn_top1 < scores[0]:
+        if scores and self.knn_top1 is not None and round(self.knn_top1, 3) < scores[0]:  # as it is written down
             log.warning(
                 "the encoder ends below its start: online kNN %.1f %%, and %.1f %% before the first step. More photos "
                 "or epochs may help, or a recipe for as many as there are: goodviews recipes",

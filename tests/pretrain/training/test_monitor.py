@@ -126,3 +126,11 @@ def test_features_are_those_of_the_evaluation_transform(tmp_path):
 
     expected = torch.from_numpy(network.encode(paths))
     torch.testing.assert_close(_features(network, knn.bank.pixels), F.normalize(expected, dim=1), atol=1e-5, rtol=1e-4)
+
+
+def test_an_end_as_good_as_the_start_is_no_warning(tmp_path, caplog):
+    monitor = Monitor(tmp_path, steps=4, reduce=lambda tensor: tensor)
+    for step in (0, 4):
+        monitor.knn(step, float(step), 100 * 31 / 38)  # metrics.jsonl has it rounded up
+    monitor.compare_with_start()
+    assert "below its start" not in caplog.text
