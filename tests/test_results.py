@@ -176,8 +176,8 @@ def test_a_wrong_score_in_a_report_is_noticed(results, tmp_path):
 
 def test_the_page_of_speeds_is_made_of_the_figures_beside_it(speeds):
     page = SCRIPT.parent / "speed"
-    loader, loop = (json.loads((page / name).read_text()) for name in ("loader.json", "loop.json"))
-    assert (page / "README.md").read_text() == speeds.text(loader, loop)
+    loader, loop, pair = (json.loads((page / f"{name}.json").read_text()) for name in ("loader", "loop", "pair"))
+    assert (page / "README.md").read_text() == speeds.text(loader, loop, pair)
 
 
 def test_the_page_of_the_service_under_load_is_made_of_the_figures_beside_it():
@@ -208,7 +208,8 @@ def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     loop |= {"overheads": [0.01, 0.012], "precision": "fp32", "threads": 1, "workers": 1}
     (tmp_path / "loader.json").write_text(json.dumps({"infomin_200": loader}))
     (tmp_path / "loop.json").write_text(json.dumps(loop))
-    speeds.write(loader=tmp_path / "loader.json", loop=tmp_path / "loop.json", out=tmp_path / "page")
+    pair = SCRIPT.parent / "speed" / "pair.json"
+    speeds.write(loader=tmp_path / "loader.json", loop=tmp_path / "loop.json", pair=pair, out=tmp_path / "page")
     page = (tmp_path / "page" / "README.md").read_text()
     assert "| infomin_200 | ours, a loader worker's share where a GPU renders the views | 210.0 | 5.25 |" in page
     assert (
