@@ -206,7 +206,8 @@ def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     }
     loop = {"architecture": "resnet50", "px": 96, "batch_size": 32, "step_s": 7.5, "overhead": 0.011, **evidence}
     loop |= {"overheads": [0.01, 0.012], "precision": "fp32", "threads": 1, "workers": 1}
-    (tmp_path / "loader.json").write_text(json.dumps({"infomin_200": loader}))
+    names = ("moco_v2_200", "infomin_200", "clsa_multi_200")
+    (tmp_path / "loader.json").write_text(json.dumps(dict.fromkeys(names, loader)))
     (tmp_path / "loop.json").write_text(json.dumps(loop))
     pair = SCRIPT.parent / "speed" / "pair.json"
     speeds.write(loader=tmp_path / "loader.json", loop=tmp_path / "loop.json", pair=pair, out=tmp_path / "page")
