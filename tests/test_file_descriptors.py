@@ -18,6 +18,7 @@ from goodviews.pretrain.data.loader import ViewLoader
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
 from goodviews.transfer.datasets.labelled_photos import LabelledObject, LabelledPhoto
+from goodviews.transfer.datasets.photo_table import pack
 from goodviews.transfer.detection import photo_batches
 from goodviews.transfer.detection.voc import voc_detection_smoke
 
@@ -27,7 +28,7 @@ encoder = from_pretrained("random:resnet18-w0.25-32px")
 transform = crop_and_flip(encoder.preprocessing, scale=(0.5, 1.0))
 views = choose("moco_v2_smoke").views
 thing = LabelledObject("red", (1.0, 1.0, 20.0, 20.0))
-photos = [LabelledPhoto(path.name, path, 32, 24, (thing,)) for path in source.paths]
+photos = pack(LabelledPhoto(path.name, path, 32, 24, (thing,)) for path in source.paths)
 settings = replace(voc_detection_smoke().measure, batch_size=100, short_sides_px=(24,))
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 
