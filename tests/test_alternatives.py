@@ -1,10 +1,11 @@
 """The table of other libraries in README is the one of docs/alternatives.toml."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from .scripts import load_script
 
 REPOSITORY = Path(__file__).parents[1]
 SCRIPT = REPOSITORY / "docs" / "alternatives.py"
@@ -14,12 +15,7 @@ pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason="runs in a clone: i
 
 @pytest.fixture(scope="module")
 def alternatives() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def test_readme_and_the_page_hold_what_the_file_says(alternatives: ModuleType):

@@ -1,11 +1,12 @@
 """The documents a reader opens first say what is true of the tree."""
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+
+from .scripts import load_script
 
 REPOSITORY = Path(__file__).parents[1]
 COMPONENTS = ("hub", "pretrain", "transfer", "export")
@@ -95,9 +96,7 @@ def imported_files(file: Path) -> list[Path]:
 
 
 def test_the_list_of_public_names_is_that_of_the_code():
-    spec = importlib.util.spec_from_file_location("public", REPOSITORY / "docs" / "site" / "public.py")
-    public = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(public)
+    public = load_script(REPOSITORY / "docs" / "site" / "public.py")
     listed, found = public.LIST.read_text(encoding="utf-8").splitlines(), public.text().splitlines()
     gone = [line for line in listed if line not in found]
     new = [line for line in found if line not in listed]

@@ -1,6 +1,5 @@
 """Public names say what they are, pages use no others, users' types are checked; test_documents holds their list."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -8,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from .scripts import load_script
 
 REPOSITORY = Path(__file__).parents[1]
 SCRIPT = REPOSITORY / "docs" / "site" / "public.py"
@@ -69,10 +70,7 @@ number: int = from_pretrained("goodviews:mini", device=3)
 def public():
     if not SCRIPT.is_file():
         pytest.skip("runs in a clone: it reads docs")
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def test_every_public_name_says_what_it_is(public):

@@ -1,11 +1,9 @@
 """The script that makes a page of results from the files of runs."""
 
-import importlib.util
 import json
 import re
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -15,29 +13,24 @@ from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.identity import EncoderId
 from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
 
+from .scripts import load_script
+
 SCRIPT = Path(__file__).parents[1] / "docs" / "results" / "write.py"
 
 
 @pytest.fixture(scope="module")
 def results():
-    return load(SCRIPT)
+    return load_script(SCRIPT)
 
 
 @pytest.fixture(scope="module")
 def speeds():
-    return load(SCRIPT.with_name("speed.py"))
+    return load_script(SCRIPT.with_name("speed.py"))
 
 
 @pytest.fixture(scope="module")
 def adapting():
-    return load(SCRIPT.with_name("adapt.py"))
-
-
-def load(script: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(script.stem, script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT.with_name("adapt.py"))
 
 
 @pytest.fixture
@@ -183,13 +176,13 @@ def test_the_page_of_speeds_is_made_of_the_figures_beside_it(speeds):
 def test_the_page_of_the_service_under_load_is_made_of_the_figures_beside_it():
     page = SCRIPT.parent / "serve-load"
     found = [json.loads((page / name).read_text()) for name in ("torch.json", "onnx.json")]
-    assert (page / "README.md").read_text() == load(SCRIPT.with_name("serve_load.py")).text(found)
+    assert (page / "README.md").read_text() == load_script(SCRIPT.with_name("serve_load.py")).text(found)
 
 
 def test_the_page_of_large_indexes_is_made_of_the_figures_beside_it():
     page = SCRIPT.parent / "index-scale"
     *found, kills = (json.loads((page / f"{name}.json").read_text()) for name in ("2048", "128", "kills"))
-    assert (page / "README.md").read_text() == load(SCRIPT.with_name("index_scale.py")).text(found, kills)
+    assert (page / "README.md").read_text() == load_script(SCRIPT.with_name("index_scale.py")).text(found, kills)
 
 
 def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):

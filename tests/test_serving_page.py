@@ -1,11 +1,12 @@
 """The page of serving is made of the files beside it."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from .scripts import load_script
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "results" / "serving.py"
 
@@ -14,12 +15,7 @@ pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason="runs in a clone: t
 
 @pytest.fixture(scope="module")
 def serving() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def test_the_page_tells_what_the_benchmark_and_the_export_wrote(serving: ModuleType, tmp_path: Path):

@@ -1,11 +1,12 @@
 """The pages on views and on shared information hold the figures beside them."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from .scripts import load_script
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
@@ -13,10 +14,7 @@ pytestmark = pytest.mark.skipif(not RESULTS.is_dir(), reason="runs in a clone: i
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, RESULTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(RESULTS / f"{name}.py")
 
 
 def test_the_page_of_the_views_lab_is_made_of_the_reports_beside_it():

@@ -1,6 +1,5 @@
 """goodviews:mini, the encoder that ships: whole, small, without a network, on terms of its own."""
 
-import importlib.util
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from goodviews.hub.cli import run
 from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.loading.bundled import BUNDLED
 from goodviews.hub.reports.report import Evidence, Protocol, Report, save_report
+
+from ...scripts import load_script
 
 
 def test_it_loads_by_its_name_and_is_sound():
@@ -46,12 +47,7 @@ def bundling() -> ModuleType:
     script = Path(__file__).parents[3] / "docs" / "results" / "bundle_mini.py"
     if not script.is_file():
         pytest.skip("the scripts of the results lie in the repository only")
-    spec = importlib.util.spec_from_file_location(script.stem, script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(script)
 
 
 @pytest.mark.parametrize("layout", ["runs", "page", "files"])
