@@ -3,8 +3,7 @@
     python docs/results/learned_views.py --photos runs/learned-cifar10 --control runs/learned-control
 
 Reports of benchmarks/learned_views.py are copied beside the page. Without them the page is made anew from the reports
-that are there. With --again, a run of the same command on other code, the page says how many of its points are equal
-to those of --photos.
+that are there.
 """
 
 import json
@@ -33,7 +32,6 @@ def write(
     *,
     photos: Path | None = None,
     control: Path | None = None,
-    again: Path | None = None,
     out: Path = Path("docs/results/learned-views"),
 ) -> None:
     """Copy reports and pictures, and write README.md.
@@ -41,7 +39,6 @@ def write(
     Args:
         photos: folder that `benchmarks/learned_views.py --data` wrote.
         control: folder that `benchmarks/learned_views.py --control` wrote.
-        again: folder of a second run of `--photos`, which need not be complete.
         out: the page's folder.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -49,28 +46,13 @@ def write(
         if run is not None:
             shutil.copyfile(run / "report.json", out / f"{name}.json")
             shutil.copyfile(run / "views.png", out / f"{name}.png")
-    if photos is not None and again is not None:
-        (out / "again.json").write_text(json.dumps(compare(photos, again), indent=2) + "\n", encoding="utf-8")
     (out / "README.md").write_text(page(read_reports(out)), encoding="utf-8")
 
 
 def read_reports(folder: Path) -> dict[str, dict[str, Any]]:
-    """Those beside the page: of photos and of the control, and how a second run compared."""
-    names = [name for name in (*NAMES, "again") if (folder / f"{name}.json").is_file()]
+    """Those beside the page: of photos and of the control."""
+    names = [name for name in NAMES if (folder / f"{name}.json").is_file()]
     return {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in names}
-
-
-def compare(first: Path, second: Path) -> dict[str, Any]:
-    """How many points of the second run there are, and how many of them are equal in all but their seconds."""
-    points = sorted((second / "points").glob("*.json"))
-    equal = sum(_numbers(path) == _numbers(first / "points" / path.name) for path in points)
-    started = json.loads((second / "sweep.json").read_text("utf-8"))["started"]
-    return {"commit": started["commit"], "points": len(points), "equal": equal}
-
-
-def _numbers(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text("utf-8"))
-    return {name: value for name, value in content.items() if name not in ("seconds", "training_s")}
 
 
 def page(reports: dict[str, dict[str, Any]]) -> str:
@@ -101,7 +83,6 @@ def page(reports: dict[str, dict[str, Any]]) -> str:
             folded(
                 "Commands, commits and hardware",
                 *(_evidence(report) for report in (photos, control)),
-                *([_repeated(reports["again"], photos)] if "again" in reports else []),
             ),
             "Made by `docs/results/learned_views.py` from the reports beside this page; no figure is typed by hand.",
         ],
@@ -206,14 +187,6 @@ def _evidence(report: dict[str, Any]) -> str:
         f"{report['data']['name']}: `python benchmarks/{evidence['command']}`; commit {evidence['commit']}, "
         f"{evidence['hardware']}, {report['training']['precision']}, {evidence['started'][:10]}; encoders trained for "
         f"{evidence['seconds'] / 60:.0f} minutes on the clock of a busy machine, beside the games."
-    )
-
-
-def _repeated(again: dict[str, Any], photos: dict[str, Any]) -> str:
-    total = len(photos["points"]) * photos["seeds"]
-    return (
-        f"A second run on {photos['data']['name']} at commit {again['commit']} was stopped after {again['points']} of "
-        f"{total} trainings; {again['equal']} of them gave the same numbers to the last digit."
     )
 
 
