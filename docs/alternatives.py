@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from goodviews.hub.comparison.files import markdown_lines
+
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "alternatives.md"
 START, END = "<!-- made by docs/alternatives.py -->", "<!-- end -->"
@@ -51,8 +53,7 @@ def page(known: dict[str, Any]) -> str:
 
 
 def _table(headings: list[str], rows: list[list[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return markdown_lines([headings, ["---"] * len(headings), *rows])
 
 
 if __name__ == "__main__":

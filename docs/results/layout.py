@@ -1,6 +1,7 @@
 """The layout of every page of results: question, setting, findings, answer with its doubt, evidence folded away."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from goodviews.hub.comparison.files import markdown_lines
 
@@ -46,3 +47,13 @@ def folded(summary: str, *body: str) -> str:
     """What is shown only when the reader asks for it."""
     inside = "\n\n".join(part.strip() for part in body)
     return f"<details>\n<summary>{summary}</summary>\n\n{inside}\n\n</details>"
+
+
+def evidence_of_sweep(name: str, report: dict[str, Any]) -> str:
+    """Who says what a report of the views lab holds."""
+    evidence = report["evidence"]
+    return (
+        f"{name}: `{evidence['command']}`; commit {evidence['commit']}, {evidence['hardware']}, "
+        f"{report['training']['precision']}, {evidence['started'][:10]}, {evidence['seconds'] / 60:.0f} minutes on the "
+        "clock of a busy machine."
+    )

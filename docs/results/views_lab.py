@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
-from layout import MOST_COLUMNS, folded, table, wide_table
+from layout import MOST_COLUMNS, evidence_of_sweep, folded, table, wide_table
 from layout import page as layout_page
 
 from goodviews.pretrain.analysis.sweep_picture import draw
@@ -64,7 +64,7 @@ def page(reports: dict[str, dict[str, Any]], folder: Path) -> str:
         found=[_section(name, report, folder) for name, report in reports.items()],
         answer=f"{_count(curves)}\n\n" + "\n".join(sentences) + f"\n\n{DOUBT}" if sentences else DOUBT,
         evidence=[
-            folded("Commands, commits and hardware", *(_evidence(*one) for one in reports.items())),
+            folded("Commands, commits and hardware", *(evidence_of_sweep(*one) for one in reports.items())),
             "Made by `docs/results/views_lab.py` from the reports beside this page; no figure is typed by hand.",
         ],
     )
@@ -115,15 +115,6 @@ def _scores(headings: list[str], rows: list[list[str]]) -> str:
     if len(headings) <= MOST_COLUMNS:
         return table(headings, rows)
     return folded("All scores", wide_table(headings, rows))
-
-
-def _evidence(name: str, report: dict[str, Any]) -> str:
-    evidence = report["evidence"]
-    return (
-        f"{name}: `{evidence['command']}`; commit {evidence['commit']}, {evidence['hardware']}, "
-        f"{report['training']['precision']}, {evidence['started'][:10]}, {evidence['seconds'] / 60:.0f} minutes on the "
-        "clock of a busy machine."
-    )
 
 
 def _interval(value: dict[str, Any], key: str, digits: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
-from layout import folded, table
+from layout import evidence_of_sweep, folded, table
 from layout import page as layout_page
 
 from goodviews.hub.scoring.intervals import wilson
@@ -89,7 +89,10 @@ def page(reports: dict[str, dict[str, Any]], picked: dict[str, dict[str, Any]], 
         ],
         answer=_answer(reports, picked, found),
         evidence=[
-            folded("Commands, commits and hardware", *(_evidence(*one) for one in [*reports.items(), *picked.items()])),
+            folded(
+                "Commands, commits and hardware",
+                *(evidence_of_sweep(*one) for one in [*reports.items(), *picked.items()]),
+            ),
             "Made by `docs/results/views_tune.py` from the reports beside this page; no figure is typed by hand.",
         ],
     )
@@ -166,15 +169,6 @@ def _gains(picked: dict[str, dict[str, Any]]) -> str:
             f"On {name} the criterion's picks scored {other['top1'] - usual['top1']:+.1f} points (seeds: {seeds})."
         )
     return "".join(f"{line} " for line in lines)
-
-
-def _evidence(name: str, report: dict[str, Any]) -> str:
-    evidence = report["evidence"]
-    return (
-        f"{name}: `{evidence['command']}`; commit {evidence['commit']}, {evidence['hardware']}, "
-        f"{report['training']['precision']}, {evidence['started'][:10]}, {evidence['seconds'] / 60:.0f} minutes on the "
-        "clock of a busy machine."
-    )
 
 
 def _interval(value: dict[str, Any], key: str) -> str:
