@@ -6,7 +6,7 @@
 Raw RGB and YDbDr splits, and generators learned unsupervised and semi-supervised (all photos have labels) with two
 learning rates and two couplings: then new encoders on each split, with equally many steps. The control is the mixed toy
 set (goodviews.pretrain.analysis.mixed_toy), whose best split is known. The same command goes on with a run that was
-stopped; docs/results/views_lab.py makes a page of RUN/report.json.
+stopped; docs/results/learned_views.py makes a page of both reports.
 """
 
 import argparse
