@@ -84,6 +84,7 @@ COMMANDS = {
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
 FIRST_SPEAKS_S = 3.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
+_ANY_WIDTH = 100_000  # elsewhere than on a screen each option is one line
 GROUPS = {
     "views": "What makes for good views.",
     "index": "A searchable index of images.",
@@ -141,7 +142,9 @@ def _with_values(argv: Sequence[str]) -> list[str]:
 
 def _app(argv: Sequence[str]) -> App:
     """The parser. Help lists the commands in a line each; the help of the one in `argv` is its whole docstring."""
-    defaults, console = Parameter(negative=(), consume_multiple=True), Terminal()
+    defaults, console = Parameter(negative=(), consume_multiple=True, show_default=_shown_default), Terminal()
+    if not console.is_terminal:
+        console.width = _ANY_WIDTH
     app = App(
         name="goodviews",
         help="Pretrain ResNet encoders with good views, measure how they transfer, ship them.",
@@ -149,7 +152,7 @@ def _app(argv: Sequence[str]) -> App:
         default_parameter=defaults,
         console=console,
         help_formatter="default" if console.is_terminal else "plain",
-        help_format="restructuredtext" if console.is_terminal else "plaintext",
+        help_format="restructuredtext",
     )
     groups: dict[str, App] = {}
     for place, (words, (target, text)) in enumerate(COMMANDS.items()):  # listed in the order of the table
@@ -161,6 +164,11 @@ def _app(argv: Sequence[str]) -> App:
         parent = groups[group] if group else app
         parent.command(target, name=name, help=None if is_called else text, sort_key=place)
     return app
+
+
+def _shown_default(value: object) -> str | None:
+    """None, so that help leaves it out, where an option that is not given changes nothing."""
+    return None if value in (None, (), "") or value is False else str(value)
 
 
 def _configure_logging() -> None:

@@ -29,6 +29,15 @@ def test_help_lists_a_command_in_a_line_and_the_command_itself_tells_all_with_an
     assert "sweep" in help_of("views", capsys)
 
 
+def test_help_that_goes_elsewhere_than_to_a_screen_is_a_line_for_each_option_and_names_defaults_that_do_something(
+    capsys,
+):
+    (data,) = (line for line in help_of("pretrain", capsys).splitlines() if "--data STR:" in line)
+    assert data.endswith("hf:NAME[:SPLIT] of Hugging Face datasets. [required]")
+    assert "[default: auto]" in help_of("pretrain", capsys)
+    assert not re.search(r"default: (False|None|\(\)|\"|\])", help_of("pretrain", capsys) + help_of("search", capsys))
+
+
 @pytest.mark.parametrize("words", cli.COMMANDS)
 def test_every_command_has_one_example_that_the_front_door_understands(words):
     module, name = cli.COMMANDS[words][0].split(":")
