@@ -6,10 +6,9 @@ Torch-free.
 from __future__ import annotations
 
 import json
-import re
 from array import array
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -17,15 +16,14 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ...hub.errors import DataError
+from .coco_entries import LISTS, entries_of_lists
 from .coco_objects import LARGEST_NUMBER, short_polygons
 from .photo_table import Columns
 
-_LISTS = ("images", "annotations", "categories")
 _OF_AN_IMAGE = ("id", "file_name", "width", "height")  # what is used; the rest is forgotten
 _NUMBERS = {int, float}
-_decode, _space = json.JSONDecoder().raw_decode, re.compile(r"[ \t\n\r]*").match
+_decode = json.JSONDecoder().raw_decode
 _NO_BOX = array("d", bytes(32))
-_after_entry = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*").match
 
 
 @dataclass
@@ -109,7 +107,7 @@ def read_file(labels: Path) -> CocoFile:
 def _read(text: str) -> CocoFile:
     """Raises ValueError where the file must be looked at as a whole."""
     file = CocoFile([], [], Annotations(text))
-    for name, start, entry in _entries(text):
+    for name, start, entry in entries_of_lists(text):
         if name == "annotations":
             file.annotations.add(entry, start)
         elif name == "images":
@@ -127,65 +125,13 @@ def _whole(labels: Path) -> dict[str, list[dict[str, Any]]]:
         content = json.loads(labels.read_bytes())
     except (ValueError, RecursionError) as error:
         raise DataError(f"{labels} is not readable as JSON ({str(error) or 'nested too deep'}).") from None
-    for name in _LISTS:
+    for name in LISTS:
         entries = content.get(name) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise DataError(f"{labels} is not in COCO's format: it has no list of {name}.")
         if not entries and name != "annotations":
             raise DataError(f"{labels} has an empty list of {name}.")
-    return {name: content[name] for name in _LISTS}
-
-
-def _entries(text: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Each entry of each of the lists in a JSON object, with the list's name and where the entry begins."""
-    missing, place, sign = set(_LISTS), _after("{", text, 0), ","
-    while sign == ",":
-        name, place = _decode(text, _skip(text, place))
-        place = _skip(text, _after(":", text, place))
-        if name in missing:
-            missing.remove(name)
-            place = yield from _entries_of(name, text, place)
-        elif name in _LISTS:
-            raise ValueError("a list is there twice")
-        else:
-            _, place = _decode(text, place)
-        place = _skip(text, place)
-        sign, place = text[place : place + 1], place + 1
-    if sign != "}" or missing or _skip(text, place) != len(text):
-        raise ValueError("not an object with all lists")
-
-
-def _entries_of(name: str, text: str, place: int) -> Generator[tuple[str, int, dict[str, Any]], None, int]:
-    """The entries of the list at `place`; returns where it ends."""
-    place = _skip(text, _after("[", text, place))
-    if text[place : place + 1] == "]":
-        return place + 1
-    while True:
-        start = place
-        entry, place = _decode(text, start)
-        if type(entry) is not dict:
-            raise ValueError("an entry is no object")
-        yield name, start, entry
-        sign = _after_entry(text, place)
-        if sign is None:
-            raise ValueError("neither another entry nor an end")
-        place = sign.end()
-        if sign[1] == "]":
-            return place
-
-
-def _after(sign: str, text: str, place: int) -> int:
-    place = _skip(text, place)
-    if text[place : place + 1] != sign:
-        raise ValueError(f"no {sign}")
-    return place + 1
-
-
-def _skip(text: str, place: int) -> int:
-    """Past white space."""
-    found = _space(text, place)
-    assert found, "the pattern fits anything"
-    return found.end()
+    return {name: content[name] for name in LISTS}
 
 
 def _plain(
