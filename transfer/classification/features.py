@@ -24,8 +24,8 @@ from ...hub.sources.folders import train_and_test
 from ..copies import note_copies
 from ..data_digest import digest_of
 from ..task import Setup
+from .encode_photos import Encode, encode_photos
 
-BATCH_SIZE = 64
 log = logging.getLogger(__name__)
 
 
@@ -100,14 +100,21 @@ def describe(data: Path, train: Files, test: Files, skipped: SkippedImages) -> d
     }
 
 
-def part_features(encoder: PhotoEncoder, part: Files, data: Path, setup: Setup, skipped: SkippedImages) -> Features:
+def part_features(
+    encoder: PhotoEncoder,
+    part: Files,
+    data: Path,
+    setup: Setup,
+    skipped: SkippedImages,
+    encode: Encode = encode_photos,
+) -> Features:
     """One part as features; what cannot be read is added to `skipped`, by its path in `data`.
 
     Raises:
         DataError: no image of the part can be read.
     """
     unreadable = SkippedImages()
-    vectors = torch.from_numpy(_cached_vectors(encoder, part.root.name, part.paths, setup, unreadable))
+    vectors = torch.from_numpy(_cached_vectors(encoder, part.root.name, part.paths, setup, unreadable, encode))
     add_relative(skipped, unreadable, data)
     rows = sorted(set(range(len(part))) - set(unreadable.positions))
     if not rows:
@@ -137,14 +144,19 @@ def photo_features(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup) -
 
 
 def _cached_vectors(
-    encoder: PhotoEncoder, part: str, paths: Sequence[Path], setup: Setup, unreadable: SkippedImages
+    encoder: PhotoEncoder,
+    part: str,
+    paths: Sequence[Path],
+    setup: Setup,
+    unreadable: SkippedImages,
+    encode: Encode = encode_photos,
 ) -> np.ndarray:
     """The features, read from `setup.cache` if those of these weights and files are there."""
     if setup.cache is None:
-        return _encode(encoder, paths, setup, unreadable)
+        return encode(encoder, paths, setup, unreadable)
     file = setup.cache / f"{part}-{_key(encoder, paths)}.npz"
     if not file.is_file():
-        vectors = _encode(encoder, paths, setup, unreadable)
+        vectors = encode(encoder, paths, setup, unreadable)
         file_content = io.BytesIO()
         np.savez(file_content, vectors=vectors, unread=json.dumps([unreadable.items, unreadable.positions]))
         write_bytes(file, file_content.getvalue())
@@ -154,17 +166,6 @@ def _cached_vectors(
         unreadable.items.extend((path, reason) for path, reason in items)
         unreadable.positions.extend(positions)
         return content["vectors"]
-
-
-def _encode(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, unreadable: SkippedImages) -> np.ndarray:
-    return encoder.encode(
-        paths,
-        batch_size=setup.batch_size or BATCH_SIZE,
-        workers=setup.workers,
-        normalise=encoder.is_exported,
-        progress=setup.progress,
-        skipped=unreadable,
-    )
 
 
 def _key(encoder: PhotoEncoder, paths: Sequence[Path]) -> str:

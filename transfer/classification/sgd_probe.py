@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from ..training_state import Row, Stateful
     from .epochs import Best
     from .features import Features
-    from .shared_encoding import Encoded
+    from .shared_encoding import Encoded, MakeImages, SharedEncoding
+    from .training_images import TrainingImages
 
 
 @name_after_function
@@ -108,6 +109,7 @@ class SgdProbe:
         from ..training_state import write_rows
         from .epochs import state_file
         from .features import TestData, add_relative, describe, part_features
+        from .shared_encoding import shared_encoding
 
         require_above_zero(self, "lr", "batch_size", "epochs")
         run_settings = scale_to_batch(self, setup.batch_size)
@@ -115,8 +117,11 @@ class SgdProbe:
         train, test = train_and_test(data)
         skipped = SkippedImages()
         state = state_file("linear", encoder, settings, describe(data, train, test, skipped), setup)
-        features = part_features(encoder, test, data, setup, skipped)
-        probe = _train_probe(encoder, train, features, settings, setup, state, folder if setup.tensorboard else None)
+        images, make_images = training_images(encoder, train, settings, setup)
+        board = folder if setup.tensorboard else None
+        with shared_encoding(encoder, images, make_images, setup) as encoding:
+            features = part_features(encoder, test, data, setup, skipped, encoding.photos)
+            probe = _train_probe(encoding, train, features, settings, setup, state, board)
         write_rows(folder / "metrics.jsonl", probe.rows)
         add_relative(skipped, probe.unreadable, data)
         copies = note_copies(train.paths, test.paths)
@@ -143,8 +148,26 @@ class _Probe:
     unreadable: SkippedImages
 
 
+def training_images(
+    encoder: Encoder, train: Files, settings: SgdProbe, setup: Setup
+) -> tuple[TrainingImages, MakeImages]:
+    """This process's share of the crops to train on, and what makes those of the other processes."""
+    from .training_images import TrainingImages, crop_and_flip
+
+    make_images = partial(
+        TrainingImages,
+        train.paths,
+        crop_and_flip(encoder.preprocessing, scale=settings.crop_scale, flip=settings.flip),
+        batch_size=settings.batch_size,
+        seed=setup.seed,
+        workers=setup.workers,
+        values=encoder.preprocessing.values,
+    )
+    return make_images(share=(0, setup.processes), progress=setup.progress), make_images
+
+
 def _train_probe(
-    encoder: Encoder,
+    encoding: SharedEncoding,
     train: Files,
     test: Features,
     settings: SgdProbe,
@@ -156,10 +179,8 @@ def _train_probe(
 
     from .epochs import Best, train_epochs
     from .scoring import percent
-    from .shared_encoding import shared_encoding
-    from .training_images import TrainingImages, crop_and_flip
 
-    device = test.vectors.device
+    encoder, images, device = encoding.encoder, encoding.images, test.vectors.device
     encoder.eval()  # batch norm with its running statistics, as published
     layer = new_layer(encoder.num_features, len(train.classes), settings.initial, setup.seed).to(device)
     optimizer = torch.optim.SGD(
@@ -169,30 +190,19 @@ def _train_probe(
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
     )
-    make_images = partial(
-        TrainingImages,
-        train.paths,
-        crop_and_flip(encoder.preprocessing, scale=settings.crop_scale, flip=settings.flip),
-        batch_size=settings.batch_size,
-        seed=setup.seed,
-        workers=setup.workers,
-        values=encoder.preprocessing.values,
-    )
-    images = make_images(share=(0, setup.processes), progress=setup.progress)
     labels, best = torch.tensor(train.labels, device=device), Best()
 
     def one_epoch(epoch: int) -> Row:
-        row = train_layer(layer, optimizer, encoded(epoch), images.steps, labels, settings, epoch)
+        row = train_layer(layer, optimizer, encoding.epoch(epoch), images.steps, labels, settings, epoch)
         scores = _scores(layer, test)
         top1 = percent(scores.argmax(dim=1) == test.labels)
         best.offer(top1, epoch, {"scores": scores})
         return {**row, "top1": top1}
 
     parts: dict[str, Stateful] = {"layer": layer, "optimizer": optimizer, "best": best, "images": images}
-    with shared_encoding(encoder, images, make_images, setup.processes) as encoded:
-        rows = train_epochs(
-            one_epoch, settings.epochs, parts, state=state, save_every_s=setup.save_every_s, tensorboard=board
-        )
+    rows = train_epochs(
+        one_epoch, settings.epochs, parts, state=state, save_every_s=setup.save_every_s, tensorboard=board
+    )
     if settings.reported == "best epoch on test":
         return _Probe(best.tensors["scores"].to(device), best.epoch + 1, rows, best, images.skipped)
     return _Probe(_scores(layer, test), settings.epochs, rows, best, images.skipped)

@@ -1,73 +1,87 @@
-"""Vectors of training images from an encoder that does not change, from one process or several of a machine.
+"""Vectors of images from an encoder that does not change, from one process or several.
 
 With several, each reads and encodes its share of every batch, on a GPU of its own or all on the CPU. The command's own
-process gets all vectors in the order of the batch and trains alone, so the result is that of one process but for the
-rounding of smaller batches.
+process gets all vectors in their order and trains alone, so the result is that of one process but for the rounding of
+smaller batches.
 """
 
 import copy
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as processes_of
 from torch import Tensor
 
 from ...hub.encoder import Encoder
-from ...hub.errors import GoodviewsError
-from ..detection.processes import check_processes
+from ...hub.images import SkippedImages
+from ...hub.photo_encoder import PhotoEncoder
+from ..processes.sharing import gather, rank_and_world
+from ..processes.start import others_run
+from ..task import Setup
+from .encode_photos import encode_photos
 from .training_images import TrainingImages, WorkerBatch
 
-_ENDING_S = 10.0  # a process is gone later than its connection
 MakeImages = Callable[..., TrainingImages]  # given `share` and `progress`; it is sent to other processes
 Encoded = Iterator[tuple[Tensor, Tensor]]  # of each batch (n, F) vectors and (n,) positions of the images
-_Share = tuple[list[int], Tensor | None, list[tuple[int, str]]]  # positions, their vectors, what could not be read
+_Request = int | list[Path] | None  # an epoch of the training images, photos, or the end
 
 
 @contextmanager
 def shared_encoding(
-    encoder: Encoder, images: TrainingImages, make_images: MakeImages, processes: int
-) -> Iterator[Callable[[int], Encoded]]:
-    """Gives a function: epoch -> its batches, encoded. The other processes end with the block.
+    encoder: Encoder, images: TrainingImages, make_images: MakeImages, setup: Setup
+) -> Iterator["SharedEncoding"]:
+    """What encodes within the block; the other processes end with it.
 
     Args:
         images: Of this process, of `make_images(share=(0, processes))`; notes what none of them could read.
 
     Raises:
-        UsageError: there are fewer GPUs than processes.
+        UsageError: so many processes cannot encode there.
         GoodviewsError: another process ended.
     """
-    if processes == 1:
-        yield lambda epoch: encode_epoch(encoder, images, epoch)
-        return
-    check_processes(processes, encoder.device)
-    with tempfile.TemporaryDirectory() as folder:
-        # A copy, since weights that are sent move into shared memory.
-        start = (processes, copy.deepcopy(encoder).cpu(), encoder.device.type, make_images, Path(folder))
-        others = processes_of.start_processes(  # type: ignore[attr-defined]
-            _assist, start, processes - 1, join=False, daemon=True
-        )
-        try:
-            _meet(0, processes, Path(folder))
-            yield lambda epoch: _together(encoder, images, epoch, processes)
-            dist.broadcast_object_list([None])
-            others.join()
-        except RuntimeError as error:
-            gone = wait([one.sentinel for one in others.processes], timeout=_ENDING_S)
-            ended = [number for number, one in enumerate(others.processes, start=1) if one.sentinel in gone]
-            if not ended:
-                raise
-            raise GoodviewsError(f"Process {ended[0]} of those that encode images ended; it says why above.") from error
-        finally:
-            for process in others.processes:
-                process.terminate()
-            if dist.is_initialized():
-                dist.destroy_process_group()
+    # A copy, since weights that are sent move into shared memory.
+    sent = () if setup.processes == 1 else (copy.deepcopy(encoder).cpu(), make_images, replace(setup, progress=False))
+    with others_run(_assist, sent, processes=setup.processes, device=encoder.device):
+        yield SharedEncoding(encoder, images)
+        _ask(None)
+
+
+@dataclass(frozen=True)
+class SharedEncoding:
+    """In the first process."""
+
+    encoder: Encoder
+    images: TrainingImages
+
+    def epoch(self, epoch: int) -> Encoded:
+        """The batches of an epoch of the training images, encoded."""
+        _, world = rank_and_world()
+        return encode_epoch(self.encoder, self.images, epoch) if world == 1 else self._epoch_together(epoch)
+
+    def photos(
+        self, encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, unreadable: SkippedImages
+    ) -> np.ndarray:
+        """See `encode_photos`."""
+        _ask(list(paths))
+        return encode_photos(encoder, paths, setup, unreadable)
+
+    def _epoch_together(self, epoch: int) -> Encoded:
+        _ask(epoch)
+        place_in_epoch = self.images.places(epoch)
+        for batch in self.images.batches(epoch):
+            shares = gather(_encode_share(self.encoder, batch))
+            self.images.note([problem for _, _, problems in shares for problem in problems])
+            vectors = [vectors for _, vectors, _ in shares if vectors is not None]
+            if vectors:
+                positions = torch.tensor([position for some, _, _ in shares for position in some])
+                order = place_in_epoch[positions].argsort()
+                yield torch.cat(vectors)[order].to(self.encoder.device), positions[order]
+        self.images.require_one()
 
 
 def encode_epoch(encoder: Encoder, images: TrainingImages, epoch: int) -> Encoded:
@@ -76,42 +90,31 @@ def encode_epoch(encoder: Encoder, images: TrainingImages, epoch: int) -> Encode
         yield _encode(encoder, batch), positions
 
 
-def _together(encoder: Encoder, images: TrainingImages, epoch: int, processes: int) -> Encoded:
-    """In the first process."""
-    dist.broadcast_object_list([epoch])
-    place_in_epoch = images.places(epoch)
-    for batch in images.batches(epoch):
-        shares: list[Any] = [None] * processes
-        dist.gather_object(_encode_share(encoder, batch), shares)
-        images.note([problem for _, _, problems in shares for problem in problems])
-        vectors = [vectors for _, vectors, _ in shares if vectors is not None]
-        if vectors:
-            positions = torch.tensor([position for some, _, _ in shares for position in some])
-            order = place_in_epoch[positions].argsort()
-            yield torch.cat(vectors)[order].to(encoder.device), positions[order]
-    images.require_one()
+def _ask(request: _Request) -> None:
+    """Tells the other processes, if there are any, what to do next."""
+    if rank_and_world()[1] > 1:
+        dist.broadcast_object_list([request])
 
 
-def _assist(rank: int, world: int, encoder: Encoder, device: str, make_images: MakeImages, folder: Path) -> None:
-    """Another process: encodes its share of the epochs that the first one names."""
-    rank += 1  # the first one is the command's own
-    _meet(rank, world, folder)
-    encoder = encoder.to(f"{device}:{rank}" if device == "cuda" else device).eval()
-    images = make_images(share=(rank, world), progress=False)
+def _assist(device: torch.device, encoder: Encoder, make_images: MakeImages, setup: Setup) -> None:
+    """In another process: encodes its share of what the first one asks for."""
+    encoder = encoder.to(device).eval()
+    images = make_images(share=rank_and_world(), progress=False)
     while True:
         message: list[Any] = [None]
         dist.broadcast_object_list(message)
-        if message[0] is None:
+        request: _Request = message[0]
+        if request is None:
             return
-        for batch in images.batches(message[0]):
-            dist.gather_object(_encode_share(encoder, batch))
+        if isinstance(request, list):
+            encode_photos(encoder, request, setup, SkippedImages())
+            continue
+        for batch in images.batches(request):
+            gather(_encode_share(encoder, batch))
 
 
-def _meet(rank: int, world: int, folder: Path) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
-
-
-def _encode_share(encoder: Encoder, batch: WorkerBatch) -> _Share:
+def _encode_share(encoder: Encoder, batch: WorkerBatch) -> tuple[list[int], Tensor | None, list[tuple[int, str]]]:
+    """Positions of images, their vectors, and what could not be read."""
     vectors = None if batch.images is None else _encode(encoder, batch.images).cpu()
     return batch.positions, vectors, batch.problems
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..processes.sharing import mean_over_processes, rank_and_world, share_gradients
 from ..seeds import STEP, torch_seed
 from ..task import SAVE_EVERY_S
 from ..training_state import Row, TrainingState, show_rows
-from .processes import mean_over_processes, rank_and_world, share_gradients
 from .settings import DetectionSettings
 from .training_progress import Meter, check_loss, divergence, iterations_per_row, log_row, training_bar
 

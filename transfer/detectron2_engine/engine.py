@@ -16,8 +16,9 @@ from ..datasets.detection_data import DetectionData
 from ..datasets.photo_table import RUNS
 from ..detection.detector import EngineName
 from ..detection.photo_batches import trainable_photos
-from ..detection.processes import check_processes
 from ..detection.settings import DetectionSettings
+from ..processes.start import check_processes
+from ..processes.torchrun import require_one_machine
 from ..task import SAVE_EVERY_S
 from ..training_state import Row
 from .detector import Detectron2Detector
@@ -65,6 +66,7 @@ class Detectron2Engine:
         progress: bool = False,
     ) -> tuple[Detectron2Detector, list[Row]]:
         """See `detection.detector.Engine`."""
+        require_one_machine()
         check_processes(self.processes, encoder.device)
         data = replace(data, train=trainable_photos(data.train))
         network, config = build_detector(

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from ..datasets.labelled_photos import LabelledPhoto, Mask, Rle, read_photo
 from ..datasets.photo_table import PhotoTable
 from ..detection.photo_order import PhotoOrder, draw_size_and_flip
-from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
+from ..processes.sharing import rank_and_world
 
 MaskFormat = Literal["polygon", "bitmask"]
 # What leaves a worker, (3, H, W) uint8 and the objects in it: arrays, for each tensor would take a file descriptor.

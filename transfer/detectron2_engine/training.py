@@ -1,24 +1,23 @@
-"""Training a detector on detectron2, in one process or in several that its launcher starts."""
+"""Training a detector on detectron2, in one process or in several."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from detectron2.engine import launch
+import torch
 from detectron2.solver import build_optimizer
-from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
 from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
 
 from ..datasets.detection_data import DetectionData
 from ..datasets.labelled_photos import read_photo
-from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
-from ..detection.trained_together import train_copies, train_copy
 from ..detection.training_loop import Learner, train
 from ..evaluation.during_training import plain_scores
+from ..processes.sharing import gather, rank_and_world
+from ..processes.start import others_run
 from ..training_state import Row
 from .configuration import Configuration
 from .detector import detect
@@ -67,19 +66,20 @@ def train_alone(network: nn.Module, run: Run) -> list[Row]:
 
 
 def train_together(network: nn.Module, run: Run, processes: int) -> list[Row]:
-    """Trains copies in processes of detectron2's launcher; the first one's result goes into `network`.
+    """Trains `network` in place, in this process and as many others as make up the number.
 
     Raises:
-        GoodviewsError: with the message of a process that failed.
+        UsageError: so many processes cannot train there.
+        GoodviewsError: another process ended.
     """
-    return train_copies(
-        network, lambda folder: launch(_train_one_of_several, processes, dist_url="auto", args=(run, folder))
-    )
+    device = next(network.parameters()).device
+    with others_run(_train_copy, (run,), processes=processes, device=device):
+        return train_alone(network, run)
 
 
-def _train_one_of_several(run: Run, folder: Path) -> None:
-    network = build_network(run.configuration)
-    train_copy(network, folder, lambda: train_alone(network, run))
+def _train_copy(device: torch.device, run: Run) -> None:
+    """In one of the others, which gets the weights of the first one; its GPU is torch's current one."""
+    train_alone(build_network(run.configuration), run)
 
 
 def _evaluate(network: nn.Module, run: Run) -> Row:
@@ -87,7 +87,7 @@ def _evaluate(network: nn.Module, run: Run) -> Row:
     rank, world = rank_and_world()
     photos = run.data.test[rank::world]
     own = [detect(network, run.data.classes, run.settings, read_photo(photo), photo.id) for photo in photos]
-    shares = comm.gather(own)
+    shares = gather(own)
     if rank:
         return {}
     by_photo = {one.photo_id: one for share in shares for one in share}

@@ -9,8 +9,9 @@ import torch
 from ...hub.encoder import Encoder
 from ..datasets.detection_data import DetectionData
 from ..detection.detector import EngineName
-from ..detection.processes import check_processes
 from ..detection.settings import DetectionSettings
+from ..processes.start import check_processes
+from ..processes.torchrun import require_one_machine
 from ..task import SAVE_EVERY_S
 from ..training_state import Row
 from .detector import TorchvisionDetector
@@ -53,6 +54,7 @@ class TorchvisionEngine:
         progress: bool = False,
     ) -> tuple[TorchvisionDetector, list[Row]]:
         """See `detection.detector.Engine`."""
+        require_one_machine()
         check_processes(self.processes, encoder.device)
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)  # of the new layers
@@ -64,7 +66,6 @@ class TorchvisionEngine:
             encoder.preprocessing,
             data,
             settings,
-            encoder.device.type,
             seed,
             workers,
             self.evaluate_every,

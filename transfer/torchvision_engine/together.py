@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as processes_of
-from torch import nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from ...hub.backbone import rebuild_backbone
 from ...hub.preprocessing import Preprocessing
 from ..datasets.detection_data import DetectionData
 from ..datasets.labelled_photos import read_photo
-from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
-from ..detection.trained_together import train_copies, train_copy
 from ..evaluation.during_training import plain_scores
+from ..processes.sharing import gather, rank_and_world
+from ..processes.start import others_run
 from ..training_state import Row
 from .detector import TorchvisionDetector
 from .network import build_detector
@@ -32,7 +29,6 @@ class Run:
 
     Args:
         architecture, model_args, preprocessing: of the encoder, from which the network is built again.
-        device: "cuda" or "cpu".
         evaluate_every: iterations; 0: never.
     """
 
@@ -41,7 +37,6 @@ class Run:
     preprocessing: Preprocessing
     data: DetectionData
     settings: DetectionSettings
-    device: str
     seed: int
     workers: int
     evaluate_every: int
@@ -69,31 +64,22 @@ def train_alone(network: GeneralizedRCNN, run: Run) -> list[Row]:
     )
 
 
-def train_together(network: nn.Module, run: Run, processes: int) -> list[Row]:
-    """Trains copies in so many new processes; the first one's result goes into `network`.
+def train_together(network: GeneralizedRCNN, run: Run, processes: int) -> list[Row]:
+    """Trains `network` in place, in this process and as many others as make up the number.
 
     Raises:
-        GoodviewsError: with the message of a process that failed.
+        UsageError: so many processes cannot train there.
+        GoodviewsError: another process ended.
     """
-
-    def start(folder: Path) -> None:
-        processes_of.spawn(_train_one_of_several, args=(processes, run, folder), nprocs=processes)  # type: ignore
-
-    return train_copies(network, start)
+    device = next(network.parameters()).device
+    with others_run(_train_copy, (run,), processes=processes, device=device):
+        return train_alone(network, run)
 
 
-def _train_one_of_several(rank: int, world: int, run: Run, folder: Path) -> None:
-    device = torch.device("cuda", rank) if run.device == "cuda" else torch.device("cpu")
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
-    try:
-        backbone = rebuild_backbone(run.architecture, run.model_args)
-        network = build_detector(backbone, run.preprocessing, len(run.data.classes), run.settings)
-        train_copy(network, folder, lambda: train_alone(network.to(device), run))
-    finally:
-        dist.destroy_process_group()
+def _train_copy(device: torch.device, run: Run) -> None:
+    """In one of the others, which gets the weights of the first one."""
+    backbone = rebuild_backbone(run.architecture, run.model_args)
+    train_alone(build_detector(backbone, run.preprocessing, len(run.data.classes), run.settings).to(device), run)
 
 
 def _evaluate(network: GeneralizedRCNN, run: Run) -> Row:
@@ -101,10 +87,7 @@ def _evaluate(network: GeneralizedRCNN, run: Run) -> Row:
     rank, world = rank_and_world()
     detector = TorchvisionDetector(network, run.data.classes, run.architecture, run.preprocessing, run.settings)
     own = [detector.detect(read_photo(photo), photo.id) for photo in run.data.test[rank::world]]
-    shares: list[Any] = [own]
-    if world > 1:
-        shares = [None] * world
-        dist.all_gather_object(shares, own)
+    shares = gather(own)
     if rank:
         return {}
     by_photo = {one.photo_id: one for share in shares for one in share}

@@ -11,9 +11,9 @@ from torch.optim import SGD
 from ...hub.errors import UsageError
 from ..datasets.photo_table import PhotoTable
 from ..detection.photo_batches import Sample, batches, trainable_photos
-from ..detection.processes import rank_and_world
 from ..detection.settings import DetectionSettings
 from ..detection.training_loop import Learner, train
+from ..processes.sharing import rank_and_world
 from ..task import SAVE_EVERY_S
 from ..training_state import Row
 

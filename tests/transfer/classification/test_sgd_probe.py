@@ -1,7 +1,6 @@
 import json
 import math
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -17,7 +16,6 @@ from goodviews.transfer.classification.sgd_probe import (
     linear_pycontrast,
     linear_simclr,
 )
-from goodviews.transfer.classification.shared_encoding import shared_encoding
 from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
 from goodviews.transfer.registry import find_task
 from goodviews.transfer.task import Setup
@@ -172,11 +170,12 @@ def test_settings_that_are_none_are_refused(change, message):
 
 @pytest.mark.slow
 def test_processes_that_encode_together_give_the_result_of_one(encoder, colours, tmp_path):
-    next((colours / "train" / "red").iterdir()).write_bytes(b"no image")
+    for part in ("train", "val"):
+        sorted((colours / part / "red").iterdir())[0].write_bytes(b"no image")
     task = replace(linear_moco(), measure=replace(linear_moco().measure, epochs=2, lr=1.0))
     one, two = (
-        task.run(encoder, colours, tmp_path / f"{processes}", setup=Setup(batch_size=5, processes=processes))
-        for processes in (1, 2)
+        task.run(encoder, colours, tmp_path / f"{setup.processes}", setup=setup)
+        for setup in (Setup(batch_size=5), Setup(batch_size=5, processes=2, workers=1))
     )
     assert two.protocol == one.protocol
     assert two.dataset == one.dataset
@@ -187,27 +186,8 @@ def test_processes_that_encode_together_give_the_result_of_one(encoder, colours,
     assert len(rows[0]) == 2
     for alone, together in zip(*rows, strict=True):
         assert together == pytest.approx(alone, rel=1e-5)
+    assert (tmp_path / "1" / "predictions.csv").read_text() == (tmp_path / "2" / "predictions.csv").read_text()
     assert (tmp_path / "1" / "skipped.txt").read_text() == (tmp_path / "2" / "skipped.txt").read_text()
-
-
-@pytest.mark.slow
-def test_a_process_that_ends_is_a_sentence(encoder, colours):
-    def make_images(**share):
-        return TrainingImages(
-            sorted(colours.glob("train/*/*")),
-            crop_and_flip(encoder.preprocessing, scale=(0.5, 1)),
-            batch_size=6,
-            seed=0,
-            **share,
-        )
-
-    images = make_images(share=(0, 2), progress=False)
-    broken = partial(TrainingImages, "of another kind")  # in the other process
-    with (
-        pytest.raises(GoodviewsError, match="Process 1 of those that encode images ended"),
-        shared_encoding(encoder, images, broken, 2) as encoded,
-    ):
-        list(encoded(0))
 
 
 def test_a_task_of_one_process_says_so(encoder, colours, tmp_path):

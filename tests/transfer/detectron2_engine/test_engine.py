@@ -316,14 +316,6 @@ def test_training_that_diverges_says_so(detectron2_engine: ModuleType, squares: 
         detectron2_engine.Detectron2Engine().fine_tune(resnet50, squares, settings, seed=0)
 
 
-def test_more_processes_than_gpus_are_refused(detectron2_engine: ModuleType, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(UsageError, match="2 processes need a GPU each; torch sees 1"):
-        detectron2_engine.check_processes(2, torch.device("cuda"))
-    with pytest.raises(UsageError, match="where torch sees no GPU"):
-        detectron2_engine.check_processes(2, torch.device("cpu"))
-
-
 def test_torchvision_gets_processes_and_evaluations_too(resnet50: Encoder):
     engine = choose_engine(Setup(engine="torchvision", processes=2, evaluate_every=5), resnet50, C4)
     assert (engine.processes, engine.evaluate_every) == (2, 5)
