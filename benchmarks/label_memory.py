@@ -135,7 +135,7 @@ def measure_ours(labels: Path, processes: int) -> dict[str, Any]:
         "photos_s": photos_s,
         "peak_mb": peak_mb - before,
         "alone_mb": alone_mb,
-        "together_mb": _pss_of_users(photos, processes - 1) + _pss_mb() - before,
+        "together_mb": _pss_of_all(photos, processes - 1) - before,
     }
 
 
@@ -152,8 +152,8 @@ def measure_pycocotools(labels: Path, processes: int) -> dict[str, Any]:
     return {"photos": len(labelled.imgs), "objects": len(labelled.anns), "labels_s": labels_s, **memory}
 
 
-def _pss_of_users(photos: PhotoTable, users: int) -> float:
-    """What so many more processes take when all hold the photos, megabytes beyond what they had before."""
+def _pss_of_all(photos: PhotoTable, users: int) -> float:
+    """What this process and so many more take when all hold the photos, megabytes; of those, beyond what they had."""
     pipes = [_NEW.Pipe() for _ in range(users)]
     started = [_NEW.Process(target=_use, args=(theirs,)) for _, theirs in pipes]
     for process, (ours, _) in zip(started, pipes):
@@ -165,7 +165,7 @@ def _pss_of_users(photos: PhotoTable, users: int) -> float:
         ours.recv()  # it has looked at everything
     for ours, _ in pipes:
         ours.send("measure")
-    taken = sum(ours.recv() for ours, _ in pipes)
+    taken = sum(ours.recv() for ours, _ in pipes) + _pss_mb()  # while all have the pages that they share
     for process, (ours, _) in zip(started, pipes):
         ours.send("end")
         process.join()

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import time
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 PIXELS, INDEX = "pixels.bin", "index.npz"
+_REPORT_EVERY_S = 30.0
 _BLOCK = 256 * 2**20  # bytes; no photo is larger, see hub.images
 
 
@@ -108,7 +110,7 @@ def _decode_all(
     source: Source, short_px: int | None, workers: int, add: Any
 ) -> tuple[NDArray[np.int64], dict[int, str]]:
     """Hand every photo to `add`, which returns its block and first byte."""
-    where, reasons = np.zeros((len(source), 4), np.int64), {}
+    where, reasons, reported_s = np.zeros((len(source), 4), np.int64), {}, time.monotonic()
     chunks = [range(first, min(first + 16, len(source))) for first in range(0, len(source), 16)]
     loader = DataLoader(_Decoder(source, short_px), None, sampler=chunks, num_workers=workers, collate_fn=_as_it_is)
     for chunk, photos in zip(chunks, loader, strict=True):
@@ -117,6 +119,9 @@ def _decode_all(
                 reasons[position] = photo
             else:
                 where[position] = (*add(photo), *photo.shape[:2])
+        if time.monotonic() - reported_s > _REPORT_EVERY_S:
+            reported_s = time.monotonic()
+            log.info("decoded %d of %d photos, to keep them", chunk.stop, len(source))
     return where, reasons
 
 

@@ -1,6 +1,7 @@
 """What processes share: gathered embeddings whose gradient flows back, batch-norm statistics, work on all images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -40,18 +41,28 @@ def gather_with_gradient(rows: Tensor) -> Tensor:
     return torch.cat(all_gather(rows))
 
 
-def gather_patiently(value: Any) -> list[Any]:
-    """Every process's value, in the order of their ranks; for those that may be hours apart.
+@contextmanager
+def patient_gather() -> Iterator[Callable[[Any], list[Any]]]:
+    """A function for the block: every process's value, in the order of their ranks, though they be hours apart.
 
-    NCCL, and every wait on it, gives up after ten minutes; these wait for a week, over a group of their own.
+    NCCL, and every wait on it, gives up after ten minutes; this one waits for a week, over connections of its own. All
+    processes enter the block at about the same time. Whoever then ends breaks its connections, which ends the others.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
-        return [value]
+        yield lambda value: [value]
+        return
     group: Any = dist.new_group(backend="gloo", timeout=timedelta(days=7))
-    values: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value, group=group)
-    dist.destroy_process_group(group)
-    return values
+
+    def gather(value: Any) -> list[Any]:
+        values: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(values, value, group=group)
+        return values
+
+    gather(None)  # connections are made at their first use
+    try:
+        yield gather
+    finally:
+        dist.destroy_process_group(group)
 
 
 def share_of(count: int, rank: int, world: int) -> Tensor:

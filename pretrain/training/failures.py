@@ -4,24 +4,30 @@ One sentence says what happened. It comes from the process that failed or, where
 or ran out of memory), from each of the others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from ...hub.errors import EndedTogether, GoodviewsError
-from ..models.across_processes import gather_patiently
 
 _CONNECTION = ("gloo", "NCCL", "ProcessGroup", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 @contextmanager
-def all_or_none(accelerator: Accelerator, *, is_slow: bool = False) -> Iterator[None]:
+def all_or_none(
+    accelerator: Accelerator, *, gather: Callable[[Any], list[Any]] = lambda value: gather_object([value])
+) -> Iterator[None]:
     """What one process refuses in the block, all refuse; the first of those raises its error, the others say nothing.
 
-    The block must not wait for other processes. `is_slow`: it may take one process hours longer than another.
+    The block must not wait for other processes.
+
+    Args:
+        gather: a value of every process, in the order of their ranks; a patient one for a block that may take one
+            process much longer than another.
 
     Raises:
         EndedTogether: another process raises the error.
@@ -32,7 +38,7 @@ def all_or_none(accelerator: Accelerator, *, is_slow: bool = False) -> Iterator[
     except Exception as found:  # whatever it is, it is raised again below
         error = found
     if accelerator.num_processes > 1:
-        failed = gather_patiently(error is not None) if is_slow else gather_object([error is not None])
+        failed = gather(error is not None)
         if any(failed) and failed.index(True) != accelerator.process_index:
             raise EndedTogether(f"Process {failed.index(True)} of this run says why it ends.") from error
     if error is not None:

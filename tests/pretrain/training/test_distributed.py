@@ -65,25 +65,28 @@ def ranks(images, tmp_path_factory):
 
 
 def run_in_two_processes(words):
-    """python WORDS under the variables that torchrun sets."""
+    for process in start_two_processes(words):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+
+
+def start_two_processes(words, **variables):
+    """python WORDS under the variables that torchrun sets, and others."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     common |= {"LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true"}
-    started = [
+    return [
         subprocess.Popen(
             [sys.executable, *words],
-            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)} | variables,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(2)
     ]
-    for process in started:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
 
 
 def test_keys_of_everyone_are_the_same_in_both_processes_and_contain_each_ones_own(ranks):
@@ -302,29 +305,59 @@ def test_run_of_two_processes_continues_bit_for_bit_in_both(images, tmp_path, mo
 
 
 KEPT = """
-import sys
+import os, sys, time
+from datetime import timedelta
 from pathlib import Path
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data import decoded_cache
 from goodviews.pretrain.options import Options
+from goodviews.pretrain.training.failures import broken_connections
 from goodviews.pretrain.training.kept_photos import keep_photos
 
-decoded, decode_all = [], decoded_cache._decode_all
-decoded_cache._decode_all = lambda *words: (decoded.append(1), decode_all(*words))[1]
+def decode_slowly(*words):
+    decoded.append(1)
+    if accelerator.process_index == 0:
+        time.sleep(3)
+    elif sys.argv[3:] == ["dies"]:
+        os._exit(9)
+    return decode_all(*words)
+
+decoded, decode_all, decoded_cache._decode_all = [], decoded_cache._decode_all, decode_slowly
 accelerator = Accelerator(cpu=True)
-photos = keep_photos(Options(keep="memory"), open_folder(Path(sys.argv[1])), accelerator)
-sums = [int(photos.photo(place).sum()) for place in range(len(photos))]
-torch.save([str(photos.file), len(decoded), sums], Path(sys.argv[2]) / f"kept{accelerator.process_index}.pt")
+accelerator.wait_for_everyone()
+for part in (dist.distributed_c10d._get_default_store(), dist.group.WORLD):
+    part.set_timeout(timedelta(seconds=1))
+with broken_connections():
+    for keep in ("memory", "disk"):
+        photos = keep_photos(Options(keep=keep), open_folder(Path(sys.argv[1])), accelerator)
+        sums = [int(photos.photo(place).sum()) for place in range(len(photos))]
+        found = [str(photos.file), len(decoded), sums]
+        torch.save(found, Path(sys.argv[2]) / f"{keep}{accelerator.process_index}.pt")
 """
 
 
 @pytest.mark.slow
-def test_two_processes_of_a_machine_share_one_block_of_decoded_photos(images, tmp_path):
+def test_two_processes_of_a_machine_share_photos_that_take_longer_to_decode_than_their_group_waits(
+    images, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GOODVIEWS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "kept.py").write_text(KEPT)
     run_in_two_processes([tmp_path / "kept.py", images, tmp_path])
-    first, second = (torch.load(tmp_path / f"kept{rank}.pt") for rank in range(2))
-    assert first[0] == second[0]
-    assert (first[1], second[1]) == (1, 0)
-    assert first[2] == second[2]
+    for keep, times in (("memory", 1), ("disk", 2)):
+        first, second = (torch.load(tmp_path / f"{keep}{rank}.pt") for rank in range(2))
+        assert first[0] == second[0]
+        assert (first[1], second[1]) == (times, 0)
+        assert first[2] == second[2]
+
+
+@pytest.mark.slow
+def test_a_machine_does_not_wait_for_a_dead_one_to_decode(images, tmp_path):
+    (tmp_path / "kept.py").write_text(KEPT)
+    words = [tmp_path / "kept.py", images, tmp_path, "dies"]
+    alive, dead = start_two_processes(words, LOCAL_RANK="0", LOCAL_WORLD_SIZE="1")
+    _, errors = alive.communicate(timeout=60)
+    assert (alive.returncode, dead.wait()) == (1, 9)
+    assert "Another process of this run ended, so process 0 of 2 ends too" in errors
