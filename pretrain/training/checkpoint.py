@@ -25,6 +25,7 @@ Kind = TypeVar("Kind")
 
 FORMAT = 2
 FILE = "checkpoint.pt"
+_KERNELS = ("fused", "foreach")  # settings of an optimiser that go with the device: a run may continue on another
 NAMES = ("key", "memory", "clusters")  # of the memories that have a place in every checkpoint, None where there is none
 
 
@@ -96,7 +97,10 @@ def load(state: RunState, folder: Path) -> dict[str, Any] | None:
         for name, memory in state.memories.items():
             if content.get(name) is not None:  # None of a memory that saves nothing
                 memory.restore(content[name])
+        kernels = [{name: group[name] for name in _KERNELS if name in group} for group in _groups(state)]
         state.optimizer.load_state_dict(content["optimizer"])
+        for group, own in zip(_groups(state), kernels, strict=True):
+            group.update(own)
         if state.scaler is not None and content["scaler"] is not None:
             state.scaler.load_state_dict(content["scaler"])
     state.step = content["step"]

@@ -6,6 +6,8 @@ from torch import nn
 
 from goodviews.pretrain.models.optimizers import AdamW, Larc, Lars, Sgd
 
+from ..pretended_gpu import PretendedGpu
+
 
 class Two(nn.Module):
     def __init__(self):
@@ -83,3 +85,17 @@ def test_parameter_without_a_gradient_stays():
     network.bias.grad = torch.ones(1)
     optimizer.step()
     assert network.matrix.tolist() == [[3, 4]]
+
+
+def test_sgd_is_fused_on_a_gpu_and_its_state_is_that_of_a_cpu():
+    with PretendedGpu():
+        assert Sgd(0.1).build(Two().to("cuda")).param_groups[0]["fused"]
+    plain, fused = (Sgd(0.1).build(Two()) for _ in range(2))
+    assert plain.param_groups[0]["fused"] is None
+    fused.param_groups[0]["fused"] = True
+    for optimizer in (plain, fused):
+        for _ in range(3):
+            for weight in optimizer.param_groups[0]["params"]:
+                weight.grad = torch.ones_like(weight)
+            optimizer.step()
+    torch.testing.assert_close(fused.state_dict()["state"], plain.state_dict()["state"])
