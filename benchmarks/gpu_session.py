@@ -2,19 +2,22 @@
 
     python benchmarks/gpu_session.py [--only correctness] [--rehearse] [--images DIR] [--out gpu_session.json]
 
-Every part is a process of its own with its own limit; the figures are written after each, so a part that hangs or
-fails costs only itself. What a part needs and does not find (a second library, data) it says, and is skipped.
-`--rehearse` runs the same parts tiny on a CPU: it shows that they run, its figures mean nothing.
+Every part is a process of its own with its own share of the eight minutes; what earlier parts have left of theirs is
+added to it, so the whole cannot take longer. Figures are written as they are found, so a part that hangs or fails
+costs only what it has not measured yet. What a part needs and does not find (a second library, data) it says, and is
+skipped. `--rehearse` runs the same parts tiny on a CPU: it shows that they run, its figures mean nothing.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
@@ -22,12 +25,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-BUDGET_S = 480.0
+BUDGET_S, REHEARSAL_S = 480.0, 180.0
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
 IMAGENETTE_PHOTOS, IMAGENETTE_EPOCHS, IMAGENETTE_S = 9469, 800, 50.0
 BIG = ("moco_v2_200", "infomin_200", "clsa_multi_200")
 
 Figures = dict[str, Any]
+Found = Iterator[tuple[str, Any]]  # figures by name, as they are found
 
 
 class Skipped(Exception):
@@ -61,45 +65,55 @@ def main() -> None:
     given = parser.parse_args()
     setting = Setting(given.rehearse, given.images, given.imagenette)
     if given.part:
-        given.out.write_text(json.dumps(_figures_of(given.part, setting)) + "\n")
-    else:
-        _run_all(setting, given.out, [name for name, part in PARTS.items() if part.is_correctness or not given.only])
+        _run_part(given.part, setting, given.out)
+        return
+    names = [name for name, part in PARTS.items() if part.is_correctness or not given.only]
+    figures = _run_all(setting, given.out, names)
+    if failed := [name for name, found in figures["parts"].items() if "failed" in found]:
+        sys.exit(f"Failed: {', '.join(failed)}; {given.out} says how.")
 
 
-def _run_all(setting: Setting, out: Path, names: list[str]) -> None:
+def _run_all(setting: Setting, out: Path, names: list[str]) -> Figures:
+    start_s = time.monotonic()
     from goodviews.hub.reports.provenance import commit, hardware, libraries
 
     figures: Figures = {"hardware": hardware(), "commit": commit(), "libraries": libraries()}
     figures |= {"rehearsal": setting.rehearse, "parts": {}}
-    start = time.monotonic()
+    ends = _ends(names, is_rehearsal=setting.rehearse)
     for name in names:
-        left = BUDGET_S - (time.monotonic() - start)
-        figures["parts"][name] = _in_a_process(name, setting, min(PARTS[name].limit_s, left))
+        figures["parts"][name] = _in_a_process(name, setting, start_s + ends[name] - time.monotonic())
         print(f"{name}: {json.dumps(figures['parts'][name])[:200]}", flush=True)
         out.write_text(json.dumps(figures, indent=2) + "\n")
+    return figures
+
+
+def _ends(names: list[str], *, is_rehearsal: bool) -> dict[str, float]:
+    """The latest end of each part, in seconds from the start: the sum of all shares so far. Of a rehearsal the last."""
+    if is_rehearsal:
+        return dict.fromkeys(names, REHEARSAL_S)
+    return dict(zip(names, itertools.accumulate(PARTS[name].share_s for name in names), strict=True))
 
 
 def _in_a_process(name: str, setting: Setting, limit_s: float) -> Figures:
-    if limit_s < 5:
-        return {"skipped": "the time is used up"}
+    """The figures of a part; those that it has found, where the time is up or it fails."""
     with TemporaryDirectory() as folder:
-        found = Path(folder) / "figures.json"
+        found, said = Path(folder) / "figures.json", Path(folder) / "said.txt"
         command = [sys.executable, __file__, "--part", name, "--out", str(found), "--images", str(setting.images)]
         begin = time.monotonic()
+        with said.open("w") as stream:
+            part = subprocess.Popen([*command, *_words(setting)], stdout=stream, stderr=stream, start_new_session=True)
+        state: Figures = {}
         try:
-            ended = subprocess.run(
-                [*command, *_words(setting)],
-                capture_output=True,
-                text=True,
-                timeout=limit_s,
-                check=False,
-            )
+            if part.wait(limit_s):
+                state = {"failed": (said.read_text().strip().splitlines() or ["no word"])[-1]}
         except subprocess.TimeoutExpired:
-            return {"failed": f"not done after {limit_s:.0f} s"}
-        seconds = {"seconds": round(time.monotonic() - begin, 1)}
-        if not found.is_file():
-            return seconds | {"failed": (ended.stderr.strip().splitlines() or ["no word"])[-1]}
-        return seconds | json.loads(found.read_text())
+            state = {"failed": f"not done after {limit_s:.0f} s"}
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(part.pid, signal.SIGKILL)  # it, and whoever loads photos for it
+            part.wait()
+        figures = json.loads(found.read_text()) if found.is_file() else {}
+        return {"seconds": round(time.monotonic() - begin, 1), **state, **figures}
 
 
 def _words(setting: Setting) -> list[str]:
@@ -107,32 +121,43 @@ def _words(setting: Setting) -> list[str]:
     return [*(["--rehearse"] if setting.rehearse else []), *imagenette]
 
 
-def _figures_of(name: str, setting: Setting) -> Figures:
+def _run_part(name: str, setting: Setting, out: Path) -> None:
+    """Writes the figures after each that is found, whole."""
+    figures: Figures = {}
     try:
-        return PARTS[name].measure(setting)
+        for what, figure in PARTS[name].measure(setting):
+            figures[what] = figure
+            _write(figures, out)
     except Skipped as reason:
-        return {"skipped": str(reason)}
+        _write(figures | {"skipped": str(reason)}, out)
+
+
+def _write(figures: Figures, out: Path) -> None:
+    partial = out.with_name(f"{out.name}.partial")
+    partial.write_text(json.dumps(figures) + "\n")
+    partial.replace(out)
 
 
 # --- what is right ---
 
 
-def every_method(setting: Setting) -> Figures:
+def every_method(setting: Setting) -> Found:
     """Two steps of every smoke recipe in bf16; the losses."""
     from goodviews.pretrain.recipes.registry import RECIPES
 
     names = [name for name in RECIPES if name.endswith("_smoke")]
-    return {name: _last_loss(_trained(name, setting, "bf16")) for name in (names[:2] if setting.rehearse else names)}
+    for name in names[:2] if setting.rehearse else names:
+        yield name, _last_loss(_trained(name, setting, "bf16"))
 
 
-def in_fp16(setting: Setting) -> Figures:
+def in_fp16(setting: Setting) -> Found:
     """Two steps with a loss scaler."""
     if setting.rehearse:
         raise Skipped("fp16 needs a GPU")
-    return {"infomin_smoke": _last_loss(_trained("infomin_smoke", setting, "fp16"))}
+    yield "infomin_smoke", _last_loss(_trained("infomin_smoke", setting, "fp16"))
 
 
-def views_agree(setting: Setting) -> Figures:
+def views_agree(setting: Setting) -> Found:
     """Views rendered on the device beside those of the CPU: the share of values that differ, and by how much."""
     import torch
 
@@ -140,7 +165,6 @@ def views_agree(setting: Setting) -> Figures:
     from goodviews.pretrain.recipes.registry import choose
     from goodviews.pretrain.views.device_views import render
 
-    figures: Figures = {}
     for name in BIG if not setting.rehearse else ("infomin_smoke", "clsa_smoke"):
         views = choose(name).views
         planned, crops, numbers = _plan(views, setting.images, images=8)
@@ -149,19 +173,19 @@ def views_agree(setting: Setting) -> Figures:
         made = render(packed.plan, pixels, floats, ints)
         for view, its in zip(views, numbers, strict=True):
             apart = (made[view.name].cpu() - view.render(torch.stack(crops[view.name]), its)).abs()
-            figures[f"{name}/{view.name}"] = {"share": float((apart > 0).float().mean()), "most": float(apart.max())}
-    return figures
+            yield f"{name}/{view.name}", {"share": float((apart > 0).float().mean()), "most": float(apart.max())}
 
 
-def resumed(setting: Setting) -> Figures:
+def resumed(setting: Setting) -> Found:
     """Whether a run that is broken off and resumed has the same weights, bit for bit."""
     names = ("moco_v2_smoke", "infomin_smoke", "swav_smoke", "instdis_smoke")
-    figures: Figures = {name: _resumes(name, setting) for name in (names[:1] if setting.rehearse else names)}
+    for name in names[:1] if setting.rehearse else names:
+        yield name, _resumes(name, setting)
     name = names[0] if setting.rehearse else names[-1]  # sums of gradients of a memory bank come in any order
-    return figures | {f"{name} --deterministic": _resumes(name, setting, deterministic=True)}
+    yield f"{name} --deterministic", _resumes(name, setting, deterministic=True)
 
 
-def checked_on_cpu(setting: Setting) -> Figures:
+def checked_on_cpu(setting: Setting) -> Found:
     """The distance of the fingerprint that the device wrote from that of the CPU; at most 1e-3 is right."""
     from goodviews.hub.artifact import load, read_config
     from goodviews.hub.fingerprint import fingerprint, fingerprint_distance
@@ -169,10 +193,10 @@ def checked_on_cpu(setting: Setting) -> Figures:
     with TemporaryDirectory() as folder:
         encoder = _train("moco_v2_smoke", setting, Path(folder), "fp32")
         here = fingerprint(load(encoder, verify=False))
-        return {"distance": fingerprint_distance(here, read_config(encoder)["goodviews"]["fingerprint"])}
+        yield "distance", fingerprint_distance(here, read_config(encoder)["goodviews"]["fingerprint"])
 
 
-def process_group(setting: Setting) -> Figures:
+def process_group(setting: Setting) -> Found:
     """One process with NCCL (gloo in a rehearsal): a sum, and batch norm over all processes."""
     import torch
     import torch.distributed as dist
@@ -181,47 +205,49 @@ def process_group(setting: Setting) -> Figures:
     dist.init_process_group("gloo" if setting.rehearse else "nccl")
     ones = torch.ones(4, device=setting.device)
     dist.all_reduce(ones)
-    figures: Figures = {"sum": ones.tolist()}
+    yield "sum", ones.tolist()
     if not setting.rehearse:
         network = torch.nn.SyncBatchNorm(4).cuda()
-        figures["batch_norm"] = network(torch.randn(8, 4, 2, 2, device="cuda")).isfinite().all().item()
+        yield "batch_norm", network(torch.randn(8, 4, 2, 2, device="cuda")).isfinite().all().item()
     dist.destroy_process_group()
-    return figures
 
 
 # --- what is fast ---
 
 
-def ceiling(setting: Setting) -> Figures:
+def ceiling(setting: Setting) -> Found:
     """Images a second when every step gets the same views: what the network can do. And the most memory in use."""
-    return {name: _rate(name, setting, synthetic=True) for name in _big(setting)}
+    for name in _big(setting):
+        yield name, _rate(name, setting, synthetic=True)
 
 
-def deterministic(setting: Setting) -> Figures:
+def deterministic(setting: Setting) -> Found:
     """The same with --deterministic."""
-    return {name: _rate(name, setting, synthetic=True, deterministic=True) for name in _big(setting)[:1]}
+    for name in _big(setting)[:1]:
+        yield name, _rate(name, setting, synthetic=True, deterministic=True)
 
 
-def from_files(setting: Setting) -> Figures:
+def from_files(setting: Setting) -> Found:
     """Images a second from JPEG files through the loader."""
-    return {name: _rate(name, setting) for name in _big(setting)}
+    for name in _big(setting):
+        yield name, _rate(name, setting)
 
 
-def from_gpu(setting: Setting) -> Figures:
+def from_gpu(setting: Setting) -> Found:
     """Images a second from photos that lie decoded on the GPU."""
     if setting.rehearse:
         raise Skipped("--keep gpu needs a GPU")
-    return {name: _rate(name, setting, keep="gpu") for name in BIG[:2]}
+    for name in BIG[:2]:
+        yield name, _rate(name, setting, keep="gpu")
 
 
-def views_alone(setting: Setting) -> Figures:
+def views_alone(setting: Setting) -> Found:
     """Milliseconds, launches and waits of the views of one step at a batch of 256, by torch's profiler."""
     import torch
 
     from goodviews.pretrain.recipes.registry import choose
     from goodviews.pretrain.views.device_views import render
 
-    figures: Figures = {}
     for name in _big(setting):
         (plan, floats, ints), _, _ = _plan(
             choose(name).views, setting.images, images=256 if not setting.rehearse else 4
@@ -240,12 +266,12 @@ def views_alone(setting: Setting) -> Figures:
             whole_s = time.perf_counter() - begin
         counts = {event.key: event.count for event in profile.key_averages()}
         waits = sum(n for key, n in counts.items() if "Synchronize" in key)
-        figures[name] = {"host_ms": 1e3 * host_s, "whole_ms": 1e3 * whole_s, "waits": waits - (not setting.rehearse)}
-        figures[name]["launches"] = sum(n for key, n in counts.items() if "LaunchKernel" in key)
-    return figures
+        launches = sum(n for key, n in counts.items() if "LaunchKernel" in key)
+        times = {"host_ms": 1e3 * host_s, "whole_ms": 1e3 * whole_s}
+        yield name, times | {"waits": waits - (not setting.rehearse), "launches": launches}
 
 
-def beside_lightly(setting: Setting) -> Figures:
+def beside_lightly(setting: Setting) -> Found:
     """MoCo v2 by lightly's parts on the same photos, and goodviews' rate over it."""
     if find_spec("lightly") is None:
         raise Skipped("lightly is not installed")
@@ -255,10 +281,10 @@ def beside_lightly(setting: Setting) -> Figures:
     given.steps, given.warm_up = (2, 1) if setting.rehearse else (20, 5)
     recipe = _recipe(_big(setting)[0], setting)
     ours, theirs = _rate(recipe.name, setting)["images_per_s"], gpu_pretraining.lightly_rate(recipe, given)
-    return {"ours": ours, "lightly": theirs, "ratio": ours / theirs}
+    yield from {"ours": ours, "lightly": theirs, "ratio": ours / theirs}.items()
 
 
-def imagenette(setting: Setting) -> Figures:
+def imagenette(setting: Setting) -> Found:
     """MoCo v2 of a ResNet-18 at 128 px for 50 s from memory and as long from files, and the minutes of 800 epochs.
 
     The photos that it is given may be fewer or smaller than the 9,469 of the whole: the time is for those, at the rate
@@ -266,12 +292,10 @@ def imagenette(setting: Setting) -> Figures:
     """
     if setting.imagenette is None and not setting.rehearse:
         raise Skipped("needs Imagenette: --imagenette DIR")
-    rates = {
-        "from_memory": _rate_of_imagenette(setting, keep="memory"),
-        "from_files": _rate_of_imagenette(setting, keep="no"),
-    }
-    minutes = {way: IMAGENETTE_EPOCHS * IMAGENETTE_PHOTOS / rate / 60 for way, rate in rates.items()}
-    return {"images_per_s": rates, "minutes_of_800_epochs": minutes}
+    for way, keep in {"from_memory": "memory", "from_files": "no"}.items():
+        rate = _rate_of_imagenette(setting, keep=keep)
+        minutes = IMAGENETTE_EPOCHS * IMAGENETTE_PHOTOS / rate / 60
+        yield way, {"images_per_s": rate, "minutes_of_800_epochs": minutes}
 
 
 def _rate_of_imagenette(setting: Setting, *, keep: str) -> float:
@@ -285,37 +309,37 @@ def _rate_of_imagenette(setting: Setting, *, keep: str) -> float:
     return float(_rate(name, setting, images=images, keep=keep, steps=steps)["images_per_s"])
 
 
-def compiled(setting: Setting) -> Figures:
+def compiled(setting: Setting) -> Found:
     """The ceiling with --compile."""
     if setting.rehearse:
         raise Skipped("a compiler takes longer than a rehearsal")
-    return {BIG[0]: _rate(BIG[0], setting, synthetic=True, compile=True)}
+    yield BIG[0], _rate(BIG[0], setting, synthetic=True, compile=True)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What it measures, and for how long at most."""
+    """What it measures, and its share of BUDGET_S."""
 
-    measure: Callable[[Setting], Figures]
-    limit_s: float
+    measure: Callable[[Setting], Found]
+    share_s: float
     is_correctness: bool = False
 
 
 PARTS = {
-    "views_agree": Part(views_agree, 40, is_correctness=True),
-    "every_method": Part(every_method, 90, is_correctness=True),
-    "in_fp16": Part(in_fp16, 20, is_correctness=True),
-    "resumed": Part(resumed, 75, is_correctness=True),
-    "checked_on_cpu": Part(checked_on_cpu, 20, is_correctness=True),
-    "process_group": Part(process_group, 20, is_correctness=True),
-    "views_alone": Part(views_alone, 40),
-    "ceiling": Part(ceiling, 60),
-    "from_files": Part(from_files, 90),
-    "from_gpu": Part(from_gpu, 40),
-    "beside_lightly": Part(beside_lightly, 40),
-    "deterministic": Part(deterministic, 30),
-    "imagenette": Part(imagenette, 150),
-    "compiled": Part(compiled, 90),
+    "views_agree": Part(views_agree, 15, is_correctness=True),
+    "every_method": Part(every_method, 45, is_correctness=True),
+    "in_fp16": Part(in_fp16, 10, is_correctness=True),
+    "resumed": Part(resumed, 30, is_correctness=True),
+    "checked_on_cpu": Part(checked_on_cpu, 10, is_correctness=True),
+    "process_group": Part(process_group, 10, is_correctness=True),
+    "views_alone": Part(views_alone, 20),
+    "ceiling": Part(ceiling, 40),
+    "from_files": Part(from_files, 55),
+    "from_gpu": Part(from_gpu, 20),
+    "beside_lightly": Part(beside_lightly, 20),
+    "deterministic": Part(deterministic, 15),
+    "imagenette": Part(imagenette, 130),
+    "compiled": Part(compiled, 55),
 }
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -121,13 +122,34 @@ def test_views_rendered_for_a_gpu_are_those_of_the_cpu_in_a_rehearsal_too(run):
     assert {figures["share"] for figures in found.values()} == {0.0}
 
 
-def test_a_session_writes_down_that_a_part_was_skipped_or_took_too_long(monkeypatch):
+@pytest.fixture
+def session(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    session = runpy.run_path(str(BENCHMARKS / "gpu_session.py"))
-    setting = session["Setting"](True, session["PHOTOS"])
-    assert session["_in_a_process"]("in_fp16", setting, 120.0)["skipped"] == "fp16 needs a GPU"
-    assert session["_in_a_process"]("in_fp16", setting, 1.0)["skipped"] == "the time is used up"
-    assert all(part.limit_s <= session["BUDGET_S"] for part in session["PARTS"].values())
+    return runpy.run_path(str(BENCHMARKS / "gpu_session.py"))
+
+
+def test_a_session_of_all_parts_ends_in_eight_minutes_and_that_of_what_is_right_in_two(session):
+    parts = session["PARTS"]
+    correct = [name for name, part in parts.items() if part.is_correctness]
+    assert [*parts][: len(correct)] == correct, "what is right comes first"
+    assert max(session["_ends"]([*parts], is_rehearsal=False).values()) <= session["BUDGET_S"] == 8 * 60
+    assert max(session["_ends"](correct, is_rehearsal=False).values()) <= 2 * 60
+    assert set(session["_ends"]([*parts], is_rehearsal=True).values()) == {3 * 60}
+
+
+STUCK = """yield "worker", subprocess.Popen(["sleep", "600"]).pid
+        time.sleep(600)"""
+
+
+def test_a_session_keeps_the_figures_of_a_part_that_takes_too_long_and_ends_its_processes(session, tmp_path):
+    setting, run = session["Setting"](True, session["PHOTOS"]), session["_in_a_process"]
+    assert run("in_fp16", setting, 60.0)["skipped"] == "fp16 needs a GPU"
+    script = (BENCHMARKS / "gpu_session.py").read_text().replace('raise Skipped("fp16 needs a GPU")', STUCK)
+    (tmp_path / "stuck.py").write_text(script)
+    run.__globals__["__file__"] = str(tmp_path / "stuck.py")
+    found = run("in_fp16", setting, 4.0)
+    assert found["failed"] == "not done after 4 s"
+    assert not psutil.pid_exists(found["worker"]) or psutil.Process(found["worker"]).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.slow

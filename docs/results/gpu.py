@@ -85,15 +85,15 @@ def _state(part: dict[str, Any]) -> str:
 
 
 def _measured(parts: dict[str, Any]) -> list[str]:
-    """The figures of all parts that ran, one a line."""
-    rows = [[name, *line] for name, part in parts.items() if _state(part) == "ran" for line in _lines(part)]
+    """The figures of all parts, one a line; a part that failed may have some."""
+    rows = [[name, *line] for name, part in parts.items() if _state(part) != "skipped" for line in _lines(part)]
     return [wide_table(["part", "of what", "figure"], rows)]
 
 
 def _lines(value: Any, path: str = "") -> Iterator[list[str]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            if path or name != "seconds":
+            if path or name not in ("seconds", "failed"):
                 yield from _lines(inner, f"{path} {name}".strip())
     else:
         yield [path, f"{value:.4g}" if isinstance(value, float) else str(value)]
