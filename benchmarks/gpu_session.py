@@ -161,14 +161,14 @@ def views_agree(setting: Setting) -> Found:
     """Views rendered on the device beside those of the CPU: the share of values that differ, and by how much."""
     import torch
 
-    from goodviews.pretrain.data.packed_batch import pack, unpack
+    from goodviews.pretrain.data.packed_batch import add_pixels, crops_in, pack, pack_crops, unpack
     from goodviews.pretrain.recipes.registry import choose
     from goodviews.pretrain.views.device_views import render
 
     for name in BIG if not setting.rehearse else ("infomin_smoke", "clsa_smoke"):
         views = choose(name).views
         planned, crops, numbers = _plan(views, setting.images, images=8)
-        packed = pack(*planned, crops)
+        packed = add_pixels(pack(*planned), [crops_in(pack_crops(views, crops), views, images=8)])
         floats, ints, pixels = unpack(packed._replace(memory=packed.memory.to(setting.device)))
         made = render(packed.plan, pixels, floats, ints)
         for view, its in zip(views, numbers, strict=True):

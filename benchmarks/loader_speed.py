@@ -31,6 +31,7 @@ from goodviews.hub.reports.provenance import commit, hardware
 from goodviews.hub.sources.files import Files
 from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data.decode import decoder
+from goodviews.pretrain.data.portions import Portion
 from goodviews.pretrain.data.worker import FromSource, Photos
 from goodviews.pretrain.freed_memory import keep_freed_memory
 from goodviews.pretrain.recipes.registry import choose
@@ -118,10 +119,10 @@ def _ways(
                 crop(photo)
 
     def worker_share(samples: list[int]) -> None:
-        Photos(FromSource(source), views, 0, renders=False).__getitems__([(0, sample) for sample in samples])
+        Photos(FromSource(source), views, 0, renders=False)[_portion(samples)]
 
     def all_on_cpu(samples: list[int]) -> None:
-        Photos(FromSource(source), views, 0, renders=True).__getitems__([(0, sample) for sample in samples])
+        Photos(FromSource(source), views, 0, renders=True)[_portion(samples)]
 
     return {
         "published": as_published,
@@ -129,6 +130,10 @@ def _ways(
         "worker_share": worker_share,
         "all_on_cpu": all_on_cpu,
     }
+
+
+def _portion(samples: list[int]) -> Portion:
+    return Portion([(0, sample) for sample in samples])
 
 
 def _pixels(path: Path) -> int:

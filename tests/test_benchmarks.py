@@ -46,6 +46,15 @@ def test_ways_from_a_file_to_views_are_held_against_the_published_one(run):
             assert found["images_per_cpu_second"][way] == pytest.approx(1 / taken[way])
 
 
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_batches_in_portions_are_held_against_whole_ones(run, target):
+    words = ["--recipe", "moco_v2_smoke", "--batch-size", "40", "--workers", "1", "--rounds", "1", "--for", target]
+    figures = run("loader_portions", *words, "--warm-up", "1", "--steps", "1")["1 worker"]
+    for name, ratio in figures["ratios"].items():
+        values = figures["rounds"][0]
+        assert ratio == pytest.approx(values["portions"][name] / values["whole"][name])
+
+
 def test_training_from_files_is_held_against_training_on_one_batch(run):
     words = ["infomin_smoke", "clsa_smoke", "--architecture", "test_resnet", "--steps", "2", "--warm-up", "1"]
     figures = run("gpu_pretraining", *words, "--workers", "0", "--device", "cpu", "--precision", "fp32")

@@ -63,14 +63,14 @@ def disk_space() -> Iterator[Finding]:
 
 
 def shared_memory() -> Iterator[Finding]:
-    """Only where there is little, as in a container: loader workers put their batches there."""
+    """Only where there is little, as in a container: loader workers put their images there."""
     place = Path("/dev/shm")
     if place.is_dir() and (megabytes := shutil.disk_usage(place).total / 1e6) < LITTLE_SHARED_MB:
         fix = "docker run --shm-size=8g ... (or --workers 0)"
-        need = f"{_batch_need(cores())} of photos of 224 px at a batch of 256"
+        need = f"{_need(cores())} of photos of 224 px at a batch of 256"
         yield Finding("shared memory", "note", f"{megabytes:.0f} MB; loader workers need {need}", "--workers", fix)
 
 
-def _batch_need(workers: int) -> str:
-    """One batch for each worker at least; two crops of 224 px and one of 255 px an image, as `infomin_200` has them."""
-    return f"{workers * 256 * 3 * (2 * 224**2 + 255**2) / 1e9:.1f} GB"
+def _need(workers: int) -> str:
+    """A batch, and 32 images for each worker, at least; an image has the three crops of `infomin_200`."""
+    return f"{(256 + 32 * workers) * 3 * (2 * 224**2 + 255**2) / 1e9:.1f} GB"

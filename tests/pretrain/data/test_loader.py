@@ -16,9 +16,10 @@ from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.sources.files import Files
 from goodviews.hub.sources.folders import open_folder
 from goodviews.hub.sources.packed_names import Names
-from goodviews.pretrain.data import prefetch, worker
+from goodviews.pretrain.data import portions, prefetch, worker
 from goodviews.pretrain.data.loader import Batch, ViewLoader
 from goodviews.pretrain.data.places import Places
+from goodviews.pretrain.data.portions import Portion, Portions
 from goodviews.pretrain.data.side_stream import SideStream
 from goodviews.pretrain.views.operations import (
     ColorJitter,
@@ -75,6 +76,48 @@ def test_batches_do_not_depend_on_the_number_of_workers(source: Files):
     alone = batches(source)
     for workers in (1, 2):
         assert_same(batches(source, workers=workers), alone)
+
+
+def in_portions(source: Files, *, workers: int, device: str) -> ViewLoader:
+    """With a device that is none, views are planned and put together as for a GPU, and rendered here."""
+    loader = ViewLoader(source, VIEWS, batch_size=8, seed=1, workers=workers, device=device)
+    loader.device = torch.device("cpu")
+    return loader
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_batches_of_several_portions_equal_whole_ones(source: Files, device: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(portions, "PORTION", 3)
+    for workers in (0, 1, 2):
+        loader = in_portions(source, workers=workers, device=device)
+        for epoch in (0, 1, 0):
+            assert_same(list(loader.epoch(epoch)), batches(source, batch_size=8, epoch=epoch))
+        loader.close()
+
+
+def test_a_step_is_planned_anew_where_a_photo_was_replaced(odd_files: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(portions, "PORTION", 3)
+    odd = open_folder(odd_files)
+    for ours, theirs in zip(in_portions(odd, workers=2, device="meta").epoch(0), batches(odd, batch_size=8)):
+        assert_same([ours], [theirs])
+
+
+def test_of_rendered_views_only_the_first_step_comes_in_portions(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(portions, "PORTION", 3)
+    steps = [[(0, sample) for sample in range(7)]] * 2
+    counts = [[len(asked.places) for asked in Portions(steps, 2, is_rendered=each)] for each in (False, True)]
+    assert counts == [[3, 2, 2, 3, 2, 2], [3, 2, 2, 7]]
+
+
+def test_planning_is_shared_out_among_the_workers():
+    places = [[(0, sample) for sample in range(7)]] * 12
+    for size, workers in ((3, 3), (3, 2), (3, 6), (7, 4), (3, 1)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(portions, "PORTION", size)
+            turns = [turn % workers for turn, asked in enumerate(Portions(places, workers)) if asked.step]
+        counts = [turns.count(worker) for worker in range(workers)]
+        assert sum(counts) == 12
+        assert max(counts) - min(counts) <= 1
 
 
 def test_the_processes_of_a_run_share_out_the_batches_of_one(source: Files):
@@ -149,7 +192,7 @@ def test_a_worker_that_was_not_forked_gives_the_same_batches(source: Files):
     """On macOS and Windows workers start afresh and receive all they have by pickle."""
     photos = pickle.loads(pickle.dumps(worker.Photos(worker.FromSource(source), VIEWS, 1, renders=True)))
     batch = batches(source)[0]
-    loaded = photos.__getitems__([(0, int(sample)) for sample in batch.samples])
+    loaded = photos[Portion([(0, int(sample)) for sample in batch.samples])]
     assert all(torch.equal(loaded.images[view.name], batch.views[view.name]) for view in VIEWS)
 
 
@@ -248,18 +291,27 @@ def test_workers_go_on_into_the_next_epoch_and_not_beyond_the_last(source: Files
     places = Places(10, 4, seed=1, rank=0, world=1, epochs=3)
     assert [[epoch for epoch, _ in batch] for batch in places] == 2 * [[0] * 4] + 2 * [[1] * 4] + 2 * [[2] * 4]
     loader = ViewLoader(source, VIEWS, batch_size=4, seed=1, workers=0, epochs=2)
-    started, start = [], loader._start
-    loader._start = lambda reader: (started.append(1), start(reader))[1]  # type: ignore[method-assign]
+    started, start = [], loader._reading.start
+    loader._reading.start = lambda: (started.append(1), start())  # type: ignore[method-assign]
     shown = [batch for epoch in range(2) for batch in loader.epoch(epoch)]
     assert started == [1]
     assert_same(shown, batches(source, epoch=0) + batches(source, epoch=1))
 
 
-def test_batches_ahead_are_bounded_in_bytes(source: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def ahead(*, images: int, workers: int) -> int:
+    return prefetch.portions_ahead(VIEWS, images, is_rendered=False, workers=workers)
+
+
+def test_what_is_read_ahead_is_bounded_in_bytes(source: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(prefetch, "SHARED_MEMORY", tmp_path / "none")
-    assert prefetch.batches_ahead(1000, workers=2) == prefetch.MOST_BATCHES
-    assert prefetch.batches_ahead(prefetch.MOST_BYTES // 4, workers=2) == 2
-    assert prefetch.batches_ahead(prefetch.MOST_BYTES, workers=16) == 1
+    image = prefetch.batch_bytes(VIEWS, 1, is_rendered=False)
+    assert ahead(images=32, workers=2) == ahead(images=256, workers=16) == prefetch.MOST_PORTIONS
+    assert ahead(images=256, workers=2) == 8  # two steps of eight portions
+    monkeypatch.setattr(prefetch, "MOST_BYTES", 512 * image)
+    assert ahead(images=256, workers=2) == 8
+    assert ahead(images=256, workers=4) == 4
+    assert ahead(images=256, workers=8) == 2
+    assert ahead(images=256, workers=32) == 1
     rendered, crops = (prefetch.batch_bytes(VIEWS, 10, is_rendered=each) for each in (True, False))
     shown = batches(source, batch_size=10)[0].views.values()
     assert rendered == sum(view.numel() * 4 for view in shown)

@@ -11,6 +11,7 @@ import pytest
 from torch import Tensor
 
 from goodviews.hub.sources.folders import open_folder
+from goodviews.pretrain.data.join import join
 from goodviews.pretrain.data.loader import Batch, ViewLoader
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
@@ -20,7 +21,6 @@ from goodviews.pretrain.training.build import Parts, build
 
 from ..pretended_gpu import CUDA, PretendedGpu
 
-pytestmark = pytest.mark.filterwarnings("ignore:'pin_memory' argument")
 SMOKE = sorted(name for name in RECIPES if name.endswith("_smoke"))
 
 
@@ -71,14 +71,14 @@ def started(recipe: Recipe, images: Path, accelerator: OneGpu) -> tuple[Any, Par
 
 
 def on_device(loader: ViewLoader, worker_batch: Any) -> Batch:
-    return loader._batch(worker_batch, loader.views, 0.0)
+    return loader._batch(join([worker_batch], loader.views), loader.views, 0.0)
 
 
 def worker_batches(recipe: Recipe, images: Path) -> Iterator[Any]:
     """What loader workers hand over for a GPU."""
     loader = ViewLoader(open_folder(images), recipe.views, batch_size=recipe.batch_size, seed=0, workers=0, device=CUDA)
-    assert loader._loader is not None
-    return iter(loader._loader)
+    assert loader._reading is not None
+    return iter(loader._reading._loader)
 
 
 @pytest.mark.parametrize("name", SMOKE)

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from goodviews.pretrain.data.decode import read_crops
-from goodviews.pretrain.data.packed_batch import pack, unpack
+from goodviews.pretrain.data.packed_batch import add_pixels, crops_in, pack, pack_crops, unpack
 from goodviews.pretrain.randomness import uniforms
 from goodviews.pretrain.recipes.clsa import clsa_views
 from goodviews.pretrain.recipes.infomin import infomin_views
@@ -54,7 +54,7 @@ def test_views_from_a_plan_equal_those_rendered_alone_bit_by_bit(name: str, phot
     by_view = dict(zip([view.name for view in views], zip(*crops, strict=True), strict=True))
     planned = make_plan(views, numbers)
     assert planned is not None
-    packed = pack(*planned, by_view)
+    packed = add_pixels(pack(*planned), [crops_in(pack_crops(views, by_view), views, count)])
     floats, ints, pixels = unpack(packed)
     made = render(packed.plan, pixels, floats, ints)
     for view, its in zip(views, numbers, strict=True):
