@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..hub.errors import UsageError
+from .processes.environment import is_used, processes_of_run
 from .registry import find_task
 from .task import Setup, Task
 
@@ -37,6 +39,8 @@ def transfer(
 ) -> None:
     """Measure how an encoder transfers: fine-tune what the task says, score it, write OUT/report.json.
 
+    Several processes: torchrun --nproc-per-node 8 -m goodviews.transfer linear-moco --encoder E --data DIR --out RUN
+
     Example: goodviews transfer knn --encoder runs/mine/encoder --data DIR --out runs/knn
 
     Args:
@@ -57,6 +61,30 @@ def transfer(
             name, and the report shares no column with reports of the task itself.
         overwrite: Replace OUT, or the picture of --draw, if it exists.
     """
+    work = partial(_transfer, task, encoder, detector, data, out, check, draw, values, device, setup, set, overwrite)
+    if not is_used():
+        work()
+        return
+    from .processes.torchrun import do_in_first
+
+    do_in_first(work)
+
+
+def _transfer(
+    task: str,
+    encoder: str | None,
+    detector: Path | None,
+    data: Path | None,
+    out: Path | None,
+    check: bool,
+    draw: Path | None,
+    values: str | None,
+    device: str,
+    setup: Setup,
+    changes: Sequence[str],
+    overwrite: bool,
+) -> None:
+    """As `transfer`, in the first process."""
     from ..hub.deep_pixels import parse_values
     from ..hub.files.overwrite import refuse_folder
     from ..hub.output.terminal import Terminal
@@ -64,16 +92,17 @@ def transfer(
     from .printed_result import print_result
     from .resume import finished_report, with_state_folder
 
-    resolved = find_task(task).with_changes(set)
+    resolved = find_task(task).with_changes(changes)
     data = data or _usual_data(task, resolved)
     declared = None if values is None else parse_values(values)
     if draw is not None and not check:
         raise UsageError("--draw draws the labels that --check reads; give both, or leave it out.")
+    processes_of_run(setup.processes)  # refuses what torchrun did not start, before anything is read
     if check:
         of_encoder = open_on(encoder, device).preprocessing.values if encoder is not None and not values else None
         _check_data(resolved, data, draw, declared or of_encoder, overwrite)
         return
-    if detector is not None and (encoder is not None or set or setup.resume or values):
+    if detector is not None and (encoder is not None or changes or setup.resume or values):
         raise UsageError("--detector is scored as it was trained; leave out --encoder, --set, --resume and --values.")
     if (encoder is None and detector is None) or out is None:
         given = (("--encoder", encoder or detector), ("--out", out))

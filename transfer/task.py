@@ -34,6 +34,7 @@ from ..hub.identity import EncoderId
 from ..hub.overrides import with_change
 from ..hub.reports.report import Evidence, Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck
+from .processes.environment import processes_of_run
 
 SAVE_EVERY_S = 300.0
 
@@ -65,7 +66,8 @@ class Setup:
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
         processes: Processes that train a detector together, or encode the photos of a published linear probe
-            (linear-moco, linear-clsa, ...), each on a GPU of its own, or all on the CPU where there is no GPU.
+            (linear-moco, linear-clsa, ...), each on a GPU of its own, or all on the CPU where there is no GPU. By
+            default as many as torchrun started, else one.
         evaluate_every: Iterations between scores of a detector in training, which go into metrics.jsonl; 0: never.
         tensorboard: Write each row of metrics.jsonl for TensorBoard too, where the task trains in steps or epochs. They
             are in OUT/tensorboard at the end; tensorboard --logdir on the folder that will hold OUT shows them before.
@@ -82,7 +84,7 @@ class Setup:
     save_every_s: float = SAVE_EVERY_S
     resume: bool | Literal["auto"] = False
     engine: Literal["auto", "detectron2", "torchvision"] = "auto"
-    processes: int = 1
+    processes: int | None = None
     evaluate_every: int = 0
     tensorboard: bool = False
     progress: Annotated[bool, Parameter(parse=False)] = False  # no option: the command always shows it
@@ -94,6 +96,11 @@ class Setup:
             if number is not None and number < smallest:
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} is {number:g}; it must be {smallest} or more.")
+
+    @property
+    def process_count(self) -> int:
+        """How many processes compute."""
+        return self.processes or 1
 
 
 @dataclass(frozen=True)
@@ -178,8 +185,9 @@ class Task:
                 "give the encoder folder it was exported from."
             )
         setup = setup or Setup()
-        if setup.processes > 1 and not self.takes_processes:
-            raise UsageError(f"{self.name} runs in one process; leave out --processes.")
+        setup = replace(setup, processes=processes_of_run(setup.processes))
+        if setup.process_count > 1 and not self.takes_processes:
+            raise UsageError(f"{self.name} runs in one process; leave out --processes, and start it without torchrun.")
         inputs = (data, encoder.source, setup.cache)
         with new_folder(out, overwrite, kind="result", inputs=inputs) as folder:
             with gather_evidence() as evidence:

@@ -163,7 +163,7 @@ def training_images(
         workers=setup.workers,
         values=encoder.preprocessing.values,
     )
-    return make_images(share=(0, setup.processes), progress=setup.progress), make_images
+    return make_images(share=(0, setup.process_count), progress=setup.progress), make_images
 
 
 def _train_probe(

@@ -44,9 +44,10 @@ def shared_encoding(
         UsageError: so many processes cannot encode there.
         GoodviewsError: another process ended.
     """
-    # A copy, since weights that are sent move into shared memory.
-    sent = () if setup.processes == 1 else (copy.deepcopy(encoder).cpu(), make_images, replace(setup, progress=False))
-    with others_run(_assist, sent, processes=setup.processes, device=encoder.device):
+    processes = setup.process_count
+    copied = copy.deepcopy(encoder).cpu() if processes > 1 else encoder  # weights that are sent move to shared memory
+    sent = (copied, make_images, replace(setup, progress=False))
+    with others_run(_assist, sent, processes=processes, device=encoder.device):
         yield SharedEncoding(encoder, images)
         _ask(None)
 

@@ -106,7 +106,7 @@ class DetectionBenchmark(DetectionSettings, ABC):
             metrics=scores.metrics,
             dataset=dataset,
             engine=engine.version(),
-            run_settings={**changed, "processes": setup.processes},
+            run_settings={**changed, "processes": setup.process_count},
             description={
                 "differs_from_published": protocol._differences(dataset, engine),
                 **describe_controls(scores.details),

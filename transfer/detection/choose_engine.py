@@ -33,10 +33,10 @@ def choose_engine(setup: Setup, encoder: Encoder, settings: DetectionSettings) -
     if setup.engine == "detectron2" or (setup.engine == "auto" and is_better):
         from ..detectron2_engine.engine import Detectron2Engine
 
-        return Detectron2Engine(setup.processes, setup.evaluate_every)
+        return Detectron2Engine(setup.process_count, setup.evaluate_every)
     from ..torchvision_engine.engine import TorchvisionEngine
 
-    return TorchvisionEngine(setup.processes, setup.evaluate_every)
+    return TorchvisionEngine(setup.process_count, setup.evaluate_every)
 
 
 def _detectron2_builds(encoder: Encoder, settings: DetectionSettings) -> bool:

@@ -17,8 +17,8 @@ from ..datasets.photo_table import RUNS
 from ..detection.detector import EngineName
 from ..detection.photo_batches import trainable_photos
 from ..detection.settings import DetectionSettings
+from ..processes.environment import require_one_machine
 from ..processes.start import check_processes
-from ..processes.torchrun import require_one_machine
 from ..task import SAVE_EVERY_S
 from ..training_state import Row
 from .detector import Detectron2Detector

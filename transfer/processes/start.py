@@ -20,8 +20,9 @@ from torch.distributed import FileStore  # type: ignore[attr-defined]
 from torch.multiprocessing import get_context
 
 from ...hub.errors import EndedTogether, GoodviewsError, UsageError
-from . import torchrun
+from .environment import is_used, processes_here
 from .meeting import Job, Meeting, is_of_connection, leave
+from .torchrun import call
 
 _END_S = 30.0  # within which a process must end after its work
 
@@ -41,7 +42,7 @@ def others_run(job: Job, arguments: tuple[object, ...], *, processes: int, devic
         yield
         return
     check_processes(processes, device)
-    called = torchrun.call(job, arguments, device) if torchrun.is_used() else _start(job, arguments, processes, device)
+    called = call(job, arguments, device) if is_used() else _start(job, arguments, processes, device)
     with called as (meeting, send):
         try:
             meeting.join(device)
@@ -58,7 +59,7 @@ def others_run(job: Job, arguments: tuple[object, ...], *, processes: int, devic
 
 def check_processes(processes: int, device: torch.device) -> None:
     """Raises UsageError where so many processes cannot compute on `device`."""
-    gpus, here = torch.cuda.device_count(), torchrun.processes_here() or processes
+    gpus, here = torch.cuda.device_count(), processes_here() or processes
     if processes > 1 and device.type == "cuda" and here > gpus:
         raise UsageError(f"{here} processes need a GPU each; torch sees {gpus}.")
     if processes > 1 and device.type == "cuda" and device.index:

@@ -21,58 +21,30 @@ import torch.distributed as dist
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
-from ...hub.errors import EndedTogether, UsageError
+from ...hub.errors import EndedTogether
+from .environment import is_first, started
 from .meeting import Job, Meeting, is_of_connection
 
 _LOOK_EVERY_S = 0.2
+_LEAVING_S = 5.0
 
 
-def is_used() -> bool:
-    """Whether torchrun started several processes, of which this is one."""
-    return started() > 1
-
-
-def started() -> int:
-    """How many processes torchrun started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def processes_here() -> int | None:
-    """How many of them are on this machine; None without torchrun."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", started())) if is_used() else None
-
-
-def is_first() -> bool:
-    """Whether this process is the one that does the command."""
-    return not is_used() or os.environ.get("RANK", "0") == "0"
-
-
-def processes_of_run(wanted: int | None) -> int:
-    """How many processes a run has, of those that --processes wants and torchrun started.
+def do_in_first(command: Callable[[], None]) -> None:
+    """The command in the first process; the others do what it calls them to, and end with it.
 
     Raises:
-        UsageError: the two differ.
+        EndedTogether: in another process; the first one says what went wrong.
     """
-    if is_used() and wanted not in (None, started()):
-        raise UsageError(f"torchrun started {started()} processes and --processes is {wanted}; leave out --processes.")
-    return started() if is_used() else wanted or 1
-
-
-def require_one_machine() -> None:
-    """Raises UsageError where torchrun started processes on several machines."""
-    if is_used() and processes_here() != started():
-        raise UsageError(
-            f"Detectors train on one machine, and torchrun started {processes_here()} of {started()} processes on "
-            "this one; start them with --nnodes 1."
-        )
+    if not is_first():
+        _assist()
+        return
+    with _leading():
+        command()
 
 
 @contextmanager
-def leading() -> Iterator[None]:
+def _leading() -> Iterator[None]:
     """In the first process: the others end when the block does."""
-    if not is_used():
-        yield
-        return
     store = _store()
     key = os.urandom(32)
     store.set("authkey", key.hex())
@@ -81,18 +53,18 @@ def leading() -> Iterator[None]:
         yield
     finally:
         store.set("end", "1")
+        end_s = time.monotonic() + _LEAVING_S
+        while time.monotonic() < end_s and not store.check([f"left {rank}" for rank in range(1, started())]):
+            time.sleep(_LOOK_EVERY_S)  # this process may hold the store
 
 
-def assist() -> None:
-    """What each process but the first does: the jobs that it is called to, until the first one ends.
-
-    Raises:
-        EndedTogether: the first process says what went wrong.
-    """
+def _assist() -> None:
+    """In each of the others: the jobs that it is called to, until the first one ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is stopped, and these end with it
     rank, store = int(os.environ["RANK"]), _store()
     for number in count():
         if not _is_called(store, number):
+            store.set(f"left {rank}", "1")
             return
         multiprocessing.current_process().authkey = bytes.fromhex(store.get("authkey").decode())
         meeting = Meeting(PrefixStore(f"job {number}", store), rank, started(), lambda: _require_first(store))
@@ -124,21 +96,28 @@ def _receive() -> tuple[Job, tuple[object, ...]]:
 
 
 def _is_called(store: Store, number: int) -> bool:
-    """Waits until this process is called to a job, or the first one ends."""
-    try:
-        while not store.check([f"call {number}"]):
-            _require_first(store)
-            time.sleep(_LOOK_EVERY_S)
-    except EndedTogether:
-        return False
+    """Waits until this process is called to a job, or the first one is done.
+
+    Raises:
+        EndedTogether: the first one is gone.
+    """
+    while not _has(store, f"call {number}"):
+        if _has(store, "end"):
+            return False
+        time.sleep(_LOOK_EVERY_S)
     return True
 
 
 def _require_first(store: Store) -> None:
-    """Raises EndedTogether where the first process is done, or gone with the store."""
+    """Raises EndedTogether where the first process is done."""
+    if _has(store, "end"):
+        raise EndedTogether("The first process ended.")
+
+
+def _has(store: Store, key: str) -> bool:
+    """Whether the first process set a key; raises EndedTogether where it is gone, and the store with it."""
     try:
-        if store.check(["end"]):
-            raise EndedTogether("The first process ended.")
+        return bool(store.check([key]))
     except RuntimeError as error:
         if is_of_connection(error):
             raise EndedTogether("The first process ended.") from error

@@ -10,8 +10,8 @@ from ...hub.encoder import Encoder
 from ..datasets.detection_data import DetectionData
 from ..detection.detector import EngineName
 from ..detection.settings import DetectionSettings
+from ..processes.environment import require_one_machine
 from ..processes.start import check_processes
-from ..processes.torchrun import require_one_machine
 from ..task import SAVE_EVERY_S
 from ..training_state import Row
 from .detector import TorchvisionDetector
