@@ -120,7 +120,7 @@ def part_features(
     if not rows:
         raise DataError(f"{part.root} has {len(part)} images and none can be read; the first: {unreadable.items[0][1]}")
     assert part.labels is not None, "train_and_test returns labelled folders"
-    labels, paths = torch.tensor(part.labels)[rows], tuple(str(part.paths[i].relative_to(data)) for i in rows)
+    labels, paths = torch.tensor(part.labels)[rows], tuple(str(part.path(i).relative_to(data)) for i in rows)
     return Features(vectors.to(encoder.device), labels.to(encoder.device), paths)
 
 

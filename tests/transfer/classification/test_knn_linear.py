@@ -8,6 +8,7 @@ import pytest
 from goodviews.hub.encoder import Encoder
 from goodviews.hub.errors import DataError, OutputExists
 from goodviews.hub.reports.report import load_report
+from goodviews.hub.sources.files import Files
 from goodviews.transfer.classification.knn import NearestNeighbours, knn
 from goodviews.transfer.classification.linear import linear
 from goodviews.transfer.data_digest import digest_of
@@ -59,6 +60,20 @@ def test_cached_features_give_the_same_report_without_the_network(encoder, colou
     assert second.metrics == first.metrics
     assert second.dataset == first.dataset
     assert (tmp_path / "second" / "skipped.txt").read_text() == (tmp_path / "first" / "skipped.txt").read_text()
+
+
+def test_files_are_listed_as_often_for_many_photos_as_for_few(encoder, colours, tmp_path, monkeypatch):
+    """Each list of a million paths takes seconds; one a photo would take for ever."""
+    lists = []
+    listed = Files.paths.fget
+    monkeypatch.setattr(Files, "paths", property(lambda files: lists.append(1) or listed(files)))
+    knn().run(encoder, colours, tmp_path / "few")
+    few = len(lists)
+    for photo in sorted(colours.glob("*/*/*.png")):
+        shutil.copy(photo, photo.with_name(f"again-{photo.name}"))
+    lists.clear()
+    knn().run(encoder, colours, tmp_path / "many")
+    assert len(lists) == few
 
 
 def test_cache_knows_another_encoder(encoder, colours, tmp_path):
