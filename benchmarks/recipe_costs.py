@@ -62,16 +62,23 @@ def operations(recipe: Recipe) -> float:
 
 def rows(names: Sequence[str], tflops: float) -> Iterator[str]:
     """The table's lines; activations are in proportion to the images."""
-    yield "| recipe | batch | hours on 8 GPUs | GB on each of 8 | GB on one | --accumulate on one of 80 GB |"
-    yield "|---|---|---|---|---|---|"
+    heads = ("recipe", "batch", "hours on 8 GPUs", "GB on each of 8", "GB on one", "the same in fp32")
+    yield f"| {' | '.join(heads)} | --accumulate on one of 80 GB |"
+    yield "|---|---|---|---|---|---|---|"
     for name in names:
         recipe = choose(name)
         hours = operations(recipe) * IMAGES * recipe.epochs / (8 * tflops * 1e12) / 3600
-        each = estimate_step(recipe, "bf16", images=IMAGES, world=8)
-        one = StepMemory(8 * each.images, 8 * each.activations, 8 * each.views, each.state)
+        each, full = (estimate_step(recipe, precision, images=IMAGES, world=8) for precision in ("bf16", "fp32"))
+        one, one_full = _on_one(each), _on_one(full)
         parts = one.smallest_accumulate(80 * 10**9)
-        memory = f"{each.needed(1) / 1e9:.0f} | {one.needed(1) / 1e9:.0f} | {parts or 'no'}"
+        sizes = [step.needed(1) / 1e9 for step in (each, one, one_full)]
+        memory = f"{' | '.join(f'{size:.0f}' for size in sizes)} | {parts or 'no'}"
         yield f"| `{name}` | {recipe.batch_size} | {hours:.0f} | {memory} |"
+
+
+def _on_one(each: StepMemory) -> StepMemory:
+    """What a step takes in one process, of what it takes in each of 8."""
+    return StepMemory(8 * each.images, 8 * each.activations, 8 * each.views, each.state)
 
 
 def main() -> None:

@@ -40,6 +40,34 @@ def test_estimate_is_what_the_first_step_keeps(name, images, tmp_path, caplog, m
     )
 
 
+class Held:
+    """The bytes that torch's allocator gave out in a block and that are still held at its end."""
+
+    def __enter__(self) -> "Held":
+        self.profile = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True)
+        self.profile.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.profile.stop()
+
+    def __int__(self) -> int:
+        return sum(event.self_cpu_memory_usage for event in self.profile.key_averages())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_estimate_is_what_the_allocator_holds_for_the_backward_pass(precision, images, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(small_convolutions, "LARGEST", 0)
+    monkeypatch.setattr(loop, "_save", lambda run: None)
+    monkeypatch.setattr(loop, "count_activations", Held)
+    caplog.set_level(logging.INFO)
+    recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet", batch_size=8, epochs=1)
+    loop.pretrain(recipe, images, tmp_path / "run", replace(OPTIONS, precision=precision))
+    (held,) = re.findall(r"keeps (\d+\.\d) MB of activations", caplog.text)
+    count = len([*images.glob("*/*.*")])
+    assert estimate_step(recipe, precision, images=count).activations / 1e6 == pytest.approx(float(held), rel=0.05)
+
+
 def test_batch_of_half_precision_keeps_less():
     recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet", batch_size=64)
     in_full, in_half = (estimate_step(recipe, precision, images=8).activations for precision in ("fp32", "bf16"))
