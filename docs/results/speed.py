@@ -1,8 +1,10 @@
 """The page of speeds, made from what the scripts of benchmarks/ write with --out.
 
-    python docs/results/speed.py --loader loader.json --loop loop.json --pair pair.json --out docs/results/speed
+    python docs/results/speed.py --loader loader.json --loop loop.json --pair pair.json --labels labels.json \
+        --out docs/results/speed
 
-OUT/README.md   tables, and who says so        OUT/loader.json, loop.json, pair.json   the scripts' own files
+OUT/README.md   tables, and who says so
+OUT/loader.json, loop.json, pair.json, labels.json   the scripts' own files
 """
 
 import json
@@ -24,26 +26,28 @@ WAYS = {
 
 
 GOALS = {"infomin_200": 2.0, "clsa_multi_200": 2.5}  # of `all_on_cpu`, in times of the published pipeline
+LABELS_GOALS = {"times": 1.0, "mb": 1000.0}  # of pycocotools' time; of all processes together
 PAIR_GOALS = {"over_lightly": 1.2, "share": 0.95}
 
 
-def write(*, loader: Path, loop: Path, pair: Path, out: Path) -> None:
+def write(*, loader: Path, loop: Path, pair: Path, labels: Path | None = None, out: Path) -> None:
     """Write the page of speeds.
 
     Args:
         loader: What benchmarks/loader_speed.py wrote.
         loop: What benchmarks/loop_overhead.py wrote.
         pair: What benchmarks/beside_lightly.py wrote.
+        labels: What benchmarks/label_memory.py wrote; by default what the page has.
         out: The folder to make; one that is there is replaced.
     """
-    pages = [json.loads(file.read_text()) for file in (loader, loop, pair)]
+    files = {"loader": loader, "loop": loop, "pair": pair, "labels": labels or out / "labels.json"}
     with new_folder(out, overwrite=True, kind="page") as folder:
-        write_text(folder / "README.md", text(*pages))
-        for file, name in ((loader, "loader.json"), (loop, "loop.json"), (pair, "pair.json")):
-            shutil.copyfile(file, folder / name)
+        write_text(folder / "README.md", text(*(json.loads(file.read_text()) for file in files.values())))
+        for name, file in files.items():
+            shutil.copyfile(file, folder / f"{name}.json")
 
 
-def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str, Any]) -> str:
+def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str, Any], labels: dict[str, Any]) -> str:
     """The text of README.md."""
     about = next(iter(loader.values()))
     photos = f"{about['source']['images']} photos of {about['median_pixels'] / 1e6:.2f} million pixels (median)"
@@ -51,7 +55,10 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
     whole = sorted(found["ratio_to_published"]["all_on_cpu"] for found in loader.values())
     return page(
         "Speeds, as ratios within one run",
-        question="How fast are the views and a whole training on a CPU, and how much does the training loop add?",
+        question=(
+            "How fast are the views and a whole training on a CPU, how much does the training loop add, and what do "
+            "COCO's labels take?"
+        ),
         setting=(
             "One thread of a processor. Each way runs in turn in every round, so that other work on the machine meets "
             "all alike: each rate is the median of the rounds, each ratio the median of the ratios within a round."
@@ -63,14 +70,17 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
             _pair(pair),
             "### The training loop",
             _loop(loop),
+            "### Reading labels in COCO's format",
+            _labels(labels),
         ],
         answer=(
             f"A loader worker has {shares[0]:.1f} to {shares[-1]:.1f} times the published pipeline's rate where a GPU "
             f"renders the views, and {whole[0]:.2f} to {whole[-1]:.2f} times where it renders them itself. "
-            f"{_missed(loader, pair)} The loop "
+            f"{_missed(loader, pair, labels)} The loop "
             f"adds {100 * loop['overhead']:.1f} % to a step, measured on few steps of a busy machine: in single steps "
             f"up to {100 * max(loop['overheads']):.0f} %. The photos are few and small, and neither other "
-            "sizes nor what a GPU makes of the views were measured here."
+            "sizes nor what a GPU makes of the views were measured here. "
+            f"Labels are read in {labels['times_pycocotools_s']:.2f} times pycocotools' time."
         ),
         evidence=[
             folded(
@@ -81,8 +91,11 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
                 f"one thread; {_evidence(pair)}; {pair['rounds']} rounds of {pair['steps']} steps.",
                 f"`python benchmarks/loop_overhead.py`: {loop['precision']}, {loop['threads']} thread and "
                 f"{loop['workers']} loader process; {_evidence(loop)}.",
+                f"`python benchmarks/label_memory.py --processes {labels['processes']}`: {_evidence(labels)}; "
+                f"{len(labels['rounds']['goodviews'])} rounds.",
             ),
-            "Made by `docs/results/speed.py` from loader.json, loop.json and pair.json; no figure is typed by hand.",
+            "Made by `docs/results/speed.py` from loader.json, loop.json, pair.json and labels.json; no figure is typed "
+            "by hand.",
         ],
     )
 
@@ -133,7 +146,29 @@ def _pair(figures: dict[str, Any]) -> str:
     )
 
 
-def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any]) -> str:
+def _labels(figures: dict[str, Any]) -> str:
+    ours, theirs = figures["medians"]["goodviews"], figures["medians"]["pycocotools"]
+    memory = f"in {figures['processes']} processes"
+    rows = [
+        [
+            name,
+            f"{row['labels_s']:.1f}",
+            f"{ratio:.2f}",
+            *(f"{row[key]:,.0f}" for key in ("peak_mb", "alone_mb", "together_mb")),
+        ]
+        for name, row, ratio in (("goodviews", ours, figures["times_pycocotools_s"]), ("pycocotools", theirs, 1.0))
+    ]
+    heads = ["reader", "CPU seconds", "times pycocotools", "most MB while reading", "MB in one process", f"MB {memory}"]
+    return (
+        f"{table(heads, rows)}\n"
+        f"A made-up file of {figures['file_mb']:,.0f} MB, as large as train2017's: {ours['photos']:,.0f} photos, "
+        f"{ours['objects']:,.0f} objects with outlines. Of goodviews one process reads, and the others share what it "
+        f"has read; with pycocotools each reads. goodviews opens each photo too, to compare its size, which takes "
+        f"another {ours['photos_s']:.1f} s."
+    )
+
+
+def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any], labels: dict[str, Any]) -> str:
     """Which goals the figures do not reach, in a sentence."""
     missed = [
         f"{name} {loader[name]['ratio_to_published']['all_on_cpu']:.2f} of {goal} times the published rate"
@@ -142,6 +177,12 @@ def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any]) -> str:
     ]
     meanings = {"over_lightly": "times lightly", "share": "of the network's own rate"}
     missed += [f"{pair[name]:.2f} of {goal} {meanings[name]}" for name, goal in PAIR_GOALS.items() if pair[name] < goal]
+    if labels["times_pycocotools_s"] > LABELS_GOALS["times"]:
+        missed.append(
+            f"labels in {labels['times_pycocotools_s']:.2f} of {LABELS_GOALS['times']} times pycocotools' time"
+        )
+    if (found := labels["medians"]["goodviews"]["together_mb"]) > LABELS_GOALS["mb"]:
+        missed.append(f"labels in {found:,.0f} of {LABELS_GOALS['mb']:,.0f} MB")
     return f"Short of our goals: {'; '.join(missed)}." if missed else "All goals are reached."
 
 
