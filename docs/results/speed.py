@@ -94,8 +94,8 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
                 f"`python benchmarks/label_memory.py --processes {labels['processes']}`: {_evidence(labels)}; "
                 f"{len(labels['rounds']['goodviews'])} rounds.",
             ),
-            "Made by `docs/results/speed.py` from loader.json, loop.json, pair.json and labels.json; no figure is typed "
-            "by hand.",
+            "Made by `docs/results/speed.py` from loader.json, loop.json, pair.json and labels.json; no figure is "
+            "typed by hand.",
         ],
     )
 
