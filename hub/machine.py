@@ -12,6 +12,7 @@ from pathlib import Path
 
 _CPUINFO, _OWN_GROUPS, _GROUPS = Path("/proc/cpuinfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _BF16 = {"amx_bf16", "avx512_bf16"}  # the flags of x86 processors that multiply bf16 in hardware
+PRETEND = "GOODVIEWS_BF16"  # "1" or "0": what the hardware is taken for, so that the tests can meet both kinds anywhere
 
 
 def cores() -> int:
@@ -46,6 +47,17 @@ def processor_flags() -> frozenset[str]:
 def bf16_instructions() -> list[str]:
     """The instructions with which the processor multiplies bf16, sorted; none where it would be emulated."""
     return sorted(processor_flags() & _BF16)
+
+
+def multiplies_bf16(device: str) -> bool:
+    """Whether the hardware of "cpu" or "cuda" multiplies bf16."""
+    if PRETEND in os.environ:
+        return os.environ[PRETEND] == "1"
+    if device == "cuda":
+        import torch
+
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(bf16_instructions())
 
 
 def _core_limits() -> Iterator[int]:

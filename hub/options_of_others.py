@@ -24,6 +24,7 @@ _OURS = {
     "j num-workers n-workers worker": ("--workers",),
     "gpu gpus cuda": ("--device cuda",),
     "nproc-per-node nproc world-size dist-url multiprocessing-distributed ddp": (
+        "--processes 8",
         "torchrun --nproc-per-node 8 -m goodviews.pretrain RECIPE ...",
     ),
     "data-dir data-path dataset train-dir train root input folder images photos": ("--data", "--images"),

@@ -30,6 +30,7 @@ from goodviews.hub.reports.report import Evidence, Protocol, Report
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import precision
+from goodviews.transfer import precision as precision_of_tasks
 
 from . import odd_values
 
@@ -53,7 +54,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _tests_that_ask_the_hardware_are_marked() -> Iterator[None]:
     """So that `.ci/run` finds them and runs them both ways: as if the processor multiplied bf16, and as if not."""
-    ask = precision._multiplies_bf16
+    ask = precision.multiplies_bf16
 
     def ask_if_marked(device: str) -> bool:
         marked = _running[0].get_closest_marker("precision")
@@ -61,7 +62,8 @@ def _tests_that_ask_the_hardware_are_marked() -> Iterator[None]:
         return ask(device)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "_multiplies_bf16", ask_if_marked)
+        for module in (precision, precision_of_tasks):
+            patch.setattr(module, "multiplies_bf16", ask_if_marked)
         yield
 
 

@@ -25,8 +25,12 @@ def with_state_folder(setup: Setup, out: Path, *, overwrite: bool) -> Setup:
 
 def finished_report(out: Path, task: Task, encoder: PhotoEncoder, setup: Setup) -> Report | None:
     """The report in OUT, where it is of the same task, weights and seed and --resume auto asks no more than that."""
+    from .precision import resolve_precision
+
     if setup.resume != "auto" or kind_of(out) != "result":
         return None
     report = load_report(out / "report.json")
-    found = (report.task, report.encoder.weights_sha256, report.seed)
-    return report if found == (task.name, encoder.report_id().weights_sha256, setup.seed) else None
+    found = (report.task, report.encoder.weights_sha256, report.seed, report.details.get("precision", "fp32"))
+    precision = "fp32" if setup.precision == "fp32" else resolve_precision(setup.precision, encoder.device)
+    wanted = (task.name, encoder.report_id().weights_sha256, setup.seed, precision)
+    return report if found == wanted else None

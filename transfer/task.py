@@ -50,8 +50,9 @@ if TYPE_CHECKING:
 class Setup:
     """The options of a run, from the command line to the measurement. It runs on the encoder's device.
 
-    Only `seed` can move the number, `batch_size` where the task trains a network (then it goes into
-    `Measurement.run_settings`), and `engine` and `processes` where a detector is trained (the report names both).
+    Only `seed` can move the number, `batch_size` where the task trains a network and `precision` where it is bf16 (then
+    they go into `Measurement.run_settings`), and `engine` and `processes` where a detector is trained (the report names
+    both).
 
     Args:
         seed: Of everything random in the task.
@@ -65,9 +66,12 @@ class Setup:
             for a job that may be stopped at any time.
         engine: What trains detectors; auto is detectron2, as published, where it is installed and there is a GPU, and
             torchvision elsewhere. The report names it, and comparisons keep them apart.
-        processes: Processes that train a detector together, or encode the photos of a published linear probe
-            (linear-moco, linear-clsa, ...), each on a GPU of its own, or all on the CPU where there is no GPU. By
-            default as many as torchrun started, else one.
+        processes: Processes that fine-tune a network or train a detector together, or encode the photos of a published
+            linear probe (linear-moco, linear-clsa, ...), each on a GPU of its own, or all on the CPU where there is no
+            GPU. By default as many as torchrun started, else one.
+        precision: What the network of a published probe or of fine-tuning computes in: fp32 as published, bf16, which
+            is faster where the hardware multiplies it and moves the number a little (the report keeps them apart), or
+            auto, which is bf16 there and fp32 elsewhere.
         evaluate_every: Iterations between scores of a detector in training, which go into metrics.jsonl; 0: never.
         tensorboard: Write each row of metrics.jsonl for TensorBoard too, where the task trains in steps or epochs. They
             are in OUT/tensorboard at the end; tensorboard --logdir on the folder that will hold OUT shows them before.
@@ -85,6 +89,7 @@ class Setup:
     resume: bool | Literal["auto"] = False
     engine: Literal["auto", "detectron2", "torchvision"] = "auto"
     processes: int | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
     evaluate_every: int = 0
     tensorboard: bool = False
     progress: Annotated[bool, Parameter(parse=False)] = False  # no option: the command always shows it
@@ -140,6 +145,7 @@ class Task:
     data_variable: str | None = None  # environment variable that holds the data folder where none is given
     takes_exported: bool = False  # whether the vectors of an exported encoder are all it needs
     takes_processes: bool = False  # whether several processes can share the work: Setup.processes
+    takes_precision: bool = False  # whether the network can compute in bf16: Setup.precision
     version: int = 1  # raised when the same name and settings come to measure something else
     description: Mapping[str, str] = field(default_factory=dict)  # further sentences on the protocol, by topic
 
@@ -188,13 +194,25 @@ class Task:
         setup = replace(setup, processes=processes_of_run(setup.processes))
         if setup.process_count > 1 and not self.takes_processes:
             raise UsageError(f"{self.name} runs in one process; leave out --processes, and start it without torchrun.")
+        if setup.precision != "fp32":
+            setup = replace(setup, precision=self._precision(setup, encoder))
         inputs = (data, encoder.source, setup.cache)
         with new_folder(out, overwrite, kind="result", inputs=inputs) as folder:
             with gather_evidence() as evidence:
                 measurement = self.measure(cast(Any, encoder), data, folder, setup)
+            if self.takes_precision:
+                measurement = _with_precision(measurement, setup)
             report = self.report(measurement, encoder.report_id(), setup.seed, evidence)
             save_report(report, folder / "report.json")
         return report
+
+    def _precision(self, setup: Setup, encoder: PhotoEncoder) -> Literal["fp32", "bf16"]:
+        """Raises UsageError where there is no choice."""
+        from .precision import resolve_precision
+
+        if not self.takes_precision:
+            raise UsageError(f"{self.name} computes in fp32; leave out --precision.")
+        return resolve_precision(setup.precision, encoder.device)
 
     def draw_labels(self, data: Path, out: Path, *, values: Values | None = None, overwrite: bool = False) -> Path:
         """Draws a few photos of `data` with their labels into a picture.
@@ -227,6 +245,16 @@ class Task:
             evidence=evidence,
             details=measurement.details,
         )
+
+
+def _with_precision(measurement: Measurement, setup: Setup) -> Measurement:
+    """bf16 is part of the protocol, so that comparisons keep it apart; fp32 is what the task's own settings mean."""
+    changed = {} if setup.precision == "fp32" else {"precision": setup.precision}
+    return replace(
+        measurement,
+        run_settings={**measurement.run_settings, **changed},
+        details={**measurement.details, "precision": setup.precision},
+    )
 
 
 def name_after_function(make: Callable[[], Task]) -> Callable[[], Task]:

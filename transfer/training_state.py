@@ -43,14 +43,31 @@ class TrainingState:
         Raises:
             ArtifactError: the file is damaged or of another training.
         """
+        return self.apply(self.read())
+
+    def read(self) -> Any:
+        """What the file holds, on the CPU; None without a file.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
         if self.path is None or not self.path.is_file():
-            return []
+            return None
         try:
-            content = load_sealed(self.path, map_location="cpu")
+            return load_sealed(self.path, map_location="cpu")
         except ArtifactError:
             raise self._refusal("it is damaged") from None
         except (RuntimeError, EOFError, pickle.UnpicklingError):  # torch's text would advise to load it unsafely
             raise self._refusal("it is damaged") from None
+
+    def apply(self, content: Any) -> list[Row]:
+        """Puts what was read into the parts and returns its rows.
+
+        Raises:
+            ArtifactError: it is of another training.
+        """
+        if content is None:
+            return []
         try:
             saved = content.get("parts", content)  # detectors' files had the parts beside the rows until 0.1
             for name, part in self.parts.items():

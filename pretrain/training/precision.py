@@ -1,18 +1,15 @@
 """Which arithmetic a run uses, and where bfloat16 pays."""
 
 import logging
-import os
 from typing import Literal
 
 import torch
 
 from ...hub.errors import UsageError
-from ...hub.machine import bf16_instructions
+from ...hub.machine import multiplies_bf16
 from ..options import Device, Precision
 
 log = logging.getLogger(__name__)
-
-PRETEND = "GOODVIEWS_BF16"  # "1" or "0": what the hardware is taken for, so that the tests can meet both kinds anywhere
 
 
 def resolve_device(device: Device) -> str:
@@ -36,16 +33,8 @@ def resolve_precision(precision: Precision, device: str) -> Literal["fp32", "bf1
         raise UsageError("--precision fp16 needs a GPU; on a CPU use bf16 or fp32.")
     if precision != "auto":
         return precision
-    if _multiplies_bf16(device):
+    if multiplies_bf16(device):
         return "bf16"
     if device == "cuda":
         log.info("this GPU does not multiply bf16, so precision auto is fp32; --precision fp16 is faster on it")
     return "fp32"
-
-
-def _multiplies_bf16(device: str) -> bool:
-    if PRETEND in os.environ:
-        return os.environ[PRETEND] == "1"
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(bf16_instructions())

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...hub.images import SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
+from ..precision import arithmetic
 from ..processes.sharing import gather, rank_and_world
 from ..task import Setup
 
@@ -36,14 +37,15 @@ def encode_photos(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, un
 
 
 def _encode(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, unreadable: SkippedImages) -> np.ndarray:
-    return encoder.encode(
-        paths,
-        batch_size=setup.batch_size or BATCH_SIZE,
-        workers=setup.workers,
-        normalise=encoder.is_exported,
-        progress=setup.progress and rank_and_world()[0] == 0,
-        skipped=unreadable,
-    )
+    with arithmetic(setup.precision, encoder.device):
+        return encoder.encode(
+            paths,
+            batch_size=setup.batch_size or BATCH_SIZE,
+            workers=setup.workers,
+            normalise=encoder.is_exported,
+            progress=setup.progress,
+            skipped=unreadable,
+        )
 
 
 def _in_order(shares: Sequence[np.ndarray], photos: int, unreadable: set[int]) -> np.ndarray:

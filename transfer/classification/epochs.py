@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...hub.encoder import Encoder
 from ...hub.errors import GoodviewsError
+from ..processes.sharing import rank_and_world, value_of_first
 from ..task import SAVE_EVERY_S, Setup
 from ..training_state import Row, Stateful, TrainingState, show_rows, state_path
 
@@ -47,6 +48,7 @@ def train_epochs(
     state: Path | None = None,
     save_every_s: float = SAVE_EVERY_S,
     tensorboard: Path | None = None,
+    is_shared: bool = False,
 ) -> list[Row]:
     """Calls `one_epoch(0)`, `one_epoch(1)`, ...; with a `state` file a training that was stopped continues from there.
 
@@ -57,6 +59,7 @@ def train_epochs(
         state: The file that the parts are saved to, after the last epoch in any case.
         save_every_s: Seconds between two saves, at least.
         tensorboard: The folder in which the rows are written for TensorBoard; None: they are not.
+        is_shared: Every process of a group trains; the first one reads and writes the state for all, and speaks.
 
     Returns:
         The rows of all epochs.
@@ -66,13 +69,16 @@ def train_epochs(
         ArtifactError: the state file is damaged.
     """
     saved = TrainingState(state, parts, save_every_s)
-    rows = saved.restore()
-    if rows:
+    rows = saved.apply(value_of_first(saved.read)) if is_shared else saved.restore()
+    is_first = not is_shared or rank_and_world()[0] == 0
+    if rows and is_first:
         log.info("continuing after epoch %d, from %s", len(rows), state)
     with show_rows(tensorboard, rows, "epoch") as show:
         for epoch in range(len(rows), epochs):
             rows.append({"epoch": epoch + 1, **one_epoch(epoch)})
             _check_loss(rows[-1])
+            if not is_first:
+                continue
             _log_row(rows[-1], epochs)
             show(rows[-1])
             saved.save_if_due(rows) if epoch + 1 < epochs else saved.save(rows)
@@ -97,4 +103,5 @@ def _log_row(row: Row, epochs: int) -> None:
 def state_file(name: str, encoder: Encoder, settings: Any, dataset: dict[str, Any], setup: Setup) -> Path | None:
     """The file for the state of a training of exactly this work; None without `setup.cache`."""
     work = [encoder.report_id().report_json(), asdict(encoder.preprocessing), asdict(settings), dataset, setup.seed]
+    work += [] if setup.precision == "fp32" else [setup.precision]
     return state_path(setup.cache, name, work, must_exist=setup.resume is True)

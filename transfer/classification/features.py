@@ -154,7 +154,7 @@ def _cached_vectors(
     """The features, read from `setup.cache` if those of these weights and files are there."""
     if setup.cache is None:
         return encode(encoder, paths, setup, unreadable)
-    file = setup.cache / f"{part}-{_key(encoder, paths)}.npz"
+    file = setup.cache / f"{part}-{_key(encoder, paths, setup)}.npz"
     if not file.is_file():
         vectors = encode(encoder, paths, setup, unreadable)
         file_content = io.BytesIO()
@@ -168,8 +168,9 @@ def _cached_vectors(
         return content["vectors"]
 
 
-def _key(encoder: PhotoEncoder, paths: Sequence[Path]) -> str:
-    """A digest of all that decides the features: weights, preprocessing, and the files by place, size and age."""
+def _key(encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup) -> str:
+    """A digest of what decides the features: weights, preprocessing, precision, files by place, size and age."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    work = json.dumps([encoder.report_id().weights_sha256, asdict(encoder.preprocessing), files])
+    precision = [] if setup.precision == "fp32" else [setup.precision]
+    work = json.dumps([encoder.report_id().weights_sha256, asdict(encoder.preprocessing), files, *precision])
     return hashlib.sha256(work.encode()).hexdigest()[:16]

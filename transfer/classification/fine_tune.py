@@ -11,7 +11,8 @@ here: not yet.
 `labelled` is a file with the names of the labelled images; every paper uses SimCLR's imagenet_subsets/1percent.txt and
 10percent.txt. Without it the seed draws a part of each class, and the report says so.
 
-Batch norm trains too, on the images of one process; SwAV synchronises it over 8 processes of 32 images.
+Batch norm trains too, on the whole batch: in one process, or synchronised over several (--processes), as SwAV does over
+8 processes of 32 images.
 """
 
 from __future__ import annotations
@@ -24,19 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..task import Measurement, Setup, Task, name_after_function, require_above_zero
 from .check_images import check_images
-from .linear_layer import Initial, new_layer
+from .linear_layer import Initial
 from .measurement import LAYOUT, WILSON, measurement
 from .schedules import Cosine, Schedule, Steps, scale_to_batch
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
-
     from ...hub.encoder import Encoder
-    from ...hub.images import SkippedImages
-    from ...hub.sources.files import Files
-    from ..training_state import Row, Stateful
-    from .training_images import TrainingImages
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +99,12 @@ class FineTune:
         from ...hub.sources.folders import train_and_test
         from ..classifiers.files import FOLDER, write_classifier
         from ..copies import note_copies
+        from ..processes.start import others_run
         from ..training_state import write_rows
+        from .epochs import state_file
         from .features import TestData, add_relative, describe, part_features
         from .labelled_part import draw_part, read_part
+        from .whole_network import Run, take_part, train_whole_network
 
         if not 0 < self.share <= 1:
             raise UsageError(f"--set share={self.share:g}: it must be above 0 and at most 1, e.g. 0.1.")
@@ -118,15 +115,20 @@ class FineTune:
         part = read_part(train, Path(self.labelled)) if self.labelled else draw_part(train, self.share, setup.seed)
         skipped = SkippedImages()
         dataset, board = describe(data, part.images, test, skipped), folder if setup.tensorboard else None
-        result = _fine_tune(encoder, part.images, settings, setup, dataset, board)
+        state = state_file("finetune", encoder, settings, dataset, setup)
+        run = Run(part.images, settings, setup, state, board)
+        copied, processes = copy.deepcopy(encoder), setup.process_count
+        sent = (copy.deepcopy(copied).cpu() if processes > 1 else copied, run.of_another(), list(test.paths))
+        with others_run(take_part, sent, processes=processes, device=encoder.device):
+            result = train_whole_network(copied, run)
+            add_relative(skipped, result.unreadable, data)
+            features = part_features(result.encoder, test, data, replace(setup, cache=None), skipped)
         write_rows(folder / "metrics.jsonl", result.rows)
         write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in part.images.paths))
         task = f"{settings.epochs} epochs of {len(part.images)} photos of {data.name}"
         start = encoder.report_id()
         if not write_classifier(folder / FOLDER, result.encoder, result.layer, train.classes, start=start, task=task):
             log.info("%s has no linear classifier in timm; no folder %s is left", encoder.architecture, FOLDER)
-        add_relative(skipped, result.unreadable, data)
-        features = part_features(result.encoder, test, data, replace(setup, cache=None), skipped)
         copies = note_copies(part.images.paths, test.paths)
         test_data = TestData(
             features, train.classes, describe(data, part.images, test, skipped), skipped, copies=copies
@@ -137,7 +139,7 @@ class FineTune:
             result.layer(features.vectors).detach(),
             folder,
             run_settings={**run_settings, "labelled": part.id},
-            description={"labelled": part.description},
+            description={"labelled": part.description, **_batch_norm_of(processes)},
         )
 
     def _scale(self, batch_size: int | None) -> dict[str, Any]:
@@ -146,95 +148,10 @@ class FineTune:
         return {**scaled, "layer_lr": self.layer_lr * scaled["batch_size"] / self.batch_size} if scaled else {}
 
 
-@dataclass(frozen=True)
-class _FineTuning:
-    """The encoder and its layer after the training, all epochs' rows, and the images that could not be read."""
-
-    encoder: Encoder
-    layer: nn.Linear
-    rows: list[Row]
-    unreadable: SkippedImages
-
-
-def _fine_tune(
-    encoder: Encoder, train: Files, settings: FineTune, setup: Setup, dataset: dict[str, Any], board: Path | None
-) -> _FineTuning:
-    """Trains a copy of the encoder."""
-    import torch
-
-    from .epochs import state_file, train_epochs
-    from .training_images import TrainingImages, crop_and_flip
-
-    copied = copy.deepcopy(encoder)
-    layer = new_layer(encoder.num_features, len(train.classes), settings.initial, setup.seed).to(encoder.device)
-    groups = [
-        {"params": list(copied.parameters()), "base_lr": settings.lr},
-        {"params": list(layer.parameters()), "base_lr": settings.layer_lr},
-    ]
-    optimizer = torch.optim.SGD(
-        groups,
-        lr=settings.lr,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov,
-        weight_decay=settings.weight_decay,
-    )
-    images = TrainingImages(
-        train.paths,
-        crop_and_flip(encoder.preprocessing, scale=settings.crop_scale, flip=settings.flip),
-        batch_size=settings.batch_size,
-        seed=setup.seed,
-        workers=setup.workers,
-        progress=setup.progress,
-        values=encoder.preprocessing.values,
-    )
-    labels = torch.tensor(train.labels, device=encoder.device)
-
-    def one_epoch(epoch: int) -> Row:
-        return _train(copied, layer, optimizer, images, labels, settings, epoch)
-
-    parts: dict[str, Stateful] = {"encoder": copied, "layer": layer, "optimizer": optimizer, "images": images}
-    state = state_file("finetune", encoder, settings, dataset, setup)
-    rows = train_epochs(
-        one_epoch, settings.epochs, parts, state=state, save_every_s=setup.save_every_s, tensorboard=board
-    )
-    copied.eval()
-    return _FineTuning(copied, layer, rows, images.skipped)
-
-
-def _train(
-    encoder: Encoder,
-    layer: nn.Linear,
-    optimizer: Optimizer,
-    images: TrainingImages,
-    labels: Tensor,
-    settings: FineTune,
-    epoch: int,
-) -> Row:
-    """Trains for one epoch. Returns the mean loss, the percentage of right crops and the backbone's last rate."""
-    import torch.nn.functional as F
-
-    encoder.train()
-    total, right, count = 0.0, 0, 0
-    for step, (batch, positions) in enumerate(images.epoch(epoch)):
-        if len(batch) == 1:
-            continue  # one image has no batch statistics
-        for group in optimizer.param_groups:
-            group["lr"] = settings.schedule(
-                group["base_lr"], epoch=epoch, share=step / images.steps, epochs=settings.epochs
-            )
-        targets = labels[positions.to(labels.device)]
-        logits = layer(encoder(batch.to(labels.device)).float())
-        loss = F.cross_entropy(logits, targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        total, count = total + float(loss.detach()) * len(batch), count + len(batch)
-        right += int((logits.argmax(dim=1) == targets).sum())
-    return {
-        "loss": total / max(count, 1),
-        "train_top1": 100 * right / max(count, 1),
-        "lr": optimizer.param_groups[0]["lr"],
-    }
+def _batch_norm_of(processes: int) -> dict[str, str]:
+    """For `Measurement.description`, where it differs from what the task's says."""
+    words = f"training mode, synchronised over {processes} processes"
+    return {"batch_norm": words} if processes > 1 else {}
 
 
 def _task(fine_tuned: str, measure: FineTune, *, source: str = "SwAV's semi-supervised protocol") -> Task:
@@ -245,6 +162,8 @@ def _task(fine_tuned: str, measure: FineTune, *, source: str = "SwAV's semi-supe
         layout=LAYOUT,
         check=check_images,
         measure=measure,
+        takes_processes=True,
+        takes_precision=True,
         description={
             "source": source,
             "batch_norm": "training mode, over the images of one process",

@@ -246,5 +246,6 @@ def _task(measure: SgdProbe) -> Task:
         check=check_images,
         measure=measure,
         takes_processes=True,
+        takes_precision=True,
         description={"features": "pooled, raw, of crops drawn anew each epoch", "interval": WILSON},
     )

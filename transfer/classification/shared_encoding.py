@@ -20,6 +20,7 @@ from torch import Tensor
 from ...hub.encoder import Encoder
 from ...hub.images import SkippedImages
 from ...hub.photo_encoder import PhotoEncoder
+from ..precision import Precision, arithmetic, faster_layout
 from ..processes.sharing import gather, rank_and_world
 from ..processes.start import others_run
 from ..task import Setup
@@ -48,7 +49,8 @@ def shared_encoding(
     copied = copy.deepcopy(encoder).cpu() if processes > 1 else encoder  # weights that are sent move to shared memory
     sent = (copied, make_images, replace(setup, progress=False))
     with others_run(_assist, sent, processes=processes, device=encoder.device):
-        yield SharedEncoding(encoder, images)
+        with faster_layout(encoder, setup.precision):
+            yield SharedEncoding(encoder, images, setup.precision)
         _ask(None)
 
 
@@ -58,11 +60,14 @@ class SharedEncoding:
 
     encoder: Encoder
     images: TrainingImages
+    precision: Precision
 
     def epoch(self, epoch: int) -> Encoded:
         """The batches of an epoch of the training images, encoded."""
         _, world = rank_and_world()
-        return encode_epoch(self.encoder, self.images, epoch) if world == 1 else self._epoch_together(epoch)
+        if world == 1:
+            return encode_epoch(self.encoder, self.images, epoch, self.precision)
+        return self._epoch_together(epoch)
 
     def photos(
         self, encoder: PhotoEncoder, paths: Sequence[Path], setup: Setup, unreadable: SkippedImages
@@ -75,7 +80,7 @@ class SharedEncoding:
         _ask(epoch)
         place_in_epoch = self.images.places(epoch)
         for batch in self.images.batches(epoch):
-            shares = gather(_encode_share(self.encoder, batch))
+            shares = gather(_encode_share(self.encoder, batch, self.precision))
             self.images.note([problem for _, _, problems in shares for problem in problems])
             vectors = [vectors for _, vectors, _ in shares if vectors is not None]
             if vectors:
@@ -85,10 +90,10 @@ class SharedEncoding:
         self.images.require_one()
 
 
-def encode_epoch(encoder: Encoder, images: TrainingImages, epoch: int) -> Encoded:
+def encode_epoch(encoder: Encoder, images: TrainingImages, epoch: int, precision: Precision = "fp32") -> Encoded:
     """In one process."""
     for batch, positions in images.epoch(epoch):
-        yield _encode(encoder, batch), positions
+        yield _encode(encoder, batch, precision), positions
 
 
 def _ask(request: _Request) -> None:
@@ -111,15 +116,18 @@ def _assist(device: torch.device, encoder: Encoder, make_images: MakeImages, set
             encode_photos(encoder, request, setup, SkippedImages())
             continue
         for batch in images.batches(request):
-            gather(_encode_share(encoder, batch))
+            gather(_encode_share(encoder, batch, setup.precision))
 
 
-def _encode_share(encoder: Encoder, batch: WorkerBatch) -> tuple[list[int], Tensor | None, list[tuple[int, str]]]:
+def _encode_share(
+    encoder: Encoder, batch: WorkerBatch, precision: Precision
+) -> tuple[list[int], Tensor | None, list[tuple[int, str]]]:
     """Positions of images, their vectors, and what could not be read."""
-    vectors = None if batch.images is None else _encode(encoder, batch.images).cpu()
+    vectors = None if batch.images is None else _encode(encoder, batch.images, precision).cpu()
     return batch.positions, vectors, batch.problems
 
 
 @torch.no_grad()
-def _encode(encoder: Encoder, images: Tensor) -> Tensor:
-    return encoder(images.to(encoder.device)).float()
+def _encode(encoder: Encoder, images: Tensor, precision: Precision) -> Tensor:
+    with arithmetic(precision, encoder.device):
+        return encoder(images.to(encoder.device)).float()

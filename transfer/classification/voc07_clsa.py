@@ -42,6 +42,7 @@ def voc07_clsa() -> Task:
     return Task(
         fine_tuned="a linear layer, and the statistics of batch norm",
         metric="average precision per image (not the VOC mAP), %",
+        takes_precision=True,
         primary="per_image_AP",
         layout=LAYOUT,
         measure=VocClsa(),
@@ -180,7 +181,7 @@ def _fit_and_score(
     present = torch.from_numpy(train.present).to(device, torch.float32)
 
     def one_epoch(epoch: int) -> Row:
-        row = _train(backbone, layer, optimizer, images, present, settings, epoch)
+        row = _train(backbone, layer, optimizer, images, present, settings, setup, epoch)
         if images.skipped:
             raise DataError(images.skipped.items[0][1])
         scores = _scores(backbone, layer, val, settings, setup, values, five=False)
@@ -202,11 +203,14 @@ def _train(
     images: Any,
     present: Tensor,
     settings: VocClsa,
+    setup: Setup,
     epoch: int,
 ) -> Row:
     """Trains for one epoch. Returns the mean loss of an image and the learning rate."""
     import torch
     import torch.nn.functional as F
+
+    from ..precision import arithmetic
 
     backbone.train()
     rate = settings.schedule(settings.lr, epoch=epoch, share=0.0, epochs=settings.epochs)
@@ -216,7 +220,7 @@ def _train(
     for batch, positions in images.epoch(epoch):
         if len(batch) == 1:
             continue  # one photo has no batch statistics
-        with torch.no_grad():
+        with torch.no_grad(), arithmetic(setup.precision, present.device):
             vectors = backbone(batch.to(present.device)).float()
         targets = present[positions.to(present.device)]
         loss = F.binary_cross_entropy_with_logits(layer(vectors), targets, reduction="sum")
@@ -241,6 +245,7 @@ def _scores(
     import torch
     from torch.utils.data import DataLoader
 
+    from ..precision import arithmetic
     from .training_images import Photos
 
     backbone.eval()
@@ -248,7 +253,8 @@ def _scores(
     with torch.no_grad():
         test = Photos(photos.paths, CropsForTest(settings, five), values)
         for crops in DataLoader(test, settings.batch_size, num_workers=setup.workers):
-            vectors = backbone(crops.flatten(0, 1).to(layer.weight.device)).float()
+            with arithmetic(setup.precision, layer.weight.device):
+                vectors = backbone(crops.flatten(0, 1).to(layer.weight.device)).float()
             rows.append(layer(vectors).unflatten(0, crops.shape[:2]).mean(dim=1).cpu())
     return torch.cat(rows).numpy()
 

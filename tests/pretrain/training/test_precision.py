@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from goodviews.hub import machine
 from goodviews.pretrain.models.ema import KeyNetwork
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
@@ -20,7 +21,7 @@ STEP = 2.0**-8  # from one bf16 number to the next, relative to it: 8 bits
 @pytest.mark.precision
 @pytest.mark.parametrize(("pretended", "chosen"), [("1", "bf16"), ("0", "fp32")])
 def test_auto_is_bf16_where_the_hardware_multiplies_it(pretended, chosen, monkeypatch):
-    monkeypatch.setenv(precision.PRETEND, pretended)
+    monkeypatch.setenv(machine.PRETEND, pretended)
     assert precision.resolve_precision("auto", "cpu") == chosen
     assert precision.resolve_precision("fp32", "cpu") == "fp32"
     assert precision.resolve_precision("bf16", "cpu") == "bf16"
@@ -29,8 +30,8 @@ def test_auto_is_bf16_where_the_hardware_multiplies_it(pretended, chosen, monkey
 @pytest.mark.precision
 @pytest.mark.parametrize(("instructions", "chosen"), [(["amx_bf16"], "bf16"), ([], "fp32")])
 def test_the_processor_is_asked_when_nothing_is_pretended(instructions, chosen, monkeypatch):
-    monkeypatch.delenv(precision.PRETEND, raising=False)
-    monkeypatch.setattr(precision, "bf16_instructions", lambda: instructions)
+    monkeypatch.delenv(machine.PRETEND, raising=False)
+    monkeypatch.setattr(machine, "bf16_instructions", lambda: instructions)
     assert precision.resolve_precision("auto", "cpu") == chosen
 
 

@@ -3,12 +3,14 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from goodviews.hub.errors import DataError, UsageError
 from goodviews.hub.sources.folders import train_and_test
 from goodviews.transfer.classification.fine_tune import finetune, finetune_1pct, finetune_10pct
 from goodviews.transfer.classification.labelled_part import draw_part, read_part
 from goodviews.transfer.task import Setup
+from goodviews.transfer.training_state import TrainingState
 
 FEW = ["epochs=2", "batch_size=6", "lr=0.01", "layer_lr=0.1"]
 
@@ -97,6 +99,40 @@ def test_a_list_that_does_not_fit_is_refused(content, message, colours, tmp_path
 def test_a_share_that_is_none_is_refused(encoder, colours, tmp_path):
     with pytest.raises(UsageError, match="above 0 and at most 1"):
         finetune_10pct().with_changes(["share=10"]).run(encoder, colours, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains_and_go_on_bit_for_bit(encoder, colours, tmp_path, monkeypatch):
+    (colours / "train" / "red" / "0.png").write_bytes(b"no image")
+    task = finetune().with_changes(["epochs=2", "batch_size=6", "lr=0.0001", "layer_lr=0.001"])
+
+    def run(name, **options):
+        report = task.run(encoder, colours, tmp_path / name, setup=Setup(**options))
+        return report, (tmp_path / name / "metrics.jsonl").read_text(), tmp_path / name / "classifier"
+
+    alone, rows, classifier = run("alone")
+    whole, shared_rows, shared_classifier = run("whole", processes=2)
+    assert whole.protocol == alone.protocol
+    assert whole.dataset == alone.dataset
+    assert whole.description["batch_norm"] == "training mode, synchronised over 2 processes"
+    for one, both in zip(rows.splitlines(), shared_rows.splitlines(), strict=True):
+        assert json.loads(both) == pytest.approx(json.loads(one), rel=1e-3)
+    weights, shared = (load_file(folder / "model.safetensors") for folder in (classifier, shared_classifier))
+    for name, weight in weights.items():
+        torch.testing.assert_close(shared[name], weight, rtol=1e-2, atol=1e-3)
+
+    def stop(state, rows):
+        state.save(rows)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingState, "save_if_due", stop)
+        run("stopped", processes=2, cache=tmp_path / "cache")
+    again, rows, classifier = run("stopped", processes=2, cache=tmp_path / "cache")
+    assert again.metrics == whole.metrics
+    assert rows == shared_rows
+    files = [folder / "model.safetensors" for folder in (classifier, shared_classifier)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def rename(colours):
