@@ -96,7 +96,7 @@ def pair_contrast(first: Tensor, second: Tensor, *, temperature: float) -> Tenso
 
     Source: van den Oord et al. 2018 (arXiv:1807.03748), eq. 4, both ways as in CMC.
     """
-    logits = first.float() @ second.float().T / temperature
+    logits = widen(first) @ widen(second).T / temperature
     own = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 

@@ -14,6 +14,7 @@ from goodviews.pretrain.models.losses import (
     distributional_match,
     in_batch_similarities,
     info_nce,
+    pair_contrast,
     proto_nce,
     shared_similarities,
     squared_distance,
@@ -36,6 +37,7 @@ LOSSES = {
         shared_similarities(rows, KEYS, NEGATIVES) / 0.2, shared_similarities(KEYS, KEYS, NEGATIVES).softmax(dim=1)
     ),
     "in_batch": lambda rows: in_batch_similarities(rows, KEYS, NEGATIVES[:3], first=0).logsumexp(dim=1),
+    "pairs": lambda rows: pair_contrast(rows, KEYS, temperature=0.2),
     "distance": lambda rows: squared_distance(rows, KEYS),
     "bank": lambda rows: bank_logits(rows, NEGATIVES, PLACES, temperature=0.1),
     "prototypes": lambda rows: proto_nce(rows, NEGATIVES, TEMPERATURES, COUNTS, first=0),

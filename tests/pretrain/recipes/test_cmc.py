@@ -21,6 +21,7 @@ from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipes.cmc import CrossBank, CrossQueue
 from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.training import loop
+from goodviews.pretrain.training.build import build_trained_network
 from goodviews.pretrain.views.operations import Normalize
 from goodviews.pretrain.views.rand_augment import EIGHT
 
@@ -29,6 +30,19 @@ NO_ORDERS = Orders(torch.empty(0), torch.empty(0))
 
 def unit(*shape, seed=0):
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+@pytest.mark.parametrize("name", ["cmc_smoke", "cmc_learned_smoke"])
+def test_colours_are_separated_in_float32_in_mixed_precision(name, monkeypatch):
+    recipe, cpu = replace(choose(name), architecture="resnet18"), torch.device("cpu")
+    network, met = build_trained_network(recipe, 0, cpu).eval(), []
+    separate = type(network).channels
+    monkeypatch.setattr(type(network), "channels", lambda self, images: met.append(separate(self, images)) or met[-1])
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network.embed(images)
+    assert met[0].dtype == torch.float32
+    assert torch.equal(met[0], separate(network, images))
 
 
 def test_queue_step_agrees_with_pycontrast():
