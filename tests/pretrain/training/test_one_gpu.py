@@ -13,6 +13,7 @@ from torch import Tensor
 from goodviews.hub.sources.folders import open_folder
 from goodviews.pretrain.data.join import join
 from goodviews.pretrain.data.loader import Batch, ViewLoader
+from goodviews.pretrain.models.queue import Queue
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import RECIPES, choose
@@ -22,6 +23,7 @@ from goodviews.pretrain.training.build import Parts, build
 from ..pretended_gpu import CUDA, PretendedGpu
 
 SMOKE = sorted(name for name in RECIPES if name.endswith("_smoke"))
+OTHERS = ["byol_imagenette", "clsa_symmetric_200", "moco_v2_imagenette", "simclr_adapt", "swav_100", "swav_imagenette"]
 
 
 class OneGpu:
@@ -44,8 +46,21 @@ class OneGpu:
         loss.backward()
 
 
+def parts_of(recipe: Recipe) -> tuple[object, ...]:
+    """Kinds of what learns and remembers."""
+    names = ("objective", "memory", "prototypes", "slow", "optimizer")
+    return (*(type(getattr(recipe, name)) for name in names), recipe.head)
+
+
+def operations_of(recipe: Recipe) -> set[type]:
+    return {type(operation) for view in recipe.views for operation in view.program}
+
+
 def small(name: str) -> Recipe:
     recipe = choose(name)
+    if name in OTHERS:
+        memory = replace(recipe.memory, size=8) if isinstance(recipe.memory, Queue) else recipe.memory
+        recipe = replace(recipe, batch_size=4, memory=memory)
     if recipe.head == "classifier":
         recipe = replace(recipe, dim=2)
     return replace(recipe, architecture="test_resnet" if recipe.width == 1 and recipe.branches == 1 else "resnet18")
@@ -81,7 +96,15 @@ def worker_batches(recipe: Recipe, images: Path) -> Iterator[Any]:
     return iter(loader._reading._loader)
 
 
-@pytest.mark.parametrize("name", SMOKE)
+def test_the_parts_and_operations_of_every_recipe_are_among_those_tried():
+    tried = [small(name) for name in (*SMOKE, *OTHERS)]
+    parts, operations = {parts_of(recipe) for recipe in tried}, set().union(*map(operations_of, tried))
+    for name in RECIPES:
+        assert parts_of(choose(name)) in parts, name
+        assert operations_of(choose(name)) <= operations, name
+
+
+@pytest.mark.parametrize("name", [*SMOKE, *OTHERS])
 def test_a_step_meets_no_tensor_of_the_cpu_and_waits_for_nothing(name: str, images: Path):
     recipe = small(name)
     first, second = (next(worker_batches(recipe, images)) for _ in range(2))
