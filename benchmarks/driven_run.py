@@ -101,7 +101,7 @@ def _drive(run: Run, steps: int, warm_up: int, separate: bool, clock: Callable[[
 
     run.monitor.record = record_and_count  # type: ignore[method-assign]
     if separate:
-        object.__setattr__(run.recipe, "objective", spent.of(run.recipe.objective))
+        run.objective = spent.of(run.objective)
         run.accelerator.backward = spent.of(run.accelerator.backward)  # type: ignore[method-assign]
         run.optimizer.step = spent.of(run.optimizer.step)  # type: ignore[method-assign]
     try:

@@ -46,8 +46,6 @@ from .monitor import Monitor, Progress
 
 log = logging.getLogger(__name__)
 
-COMPILER = "inductor"  # torch's own default
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -136,15 +134,6 @@ def _generator(recipe: Recipe, seed: int) -> Flow | None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # its output needs no seed, but it is published too
         return Flow(FlowPlan())
-
-
-def compile_backbones(state: RunState) -> None:
-    """Compile them in place: their tensors' names, and with them checkpoints, stay as they are."""
-    pair = state.memory(EmaPair)
-    for network in (state.network, None if pair is None else pair.key):
-        for backbone in (getattr(network, "backbone", None), getattr(network, "chroma", None)):
-            if backbone is not None:
-                backbone.compile(backend=COMPILER)
 
 
 def build_monitor(

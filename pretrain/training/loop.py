@@ -213,10 +213,10 @@ def _forward(run: Run, batch: Batch, part: Part) -> Step:
     orders = draw_orders(run.options.seed, part.number, batch=images * world, patches=patches, rank=rank, world=world)
     orders = orders.to(run.accelerator.device)
     known = Known(*(memory.known(part) for memory in run.state.memories.values()))
-    if run.has_reported_activations or run.options.compile:  # a compiled network keeps what its compiler chose
-        return run.recipe.objective(run.networks, known, batch.views, orders)
+    if run.has_reported_activations or run.options.compile:  # a compiled step keeps what its compiler chose
+        return run.objective(run.networks, known, batch.views, orders)
     with count_activations() as activations:
-        step = run.recipe.objective(run.networks, known, batch.views, orders)
+        step = run.objective(run.networks, known, batch.views, orders)
     if run.accelerator.is_main_process:
         log.info(describe_activations(int(activations), images, run.accelerator.device))
     run.has_reported_activations = True

@@ -19,12 +19,14 @@ from ...hub.sources.remote_shards import is_address
 from ..data.decode import describe_decoding
 from ..data.describe_data import describe_data
 from ..freed_memory import keep_freed_memory
+from ..objective import Step
 from ..options import Options
 from ..recipe import Recipe, describe
 from . import checkpoint, run_folder
 from .advice import advise
-from .build import Parts, build, build_accelerator, build_monitor, compile_backbones
+from .build import Parts, build, build_accelerator, build_monitor
 from .checks import check
+from .compiled import compile_step
 from .continue_from import parent_of, start_from
 from .deterministic import deterministic_algorithms
 from .failures import all_or_none
@@ -79,8 +81,6 @@ def prepare(
     if accelerator.is_main_process and not entry.is_resumed:
         about = vars(identity) | _notes(data, options, entry, recipe.epochs)
         run_folder.claim(out, about, has_paths=options.record_paths)
-    if options.compile:
-        compile_backbones(parts.state)
     finite, monitor = build_monitor(recipe, options, parts, accelerator, out=out, observe=observe)
     _go_on(parts, monitor, out, entry)
     if options.boards and monitor.folder is not None:
@@ -102,6 +102,7 @@ def prepare(
         processes=parts.processes,
         loader=parts.loader,
         networks=parts.networks,
+        objective=_objective(recipe, options, parts),
         optimizer=parts.optimizer,
         state=parts.state,
         monitor=monitor,
@@ -110,6 +111,12 @@ def prepare(
         earlier_epochs=entry.earlier_epochs(recipe.epochs),
         start=start,
     )
+
+
+def _objective(recipe: Recipe, options: Options, parts: Parts) -> Callable[..., Step]:
+    if not options.compile:
+        return recipe.objective
+    return compile_step(recipe.objective, parts.state, processes=parts.processes.world)
 
 
 def _identity(

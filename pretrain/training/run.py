@@ -1,6 +1,6 @@
 """A run in memory. How it starts is in `prepare`, what it does in `loop`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ...hub.preprocessing import Preprocessing
 from ...hub.sources.source import Data
 from ..data.loader import ViewLoader
 from ..models.across_processes import Processes
-from ..objective import Networks
+from ..objective import Networks, Step
 from ..options import Options
 from ..recipe import Recipe
 from .checkpoint import RunState
@@ -29,6 +29,7 @@ class Run:
     identity: what must be the same for the run to be resumed.
     preprocessing: of the encoder that is published.
     networks, optimizer: as objectives see the networks, and as accelerate drives the optimiser.
+    objective: the recipe's, compiled where that is wanted.
     state: all that changes.
     gauge: the online kNN and after how many epochs it is asked.
     licence: of the weights.
@@ -46,6 +47,7 @@ class Run:
     processes: Processes
     loader: ViewLoader
     networks: Networks
+    objective: Callable[..., Step]
     optimizer: torch.optim.Optimizer
     state: RunState
     monitor: Monitor

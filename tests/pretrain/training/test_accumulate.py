@@ -1,4 +1,4 @@
-"""A batch in parts, a compiled backbone, and how much memory a step keeps: none of it may change what is learned."""
+"""A batch in parts, and how much memory a step keeps: neither may change what is learned."""
 
 import json
 import logging
@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from goodviews.hub.errors import UsageError
@@ -16,7 +15,7 @@ from goodviews.pretrain.models.queue import QueueRows
 from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.registry import choose
-from goodviews.pretrain.training import build, checkpoint, loop
+from goodviews.pretrain.training import checkpoint, loop
 from goodviews.pretrain.training.activations import count_activations
 
 pytestmark = pytest.mark.precision
@@ -95,37 +94,6 @@ def test_batch_that_cannot_be_cut_so_is_refused(parts, smoke, images, tmp_path):
     with pytest.raises(UsageError, match=f"--accumulate {parts} cannot cut a batch of 4 images"):
         loop.pretrain(smoke, images, tmp_path / "run", Options(accumulate=parts))
     assert not (tmp_path / "run").exists()
-
-
-def test_compiled_backbones_leave_a_plain_checkpoint_and_encoder(smoke, images, tmp_path, monkeypatch):
-    """The compiler itself takes minutes; here it leaves what torch's does on a module, calling the module as it was."""
-    called = []
-
-    def compiled(module, backend):
-        module._compiled_call_impl = lambda *given: called.append(module) or module._call_impl(*given)
-
-    monkeypatch.setattr(nn.Module, "compile", compiled)
-    recipe = replace(smoke, epochs=1)
-    loop.pretrain(recipe, images, tmp_path / "compiled", Options(compile=True))
-    loop.pretrain(recipe, images, tmp_path / "plain")
-    assert len(set(called)) == 2  # the trained backbone and its EMA copy; not the encoder that the kNN looks at
-    weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("compiled", "plain")]
-    assert weights[0] == weights[1]
-    with pytest.raises(UsageError, match=r"was started with compile False, not True"):
-        loop.pretrain(recipe, images, tmp_path / "plain", Options(resume=True, compile=True))
-
-
-def test_backbones_go_through_torchs_own_compiler(images, tmp_path, monkeypatch):
-    """Traced as for any backend, then run as it is: what takes minutes is only the code that inductor writes."""
-    monkeypatch.setattr(build, "COMPILER", "eager")
-    torch._dynamo.reset()
-    recipe = replace(choose("moco_v2_smoke"), architecture="test_resnet")
-    loop.pretrain(recipe, images, tmp_path / "compiled", Options(compile=True, knn_every=0, precision="fp32"))
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
-    loop.pretrain(recipe, images, tmp_path / "plain", Options(knn_every=0, precision="fp32"))
-    weights = [load_file(tmp_path / run / "encoder" / "model.safetensors") for run in ("compiled", "plain")]
-    for name, tensor in weights[0].items():
-        torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_bytes_saved_for_a_backward_pass_are_those_of_its_inputs_once():

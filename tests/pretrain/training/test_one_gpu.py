@@ -77,6 +77,7 @@ def started(recipe: Recipe, images: Path, accelerator: OneGpu) -> tuple[Any, Par
         accelerator=accelerator,
         processes=parts.processes,
         networks=parts.networks,
+        objective=recipe.objective,
         optimizer=parts.optimizer,
         state=parts.state,
         steps=10,

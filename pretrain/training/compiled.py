@@ -1,0 +1,30 @@
+"""--compile: a step as one graph, from the views to the loss, with the key network's pass, and its backward pass.
+
+Every method is one graph without a break, in fp32 and bf16, and is compiled once; SwAV and PCL a second time when their
+queue or clusters begin. Modules stay as they are, and so do checkpoints and what looks at the encoder between steps.
+That holds of one process; with several only the backbones are compiled, each within its process. On a CPU the first
+step takes minutes, the others a tenth less time (benchmarks/compile_gain.py). What a GPU gains, none has shown yet.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from ..models.ema import EmaPair
+from ..objective import Objective, Step
+from .checkpoint import RunState
+
+COMPILER = "inductor"  # torch's own default
+
+
+def compile_step(objective: Objective, state: RunState, *, processes: int) -> Callable[..., Step]:
+    """The objective, compiled, or with backbones that are, in place."""
+    if processes == 1:
+        compiled: Callable[..., Step] = torch.compile(objective.__call__, backend=COMPILER)
+        return compiled
+    pair = state.memory(EmaPair)
+    for network in (state.network, None if pair is None else pair.key):
+        for backbone in (getattr(network, "backbone", None), getattr(network, "chroma", None)):
+            if backbone is not None:
+                backbone.compile(backend=COMPILER)
+    return objective
