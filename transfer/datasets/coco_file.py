@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -31,38 +32,51 @@ class Annotations:
     """The annotations, in their order in the file.
 
     One whose entry is not plain (run lengths, polygons without three corners, anything wrong) has a row of zeros; ask
-    for its `entry`.
+    for its `entry`. Plain ones, which are asked for only where something is wrong, are then read again: the text of a
+    large file would take as much memory as all that is made of it.
     """
 
-    text: str  # of the file
-    starts: array[int] = field(default_factory=lambda: array("q"))  # where each entry begins in `text`
+    labels: Path
+    read_text: Callable[[], str]  # of the file
+    has_booleans: bool  # anywhere in the file; an array would take them as numbers
+    starts: array[int] = field(default_factory=lambda: array("q"))  # where each entry begins in the text
     is_plain: bytearray = field(default_factory=bytearray)
     ids: array[int] = field(default_factory=lambda: array("q"))  # of those that have a whole number
     images: array[int] = field(default_factory=lambda: array("q"))  # ids, 0 where not plain
     columns: Columns = field(default_factory=Columns)  # labels are ids of categories
     short_polygons: int = 0
-    has_booleans: bool = field(init=False)  # anywhere in the file; an array would take them as numbers
-
-    def __post_init__(self) -> None:
-        self.has_booleans = "true" in self.text or "false" in self.text
+    odd: dict[int, str] = field(default_factory=dict)  # JSON of those that are not plain, smaller than their objects
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def entry(self, place: int) -> dict[str, Any]:
-        """As it is in the file."""
-        entry: dict[str, Any] = _decode(self.text, self.starts[place])[0]
+        """As it is in the file.
+
+        Raises:
+            DataError: another file has taken its place.
+        """
+        try:
+            text, start = (self.odd[place], 0) if place in self.odd else (self._text, self.starts[place])
+            entry: dict[str, Any] = _decode(text, start)[0]
+        except (OSError, ValueError):
+            raise DataError(f"{self.labels} was changed while it was read; start again.") from None
         return entry
+
+    @cached_property
+    def _text(self) -> str:
+        return self.read_text()
 
     def add(self, entry: dict[str, Any], start: int) -> None:
         """Adds an entry that begins at `start` of the text."""
-        self.starts.append(start)
         if _is_id(number := entry.get("id")):
             self.ids.append(number)
         plain = _plain(entry, has_booleans=self.has_booleans)
         self.is_plain.append(plain is not None)
         if plain is None:
             self.short_polygons += short_polygons(entry)
+            self.odd[len(self)] = json.dumps(entry)
+        self.starts.append(start)
         image, category, corners, area, polygons = plain or (0, 0, _NO_BOX, None, None)
         self.images.append(image)
         is_crowd = entry.get("iscrowd") == 1
@@ -94,19 +108,22 @@ def read_file(labels: Path) -> CocoFile:
         DataError: it is no JSON, or lacks one of the lists, or has something else in one.
     """
     try:
-        content = labels.read_bytes()
-        text = content.decode(json.detect_encoding(content), "surrogatepass")
-        del content  # as large as the text
-        return _read(text)
+        return _read(labels, partial(_text, labels))
     except (ValueError, RecursionError):
-        return _read(json.dumps(_whole(labels)))
+        return _read(labels, lambda: json.dumps(_whole(labels)))
     except OSError as error:
         raise DataError(f"{labels} cannot be read ({error.strerror}).") from None
 
 
-def _read(text: str) -> CocoFile:
+def _text(labels: Path) -> str:
+    content = labels.read_bytes()
+    return content.decode(json.detect_encoding(content), "surrogatepass")
+
+
+def _read(labels: Path, read_text: Callable[[], str]) -> CocoFile:
     """Raises ValueError where the file must be looked at as a whole."""
-    file = CocoFile([], [], Annotations(text))
+    text = read_text()
+    file = CocoFile([], [], Annotations(labels, read_text, "true" in text or "false" in text))
     for name, start, entry in entries_of_lists(text):
         if name == "annotations":
             file.annotations.add(entry, start)

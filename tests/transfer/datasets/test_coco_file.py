@@ -158,6 +158,15 @@ def test_usual_annotations_are_not_looked_at_one_by_one(folder: Path, monkeypatc
     assert odd == [2, 3]  # run lengths
 
 
+def test_a_file_that_changes_while_it_is_read_is_a_sentence(folder: Path):
+    path = write(folder, json.dumps(content()))
+    annotations = read_file(path).annotations
+    assert annotations.entry(2) == ANNOTATIONS[2], "the text of what is not plain is at hand"
+    path.write_text("{}")
+    with pytest.raises(DataError, match=rf"^{path} was changed while it was read; start again\.$"):
+        annotations.entry(0)
+
+
 @pytest.mark.parametrize("name", ["../outside.jpg", "b/../../outside.jpg", "/etc/hosts", "a\0.jpg", "x" * 300, "."])
 @pytest.mark.parametrize("is_relative", [False, True])
 def test_no_photo_lies_outside_the_data(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_relative: bool):
