@@ -37,7 +37,7 @@ class Annotations:
     """
 
     labels: Path
-    read_text: Callable[[], str]  # of the file
+    load: Callable[[], str]  # reads the text
     has_booleans: bool  # anywhere in the file; an array would take them as numbers
     starts: array[int] = field(default_factory=lambda: array("q"))  # where each entry begins in the text
     is_plain: bytearray = field(default_factory=bytearray)
@@ -65,7 +65,7 @@ class Annotations:
 
     @cached_property
     def _text(self) -> str:
-        return self.read_text()
+        return self.load()
 
     def add(self, entry: dict[str, Any], start: int) -> None:
         """Adds an entry that begins at `start` of the text."""
@@ -120,10 +120,10 @@ def _text(labels: Path) -> str:
     return content.decode(json.detect_encoding(content), "surrogatepass")
 
 
-def _read(labels: Path, read_text: Callable[[], str]) -> CocoFile:
+def _read(labels: Path, load: Callable[[], str]) -> CocoFile:
     """Raises ValueError where the file must be looked at as a whole."""
-    text = read_text()
-    file = CocoFile([], [], Annotations(labels, read_text, "true" in text or "false" in text))
+    text = load()
+    file = CocoFile([], [], Annotations(labels, load, "true" in text or "false" in text))
     for name, start, entry in entries_of_lists(text):
         if name == "annotations":
             file.annotations.add(entry, start)
