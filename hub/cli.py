@@ -153,6 +153,7 @@ def _app(argv: Sequence[str]) -> App:
         console=console,
         help_formatter="default" if console.is_terminal else "plain",
         help_format="restructuredtext",
+        suppress_keyboard_interrupt=False,  # it would end without a word; `main` has one
     )
     groups: dict[str, App] = {}
     for place, (words, (target, text)) in enumerate(COMMANDS.items()):  # listed in the order of the table

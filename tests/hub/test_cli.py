@@ -143,3 +143,12 @@ def test_command_that_ran_as_a_module_is_recorded_as_one(monkeypatch):
     assert provenance.command() == "python -m goodviews.pretrain clsa_200 --data photos"
     monkeypatch.setattr(sys, "argv", ["/usr/bin/goodviews", "recipes"])
     assert provenance.command() == "goodviews recipes"
+
+
+def test_ctrl_c_ends_a_command_with_a_word(monkeypatch, capsys):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("goodviews.hub.commands.doctor", interrupted)
+    assert exit_status(["doctor"]) == 130
+    assert capsys.readouterr().err == "error: Stopped.\n"

@@ -25,7 +25,7 @@ from ..processes.sharing import gather, rank_and_world
 from ..processes.start import others_run
 from ..task import Setup
 from .encode_photos import encode_photos
-from .training_images import TrainingImages, WorkerBatch
+from .training_images import TrainingImages, WorkerBatch, normalised
 
 MakeImages = Callable[..., TrainingImages]  # given `share` and `progress`; it is sent to other processes
 Encoded = Iterator[tuple[Tensor, Tensor]]  # of each batch (n, F) vectors and (n,) positions of the images
@@ -128,6 +128,6 @@ def _encode_share(
 
 
 @torch.no_grad()
-def _encode(encoder: Encoder, images: Tensor, precision: Precision) -> Tensor:
+def _encode(encoder: Encoder, crops: Tensor, precision: Precision) -> Tensor:
     with arithmetic(precision, encoder.device):
-        return encoder(images.to(encoder.device)).float()
+        return encoder(normalised(crops, encoder.preprocessing, encoder.device)).float()

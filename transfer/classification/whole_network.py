@@ -26,9 +26,10 @@ from ..training_state import Row, Stateful
 from .encode_photos import encode_photos
 from .epochs import train_epochs
 from .linear_layer import new_layer
-from .training_images import TrainingImages, WorkerBatch, crop_and_flip
+from .training_images import TrainingImages, WorkerBatch, crop_and_flip, normalised
 
 if TYPE_CHECKING:
+    from ...hub.preprocessing import Preprocessing
     from .fine_tune import FineTune
 
 
@@ -99,7 +100,7 @@ def train_whole_network(encoder: Encoder, run: Run) -> Trained:
     with faster_layout(encoder, setup.precision):
         share_batch_norm(classifier)
         model = share_gradients(classifier)
-        epochs = _Epochs(model, optimizer, images, labels, settings, encoder.preprocessing.input_px)
+        epochs = _Epochs(model, optimizer, images, labels, settings, encoder.preprocessing)
         rows = train_epochs(
             epochs.train,
             settings.epochs,
@@ -136,7 +137,7 @@ class _Epochs:
     images: TrainingImages
     labels: Tensor  # of all images, where the network is
     settings: FineTune
-    px: int
+    preprocessing: Preprocessing
 
     def train(self, epoch: int) -> Row:
         """Returns the mean loss, the percentage of right crops and the backbone's last rate, over all processes."""
@@ -171,9 +172,10 @@ class _Epochs:
 
     def _step(self, batch: WorkerBatch, images: int) -> tuple[Tensor, Tensor]:
         """One step on this process's share of so many images. Returns its loss, and how many crops it had right."""
-        crops = torch.empty(0, 3, self.px, self.px) if batch.images is None else batch.images
-        targets = self.labels[torch.tensor(batch.positions, dtype=torch.long).to(self.labels.device)]
-        logits = self.model(crops.to(self.labels.device))
+        px, device = self.preprocessing.input_px, self.labels.device
+        crops = torch.empty(0, 3, px, px, dtype=torch.uint8) if batch.images is None else batch.images
+        targets = self.labels[torch.tensor(batch.positions, dtype=torch.long).to(device)]
+        logits = self.model(normalised(crops, self.preprocessing, device))
         loss = self._mean_loss(logits, targets, images)
         self.optimizer.zero_grad()
         loss.backward()

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from goodviews.hub.errors import ArtifactError, DataError, GoodviewsError, UsageError
+from goodviews.hub.images import read_image
 from goodviews.transfer.classification.epochs import Best, train_epochs
 from goodviews.transfer.classification.linear_layer import new_layer
 from goodviews.transfer.classification.schedules import Cosine, Steps, Waves, scale_to_batch
@@ -16,7 +18,7 @@ from goodviews.transfer.classification.sgd_probe import (
     linear_pycontrast,
     linear_simclr,
 )
-from goodviews.transfer.classification.training_images import TrainingImages, crop_and_flip
+from goodviews.transfer.classification.training_images import TrainingImages, as_input, crop_and_flip, normalised
 from goodviews.transfer.registry import find_task
 from goodviews.transfer.task import Setup
 from goodviews.transfer.training_state import TrainingState
@@ -139,6 +141,18 @@ def test_what_is_drawn_does_not_depend_on_workers(encoder, colours):
     assert not torch.equal(next(sources[0].epoch(0))[1], next(sources[0].epoch(1))[1])
 
 
+def test_crops_are_normalised_where_the_network_is_bit_for_bit_as_by_a_worker(encoder, photos):
+    preprocessing = encoder.preprocessing
+    crop = crop_and_flip(preprocessing, scale=(0.2, 1.0))
+    in_worker = v2.Compose([*crop.transforms, *as_input(preprocessing.mean, preprocessing.std)[1:]])
+    crops = []
+    for transform in (crop, in_worker):
+        torch.manual_seed(0)
+        crops.append(torch.stack([transform(read_image(photo)) for photo in photos]))
+    assert crops[0].dtype == torch.uint8
+    assert torch.equal(normalised(crops[0], preprocessing, torch.device("cpu")), crops[1])
+
+
 def test_unreadable_training_images_are_skipped_counted_and_listed(encoder, colours, tmp_path):
     (colours / "train" / "red" / "broken.jpg").write_bytes(b"not an image")
     (colours / "val" / "blue" / "0.png").write_bytes(b"")
@@ -174,7 +188,7 @@ def test_processes_that_encode_together_give_the_result_of_one(encoder, colours,
         sorted((colours / part / "red").iterdir())[0].write_bytes(b"no image")
     task = replace(linear_moco(), measure=replace(linear_moco().measure, epochs=2, lr=1.0))
     one, two = (
-        task.run(encoder, colours, tmp_path / f"{setup.processes}", setup=setup)
+        task.run(encoder, colours, tmp_path / f"{setup.process_count}", setup=setup)
         for setup in (Setup(batch_size=5), Setup(batch_size=5, processes=2, workers=1))
     )
     assert two.protocol == one.protocol
