@@ -18,6 +18,8 @@ from ...hub.errors import DataError, UsageError
 from ...hub.images import SkippedImages
 from ...hub.sources.source import Source
 from ..models.across_processes import share_of
+from ..views.compiled_chains import compiled
+from ..views.device_colour import as_it_is
 from ..views.device_views import render
 from ..views.view import View
 from .decode import decoder
@@ -57,6 +59,7 @@ class ViewLoader:
         decoded: the source's photos, decoded already.
         on_device: the same photos on the device, where crops are then made.
         device: where views end up. Anything but a CPU also runs the views' programs; on a CPU the workers do.
+        compile: let torch's compiler run the arithmetic on colours, where the device is not a CPU.
         epochs: in the run. Workers go on from one epoch to the next without a pause, and not beyond the last.
 
     Raises:
@@ -79,6 +82,7 @@ class ViewLoader:
         device: torch.device | str = "cpu",
         exact_decode: bool = False,
         epochs: int | None = None,
+        compile: bool = False,
     ):
         if batch_size < 1 or batch_size % world:
             raise UsageError(
@@ -99,6 +103,7 @@ class ViewLoader:
         self.steps_per_epoch = self._places.steps_per_epoch
         on_gpu = self.device.type == "cuda" and torch.cuda.is_available()
         self._side = SideStream(self.device) if on_gpu else None
+        self._run = compiled if compile else as_it_is
         self._next: tuple[int, int] | None = None  # epoch and step of what `_reading` gives next
         self._reading: Reading | None = self._read(self._places, self.views)
 
@@ -192,7 +197,7 @@ class ViewLoader:
             pixels = torch.empty(plan.pixels, 3, dtype=torch.uint8, device=self.device)
             for name, crops in self._pixels(whole, samples, views).items():
                 pixels_of(plan, name, pixels).copy_(crops.permute(0, 2, 3, 1))
-        return render(plan, pixels, floats, ints)
+        return render(plan, pixels, floats, ints, run=self._run)
 
     def _pixels(self, whole: Whole, samples: Tensor, views: tuple[View, ...]) -> dict[str, Tensor]:
         if self.on_device is None:

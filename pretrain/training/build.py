@@ -193,6 +193,7 @@ def _loader(
         device=device,
         exact_decode=options.exact_decode,
         epochs=recipe.epochs,
+        compile=options.compile,
     )
 
 

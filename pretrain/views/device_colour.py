@@ -1,8 +1,10 @@
 """Kernels on colours for images of several sizes at once: see `plan`. Each equals its function in `colour` bit by bit.
 
 Pixels are (C, K, 3), uint8, C chunks of K pixels; what is changed is changed in place. Written for few launches: on a
-GPU each costs more than the arithmetic of a hundred photos.
+GPU each costs more than the arithmetic of a hundred photos. The chains on colours alone may be run by a compiler.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,45 +12,42 @@ from torch import Tensor
 from . import colour
 from .given import Given
 
+Chain = Callable[..., Tensor]
+Run = Callable[[Chain], Chain]
+
 _RED, _GREEN, _BLUE = (weight / 65536 for weight in (19595, 38470, 7471))  # exact: 16 bits after the point
 _HALF = torch.tensor(0.5)  # without dimensions: a number on any device
 
 
-def gray(pixels: Tensor, given: Given, settings: tuple[int, ...]) -> None:
+def as_it_is(function: Chain) -> Chain:
+    """Run a chain of operations one by one."""
+    return function
+
+
+def gray(pixels: Tensor, given: Given, settings: tuple[int, ...], run: Run = as_it_is) -> None:
     """As `colour.grayscale`."""
     rows = given.whole()
-    luma = _luma(pixels.index_select(0, rows))
-    pixels.index_copy_(0, rows, luma.to(torch.uint8).expand(-1, -1, 3))
+    pixels.index_copy_(0, rows, run(_grayed)(pixels.index_select(0, rows)))
 
 
-def enhance(pixels: Tensor, given: Given, settings: tuple[int, ...]) -> None:
+def enhance(pixels: Tensor, given: Given, settings: tuple[int, ...], run: Run = as_it_is) -> None:
     """Brightness, contrast and saturation: away from black, from the mean's even grey, or from the image's grey."""
     has_contrast, is_whole = settings
     rows = given.whole()
     factor, of_gray = given.single(-1, 1, 1), given.single(-1, 1, 1)
     areas, each = given.double(), None if is_whole else given.whole()
     chosen = pixels.index_select(0, rows)
-    low = _luma(chosen)
     if has_contrast:
-        mean = _mean(low, areas, each)
-        low = torch.addcmul(mean.view(-1, 1, 1), low, of_gray)
+        changed = run(_contrasted)(chosen, factor, of_gray, areas, each)
     else:
-        low.mul_(of_gray)
-    changed = (chosen - low).mul_(factor).add_(low).clamp_(0, 255)
-    pixels.index_copy_(0, rows, changed.to(torch.uint8))
+        changed = run(_blended)(chosen, factor, of_gray)
+    pixels.index_copy_(0, rows, changed)
 
 
-def shift_hue(pixels: Tensor, given: Given, settings: tuple[int, ...]) -> None:
+def shift_hue(pixels: Tensor, given: Given, settings: tuple[int, ...], run: Run = as_it_is) -> None:
     """As `colour.shift_hue`."""
     rows, turn, offsets = given.whole(), given.single(-1, 1, 1), given.single()
-    hue, saturation, value = _to_hsv(pixels.index_select(0, rows).float())
-    hue.add_(turn)
-    hue.sub_((hue / 256).floor_(), alpha=256)
-    chroma = saturation.mul_(value).div_(255)
-    place = (hue * (6 / 255)) + offsets
-    place.sub_((place / 6).floor_(), alpha=6)
-    away = torch.minimum(place, 4 - place).clamp_(0, 1).mul_(chroma)
-    pixels.index_copy_(0, rows, (value - away).add_(0.5).to(torch.uint8))
+    pixels.index_copy_(0, rows, run(_hue_shifted)(pixels.index_select(0, rows), turn, offsets))
 
 
 def look_up(pixels: Tensor, given: Given, settings: tuple[int, ...]) -> None:
@@ -61,6 +60,35 @@ def look_up(pixels: Tensor, given: Given, settings: tuple[int, ...]) -> None:
         tables = torch.cat([tables, flat, wide])
     places = pixels.index_select(0, rows) + begins
     pixels.index_copy_(0, rows, tables.take(places))
+
+
+def _grayed(chosen: Tensor) -> Tensor:
+    return _luma(chosen).to(torch.uint8).expand(-1, -1, 3)
+
+
+def _contrasted(chosen: Tensor, factor: Tensor, of_gray: Tensor, areas: Tensor, each: Tensor | None) -> Tensor:
+    low = _luma(chosen)
+    mean = _mean(low, areas, each)
+    return _between(torch.addcmul(mean.view(-1, 1, 1), low, of_gray), chosen, factor)
+
+
+def _blended(chosen: Tensor, factor: Tensor, of_gray: Tensor) -> Tensor:
+    return _between(_luma(chosen).mul_(of_gray), chosen, factor)
+
+
+def _between(low: Tensor, chosen: Tensor, factor: Tensor) -> Tensor:
+    return (chosen - low).mul_(factor).add_(low).clamp_(0, 255).to(torch.uint8)
+
+
+def _hue_shifted(chosen: Tensor, turn: Tensor, offsets: Tensor) -> Tensor:
+    hue, saturation, value = _to_hsv(chosen.float())
+    hue.add_(turn)
+    hue.sub_((hue / 256).floor_(), alpha=256)
+    chroma = saturation.mul_(value).div_(255)
+    place = (hue * (6 / 255)) + offsets
+    place.sub_((place / 6).floor_(), alpha=6)
+    away = torch.minimum(place, 4 - place).clamp_(0, 1).mul_(chroma)
+    return (value - away).add_(0.5).to(torch.uint8)
 
 
 def _luma(pixels: Tensor) -> Tensor:

@@ -10,16 +10,19 @@ import torch
 from torch import Tensor
 
 from . import device_colour, device_geometry
+from .device_colour import Run, as_it_is
 from .given import Given
 from .packing import Call
 from .plan import Ending, Plan
 
 Kernel = Callable[[Tensor, Given, tuple[int, ...]], None]
 
-_ON_CHUNKS: dict[str, Kernel] = {
+_OF_COLOURS: dict[str, Callable[[Tensor, Given, tuple[int, ...], Run], None]] = {
     "gray": device_colour.gray,
     "enhance": device_colour.enhance,
     "hue": device_colour.shift_hue,
+}
+_ON_CHUNKS: dict[str, Kernel] = {
     "table": device_colour.look_up,
     "nearest": device_geometry.nearest,
     "sharpen": device_geometry.sharpen,
@@ -33,22 +36,25 @@ _ON_IMAGES: dict[str, Kernel] = {
 }
 
 
-def render(plan: Plan, pixels: Tensor, floats: Tensor, ints: Tensor) -> dict[str, Tensor]:
+def render(plan: Plan, pixels: Tensor, floats: Tensor, ints: Tensor, *, run: Run = as_it_is) -> dict[str, Tensor]:
     """The views by name, each (N, 3, px, px) or (N, P, 3, px, px), as `View.render` makes them.
 
     Args:
         pixels: (P, 3), uint8, the crops of all views; changed in place.
         floats, ints: of the plan, on the same device.
+        run: gives what runs the arithmetic on colours, see `compiled_chains`.
     """
     given = Given(plan, floats, ints)
     for call in plan.calls:
-        _run(call, pixels, given)
+        _run(call, pixels, given, run)
     return {name: view for ending in plan.endings for name, view in _views(ending, pixels, given)}
 
 
-def _run(call: Call, pixels: Tensor, given: Given) -> None:
+def _run(call: Call, pixels: Tensor, given: Given, run: Run) -> None:
     part = pixels[call.first : call.end]
-    if call.kernel in _ON_CHUNKS:
+    if call.kernel in _OF_COLOURS:
+        _OF_COLOURS[call.kernel](part.view(-1, call.size, 3), given, call.settings, run)
+    elif call.kernel in _ON_CHUNKS:
         _ON_CHUNKS[call.kernel](part.view(-1, call.size, 3), given, call.settings)
     else:
         _ON_IMAGES[call.kernel](part.view(-1, call.size, call.size, 3), given, call.settings)

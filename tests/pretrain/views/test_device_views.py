@@ -1,11 +1,13 @@
 """All views of a step from a plan: what each view alone gives, bit by bit, with few launches and no waiting."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -15,7 +17,9 @@ from goodviews.pretrain.randomness import uniforms
 from goodviews.pretrain.recipes.clsa import clsa_views
 from goodviews.pretrain.recipes.infomin import infomin_views
 from goodviews.pretrain.recipes.registry import RECIPES, choose
+from goodviews.pretrain.views import compiled_chains
 from goodviews.pretrain.views.change import Change
+from goodviews.pretrain.views.compiled_chains import compiled
 from goodviews.pretrain.views.device_views import render
 from goodviews.pretrain.views.operations import Flip, Normalize
 from goodviews.pretrain.views.plan import make_plan
@@ -36,9 +40,9 @@ VIEWS = {
 }
 
 
-def numbers_of(views: tuple[View, ...], images: int) -> list[Tensor]:
+def numbers_of(views: tuple[View, ...], images: int, seed: int = 4) -> list[Tensor]:
     return [
-        torch.from_numpy(np.stack([uniforms(4, 0, sample, i, view.width) for sample in range(images)]))
+        torch.from_numpy(np.stack([uniforms(seed, 0, sample, i, view.width) for sample in range(images)]))
         for i, view in enumerate(views)
     ]
 
@@ -59,6 +63,30 @@ def test_views_from_a_plan_equal_those_rendered_alone_bit_by_bit(name: str, phot
     made = render(packed.plan, pixels, floats, ints)
     for view, its in zip(views, numbers, strict=True):
         assert torch.equal(made[view.name], view.render(torch.stack(by_view[view.name]), its)), view.name
+
+
+@pytest.fixture
+def tracer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Graphs are traced as for any compiler, and run as they are."""
+    monkeypatch.setattr(compiled_chains, "COMPILER", "eager")
+    compiled.cache_clear()
+    torch._dynamo.reset()
+    counters.clear()
+    yield
+    compiled.cache_clear()
+    torch._dynamo.reset()
+
+
+def test_compiled_chains_give_the_same_and_are_not_compiled_anew_for_each_step(tracer: None):
+    views = VIEWS["clsa, several sizes"]
+    for images in (48, 31, 1, 50, 9):
+        planned = make_plan(views, numbers_of(views, images, seed=images))
+        assert planned is not None
+        plan, floats, ints = planned
+        pixels = torch.randint(0, 256, (plan.pixels, 3), dtype=torch.uint8)
+        plain, made = (render(plan, pixels.clone(), floats, ints, **how) for how in ({}, {"run": compiled}))
+        assert all(torch.equal(made[view.name], plain[view.name]) for view in views)
+    assert 0 < counters["stats"]["unique_graphs"] <= 6
 
 
 class Launches(TorchDispatchMode):
