@@ -2,13 +2,14 @@
 
     python benchmarks/loader_speed.py [moco_v2_200 infomin_200 ...] [--images DIR] [--rounds 5] [--out speed.json]
 
-Four ways through the same photos, in turns, on one thread, timed in CPU seconds of this process; each rate is the
+Five ways through the same photos, in turns, on one thread, timed in CPU seconds of this process; each rate is the
 median of the rounds and each ratio the median of the ratios within a round:
 
 published     PIL and torchvision operations, one image at a time (published_infomin.py, published_clsa.py)
 decode_crop   of that only decoding and the random resized crops: two, three and eleven of them
 worker_share  ours, what a loader worker does when a GPU renders the views: decode, crop, draw the random numbers
-all_on_cpu    ours, with the views' programs on the CPU as well
+all_on_cpu    ours, with the views' programs on the CPU as well, as without Numba
+compiled      the same as with Numba (the extra "fast"); left out where it is not installed
 """
 
 import argparse
@@ -18,6 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from PIL import Image
@@ -35,6 +37,7 @@ from goodviews.pretrain.data.portions import Portion
 from goodviews.pretrain.data.worker import FromSource, Photos
 from goodviews.pretrain.freed_memory import keep_freed_memory
 from goodviews.pretrain.recipes.registry import choose
+from goodviews.pretrain.views import compiled
 from goodviews.pretrain.views.view import View
 
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
@@ -78,10 +81,10 @@ def measure(recipe: str, source: Files, *, rounds: int, per_round: int) -> dict:
     ways = _ways(source, choose(recipe).views, PUBLISHED[recipe]())
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
-        samples = [(turn * per_round + i) % len(source) for i in range(per_round)]
+        places = [divmod(turn * per_round + i, len(source)) for i in range(per_round)]
         for name, way in ways.items():
             begun = time.process_time()
-            way(samples)
+            way(places)
             if turn:  # the first one warms up
                 seconds[name].append(time.process_time() - begun)
     return {
@@ -103,37 +106,39 @@ def measure(recipe: str, source: Files, *, rounds: int, per_round: int) -> dict:
 
 def _ways(
     source: Files, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]
-) -> dict[str, Callable[[list[int]], None]]:
+) -> dict[str, Callable[[list[tuple[int, int]]], None]]:
+    """Each takes places, (epoch, sample): a photo that comes again is changed by other numbers, in every way."""
     random.seed(0)
     torch.manual_seed(0)
     crops = [transforms.RandomResizedCrop(view.crop.px, view.crop.scale) for view in views]
 
-    def as_published(samples: list[int]) -> None:
-        for sample in samples:
+    def as_published(places: list[tuple[int, int]]) -> None:
+        for _, sample in places:
             published(_plain_rgb(source.path(sample)))
 
-    def decode_crop(samples: list[int]) -> None:
-        for sample in samples:
+    def decode_crop(places: list[tuple[int, int]]) -> None:
+        for _, sample in places:
             photo = _plain_rgb(source.path(sample))
             for crop in crops:
                 crop(photo)
 
-    def worker_share(samples: list[int]) -> None:
-        Photos(FromSource(source), views, 0, renders=False)[_portion(samples)]
+    def worker_share(places: list[tuple[int, int]]) -> None:
+        Photos(FromSource(source), views, 0, renders=False)[Portion(places)]
 
-    def all_on_cpu(samples: list[int]) -> None:
-        Photos(FromSource(source), views, 0, renders=True)[_portion(samples)]
+    def with_numba(places: list[tuple[int, int]]) -> None:
+        Photos(FromSource(source), views, 0, renders=True)[Portion(places)]
+
+    def all_on_cpu(places: list[tuple[int, int]]) -> None:
+        with patch.object(compiled, "is_installed", return_value=False):
+            with_numba(places)
 
     return {
         "published": as_published,
         "decode_crop": decode_crop,
         "worker_share": worker_share,
         "all_on_cpu": all_on_cpu,
+        **({"compiled": with_numba} if compiled.is_installed() else {}),
     }
-
-
-def _portion(samples: list[int]) -> Portion:
-    return Portion([(0, sample) for sample in samples])
 
 
 def _pixels(path: Path) -> int:

@@ -22,10 +22,11 @@ WAYS = {
     "decode_crop": "of it only decoding and crops",
     "worker_share": "ours, a loader worker's share where a GPU renders the views",
     "all_on_cpu": "ours, rendering the views too",
+    "compiled": "the same, compiled by Numba (the extra `fast`)",
 }
 
 
-GOALS = {"infomin_200": 2.0, "clsa_multi_200": 2.5}  # of `all_on_cpu`, in times of the published pipeline
+GOALS = {"infomin_200": 2.0, "clsa_multi_200": 2.5}  # with the views rendered, in times of the published pipeline
 LABELS_GOALS = {"times": 1.0, "mb": 1000.0}  # of pycocotools' time; of all processes together
 PAIR_GOALS = {"over_lightly": 1.2, "share": 0.95}
 
@@ -52,7 +53,13 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
     about = next(iter(loader.values()))
     photos = f"{about['source']['images']} photos of {about['median_pixels'] / 1e6:.2f} million pixels (median)"
     shares = sorted(found["ratio_to_published"]["worker_share"] for found in loader.values())
-    whole = sorted(found["ratio_to_published"]["all_on_cpu"] for found in loader.values())
+    whole = _range([found["ratio_to_published"]["all_on_cpu"] for found in loader.values()])
+    compiled = [
+        found["ratio_to_published"]["compiled"]
+        for found in loader.values()
+        if "compiled" in found["ratio_to_published"]
+    ]
+    with_numba = f", and with Numba {_range(compiled)} times" if compiled else ""
     return page(
         "Speeds, as ratios within one run",
         question=(
@@ -75,7 +82,7 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
         ],
         answer=(
             f"A loader worker has {shares[0]:.1f} to {shares[-1]:.1f} times the published pipeline's rate where a GPU "
-            f"renders the views, and {whole[0]:.2f} to {whole[-1]:.2f} times where it renders them itself. "
+            f"renders the views, and {whole} times where it renders them itself{with_numba}. "
             f"{_missed(loader, pair, labels)} The loop "
             f"adds {100 * loop['overhead']:.1f} % to a step, measured on few steps of a busy machine: in single steps "
             f"up to {100 * max(loop['overheads']):.0f} %. The photos are few and small, and neither other "
@@ -110,6 +117,7 @@ def _loader(figures: dict[str, dict[str, Any]]) -> str:
         ]
         for recipe, found in figures.items()
         for way, meaning in WAYS.items()
+        if way in found["ratio_to_published"]
     ]
     return table(["recipe", "way", "images a CPU second", "times the published"], rows)
 
@@ -170,10 +178,12 @@ def _labels(figures: dict[str, Any]) -> str:
 
 def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any], labels: dict[str, Any]) -> str:
     """Which goals the figures do not reach, in a sentence."""
+    reached = {name: loader[name]["ratio_to_published"] for name in GOALS}
+    best = {name: ratios.get("compiled", ratios["all_on_cpu"]) for name, ratios in reached.items()}
     missed = [
-        f"{name} {loader[name]['ratio_to_published']['all_on_cpu']:.2f} of {goal} times the published rate"
+        f"{name} {best[name]:.2f} of {goal} times the published rate"
         for name, goal in GOALS.items()
-        if loader[name]["ratio_to_published"]["all_on_cpu"] < goal
+        if best[name] < goal
     ]
     meanings = {"over_lightly": "times lightly", "share": "of the network's own rate"}
     missed += [f"{pair[name]:.2f} of {goal} {meanings[name]}" for name, goal in PAIR_GOALS.items() if pair[name] < goal]
@@ -184,6 +194,10 @@ def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any], labels: dic
     if (found := labels["medians"]["goodviews"]["together_mb"]) > LABELS_GOALS["mb"]:
         missed.append(f"labels in {found:,.0f} of {LABELS_GOALS['mb']:,.0f} MB")
     return f"Short of our goals: {'; '.join(missed)}." if missed else "All goals are reached."
+
+
+def _range(ratios: list[float]) -> str:
+    return f"{min(ratios):.2f} to {max(ratios):.2f}"
 
 
 def _evidence(figures: dict[str, Any]) -> str:

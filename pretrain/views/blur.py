@@ -6,10 +6,11 @@ convolutions: the same result in any batch and without the reduced precision tha
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from . import cpu_blur
+from . import compiled, cpu_blur
 from .colour import blend, to_uint8
 
 _BOXES = 3  # Pillow approximates a Gaussian by three box blurs
@@ -18,6 +19,8 @@ _BOXES = 3  # Pillow approximates a Gaussian by three box blurs
 def pil_blur(images: Tensor, sigma: Tensor) -> Tensor:
     """As Pillow's `ImageFilter.GaussianBlur`: three box blurs of fractional width an axis, 8 bits after each."""
     weights = box_weights(sigma)
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.boxes, images, weights.numpy().view(np.uint32))
     if images.device.type == "cpu":
         return cpu_blur.boxes(images, weights)
     return blur_by_boxes(images, weights.to(images.device))
@@ -50,7 +53,10 @@ def conv_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
 
     Source: PyContrast's convolutional blur (size 22, so radius 11), which SimCLR re-implementations share.
     """
-    return blur_by_taps(images, tap_weights(sigma, radius).to(images.device))
+    weights = tap_weights(sigma, radius)
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.taps, images, weights.numpy())
+    return blur_by_taps(images, weights.to(images.device))
 
 
 def tap_weights(sigma: Tensor, radius: int) -> Tensor:

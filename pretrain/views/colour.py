@@ -10,19 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import compiled
+
+_RED, _GREEN, _BLUE = (weight / 65536 for weight in (19595, 38470, 7471))  # exact: 16 bits after the point
+
 
 def gray(images: Tensor) -> Tensor:
     """Luma (n, 1, H, W), uint8: (19595 R + 38470 G + 7471 B) / 65536, rounded, as `Image.convert("L")`."""
-    return to_uint8(_luma(images))
+    return to_uint8(_luma(images.float()))
 
 
-def _luma(images: Tensor) -> Tensor:
-    """The same, (n, 1, H, W), float32; whole numbers below 2**24 are exact there."""
-    red, green, blue = images.split(1, dim=1)
-    weighted = red.float().mul_(19595.0)
-    weighted += green.float().mul_(38470.0)
-    weighted += blue.float().mul_(7471.0)
-    return weighted.add_(32768.0).mul_(1 / 65536).floor_()
+def _luma(values: Tensor) -> Tensor:
+    """The same, (n, 1, H, W), float32, of float32: each sum has less than 24 bits, so it is exact."""
+    red, green, blue = values.split(1, dim=1)
+    total = torch.full_like(red, 0.5, memory_format=torch.contiguous_format)
+    return total.add_(red, alpha=_RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE).floor_()
 
 
 def grayscale(images: Tensor) -> Tensor:
@@ -32,6 +34,8 @@ def grayscale(images: Tensor) -> Tensor:
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
     """Between black (0), the image (1) and beyond, as `ImageEnhance.Brightness`."""
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.brightness, images, compiled.single(factor))
     return _cut_to_uint8(images.float().mul_(_over_pixels(factor, images)))
 
 
@@ -42,24 +46,31 @@ def add_brightness(images: Tensor, amount: Tensor) -> Tensor:
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Between the even grey of the image's mean luma (0), the image (1) and beyond, as `ImageEnhance.Contrast`."""
-    luma = _luma(images)
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.contrast, images, compiled.single(factor))
+    values = images.float()
+    luma = _luma(values)
     pixels = luma[0].numel()
     mean = (luma.sum(dim=(1, 2, 3), dtype=torch.float64).long() * 2 + pixels) // (2 * pixels)  # rounded half up
-    return _blend(mean[:, None, None, None].float(), images, factor)
+    return _blend_in(values, mean[:, None, None, None].float(), factor)
 
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
     """Between grey (0), the image (1) and beyond, as `ImageEnhance.Color`."""
-    return _blend(_luma(images), images, factor)
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.saturation, images, compiled.single(factor))
+    values = images.float()
+    return _blend_in(values, _luma(values), factor)
 
 
 def blend(away: Tensor, images: Tensor, factor: Tensor) -> Tensor:
     """away + factor · (images − away), cut to 0-255 and truncated, as `Image.blend`."""
-    return _blend(away.float(), images, factor)
+    return _blend_in(images.float(), away.float(), factor)
 
 
-def _blend(away: Tensor, images: Tensor, factor: Tensor) -> Tensor:
-    return _cut_to_uint8(images.float().sub_(away).mul_(_over_pixels(factor, images)).add_(away))
+def _blend_in(values: Tensor, away: Tensor, factor: Tensor) -> Tensor:
+    """The same of float32 values, which it changes."""
+    return _cut_to_uint8(values.sub_(away).mul_(_over_pixels(factor, values)).add_(away))
 
 
 def invert(images: Tensor) -> Tensor:
@@ -119,8 +130,10 @@ def flattening(counts: Tensor) -> Tensor:
 
 def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
     """Hue moved by a share of a full turn (-0.5 to 0.5) on Pillow's 8-bit HSV, as torchvision's `adjust_hue`."""
-    hue, saturation, value = _split_hsv(images)
     shift = (turn * 255).trunc().long().remainder(256).to(images.device, torch.uint8)
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.shift_hue, images, shift.numpy(), _trapezoids().numpy())
+    hue, saturation, value = _split_hsv(images)
     return _from_hsv(to_uint8(hue).add_(shift[:, None, None, None]), saturation, value)
 
 

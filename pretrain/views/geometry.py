@@ -6,12 +6,15 @@ interpolated in float32 and cut to 8 bits, so where the exact value is a whole n
 beside Pillow's.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from . import compiled
 from .colour import to_uint8
 
 FILL = (124, 116, 104)  # 255 times the mean colour of ImageNet
+_FILL = np.array(FILL, dtype=np.uint8)
 
 
 def shear(images: Tensor, amount: Tensor, *, axis: int, bicubic: bool) -> Tensor:
@@ -28,7 +31,10 @@ def translate(images: Tensor, share: Tensor, *, axis: int, bicubic: bool) -> Ten
 def rotate(images: Tensor, degrees: Tensor, *, bicubic: bool) -> Tensor:
     """Counter-clockwise about the centre; the size stays."""
     height, width = images.shape[-2:]
-    angle = torch.deg2rad(degrees).to(images.device)[:, None, None]
+    angle = torch.deg2rad(degrees)
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.rotate, images, angle.cos().numpy(), angle.sin().numpy(), bicubic, _FILL)
+    angle = angle.to(images.device)[:, None, None]
     x = (_centres(width, images) - width / 2)[None, None]
     y = (_centres(height, images) - height / 2)[None, :, None]
     across = angle.cos() * x - angle.sin() * y + width / 2
@@ -38,6 +44,8 @@ def rotate(images: Tensor, degrees: Tensor, *, bicubic: bool) -> Tensor:
 
 def _slide(images: Tensor, shift: Tensor, axis: int, bicubic: bool) -> Tensor:
     """Each line read from `shift` (n, lines or 1) pixels further along; lines do not mix."""
+    if kernels := compiled.kernels_for(images):
+        return compiled.changed(kernels.slide, images, shift.numpy(), axis == 2, bicubic, _FILL)
     size = images.shape[axis]
     along_last = images if axis == 3 else images.transpose(2, 3)
     source = _centres(size, images) + shift.to(images.device)[:, :, None]  # (n, lines or 1, size)

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...hub.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-from . import blur, colour
+from . import blur, colour, compiled
 from .change import Change
 from .view import View
 
@@ -174,9 +176,20 @@ class Normalize:
         yield Change(self._normalize)
 
     def _normalize(self, batch: Tensor) -> Tensor:
+        if (kernels := compiled.kernels_for(batch)) and batch.dtype == torch.uint8:
+            made = torch.empty(batch.shape)
+            of_channels = [np.array(numbers, dtype=np.float32) for numbers in (self.mean, self.std)]
+            kernels.normalize(_planes(batch.contiguous()), *of_channels, _planes(made))
+            return made
         mean = torch.tensor(self.mean, device=batch.device)[:, None, None]
         std = torch.tensor(self.std, device=batch.device)[:, None, None]
         return batch.float().div_(255).sub_(mean).div_(std)
+
+
+def _planes(batch: Tensor) -> NDArray[Any]:
+    """(..., 3, H, W) as (N, 3, P)."""
+    flat: NDArray[Any] = batch.reshape(-1, 3, batch.shape[-2] * batch.shape[-1]).numpy()
+    return flat
 
 
 def mirror(images: Tensor) -> Tensor:
