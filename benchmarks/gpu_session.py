@@ -243,32 +243,38 @@ def from_gpu(setting: Setting) -> Found:
 
 def views_alone(setting: Setting) -> Found:
     """Milliseconds, launches and waits of the views of one step at a batch of 256, by torch's profiler."""
+    for name in _big(setting):
+        yield name, _views_of_a_step(name, setting)
+
+
+def _views_of_a_step(name: str, setting: Setting, **how: Any) -> Figures:
     import torch
 
     from goodviews.pretrain.recipes.registry import choose
     from goodviews.pretrain.views.device_views import render
 
-    for name in _big(setting):
-        (plan, floats, ints), _, _ = _plan(
-            choose(name).views, setting.images, images=256 if not setting.rehearse else 4
-        )
-        device = [torch.empty(plan.pixels, 3, dtype=torch.uint8, device=setting.device)]
-        device += [array.to(setting.device) for array in (floats, ints)]
-        render(plan, *device)
-        activities = [torch.profiler.ProfilerActivity.CPU]
-        activities += [] if setting.rehearse else [torch.profiler.ProfilerActivity.CUDA]
-        with torch.profiler.profile(activities=activities) as profile:
-            begin = time.perf_counter()
-            render(plan, *device)
-            host_s = time.perf_counter() - begin
-            if not setting.rehearse:
-                torch.cuda.synchronize()
-            whole_s = time.perf_counter() - begin
-        counts = {event.key: event.count for event in profile.key_averages()}
-        waits = sum(n for key, n in counts.items() if "Synchronize" in key)
-        launches = sum(n for key, n in counts.items() if "LaunchKernel" in key)
-        times = {"host_ms": 1e3 * host_s, "whole_ms": 1e3 * whole_s}
-        yield name, times | {"waits": waits - (not setting.rehearse), "launches": launches}
+    images = 256 if not setting.rehearse else 4
+    (plan, floats, ints), _, _ = _plan(choose(name).views, setting.images, images=images)
+    device = [torch.empty(plan.pixels, 3, dtype=torch.uint8, device=setting.device)]
+    device += [array.to(setting.device) for array in (floats, ints)]
+    render(plan, *device, **how)
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    activities += [] if setting.rehearse else [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        begin = time.perf_counter()
+        render(plan, *device, **how)
+        host_s = time.perf_counter() - begin
+        if not setting.rehearse:
+            torch.cuda.synchronize()
+        whole_s = time.perf_counter() - begin
+    counts = {event.key: event.count for event in profile.key_averages()}
+    waits = sum(n for key, n in counts.items() if "Synchronize" in key)
+    return {
+        "host_ms": 1e3 * host_s,
+        "whole_ms": 1e3 * whole_s,
+        "waits": waits - (not setting.rehearse),
+        "launches": sum(n for key, n in counts.items() if "LaunchKernel" in key),
+    }
 
 
 def beside_lightly(setting: Setting) -> Found:
@@ -310,10 +316,18 @@ def _rate_of_imagenette(setting: Setting, *, keep: str) -> float:
 
 
 def compiled(setting: Setting) -> Found:
-    """The ceiling with --compile."""
+    """The ceiling and the views with --compile; a small batch plain, with --compile and by CUDA graphs."""
     if setting.rehearse:
         raise Skipped("a compiler takes longer than a rehearsal")
+    from goodviews.pretrain.training import prepare
+    from goodviews.pretrain.views.compiled_chains import compiled as run
+
     yield BIG[0], _rate(BIG[0], setting, synthetic=True, compile=True)
+    yield f"views of {BIG[1]}", _views_of_a_step(BIG[1], setting, run=run)
+    yield "small batch, plain", _rate_of_small(setting)
+    yield "small batch, --compile", _rate_of_small(setting, compile=True)
+    prepare.compile_step = _as_cuda_graph  # type: ignore[assignment]
+    yield "small batch, CUDA graphs", _rate_of_small(setting, compile=True)
 
 
 @dataclass(frozen=True)
@@ -350,6 +364,28 @@ def _big(setting: Setting) -> tuple[str, ...]:
     return ("moco_v2_smoke",) if setting.rehearse else BIG
 
 
+def _rate_of_small(setting: Setting, **options: Any) -> Figures:
+    """A ResNet-18 at 64 px, whose launches cost more than their work."""
+    from goodviews.pretrain.recipes.moco import moco_v2_views
+
+    small = {"architecture": "resnet18", "views": moco_v2_views(px=64), "batch_size": 64}
+    return _rate(BIG[0], setting, synthetic=True, steps=50, changes=small, **options)
+
+
+def _as_cuda_graph(objective: Any, state: Any, *, processes: int) -> Any:
+    """By torch.compile's mode reduce-overhead. What a graph gives lies where its next run writes, so it is copied."""
+    import torch
+
+    graph = torch.compile(objective.__call__, mode="reduce-overhead")
+
+    def step(*given: Any) -> Any:
+        made = graph(*given)
+        values = [{name: value.detach().clone() for name, value in its.items()} for its in (made.losses, made.metrics)]
+        return replace(made, loss=made.loss.clone(), losses=values[0], metrics=values[1], keys=made.keys.clone())
+
+    return step
+
+
 def _workers() -> int:
     return min(16, os.cpu_count() or 1)
 
@@ -371,6 +407,7 @@ def _rate(
     keep: str = "no",
     compile: bool = False,
     deterministic: bool = False,
+    changes: dict[str, Any] | None = None,
 ) -> Figures:
     import torch
     from driven_run import watch
@@ -388,7 +425,7 @@ def _rate(
     # Longer than what the workers have ready at the start, so that the pipeline is measured and not its stock.
     warm_up, usual = (1, 2) if setting.rehearse else (5, 10) if synthetic else (4 * workers, 2 * workers)
     watched = watch(
-        _recipe(name, setting),
+        replace(_recipe(name, setting), **(changes or {})),
         images or setting.images,
         steps=steps or usual,
         warm_up=warm_up,

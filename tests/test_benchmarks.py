@@ -57,6 +57,14 @@ def test_batches_in_portions_are_held_against_whole_ones(run, target):
         assert ratio == pytest.approx(values["portions"][name] / values["whole"][name])
 
 
+@pytest.mark.slow
+def test_compiled_steps_are_held_against_plain_ones_that_they_follow(run):
+    words = ["--architecture", "test_resnet", "--px", "32", "--batch-size", "4", "--steps", "1", "--compiler", "eager"]
+    figures = run("compile_gain", *words)
+    assert figures["gain"] == pytest.approx(figures["steps_s"]["plain"][0] / figures["steps_s"]["compiled"][0])
+    assert figures["graph_breaks"] == 0
+
+
 def test_training_from_files_is_held_against_training_on_one_batch(run):
     words = ["infomin_smoke", "clsa_smoke", "--architecture", "test_resnet", "--steps", "2", "--warm-up", "1"]
     figures = run("gpu_pretraining", *words, "--workers", "0", "--device", "cpu", "--precision", "fp32")

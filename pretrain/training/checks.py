@@ -22,6 +22,7 @@ from ..options import Options
 from ..recipe import Recipe
 from ..views.operations import CutJigsaw
 from ..views.view import RandomResizedCrop, View
+from .compiled import check_compiler
 from .rehearsal import rehearse
 
 # What must hold for a number, by the end of its name in any part of a recipe; the first that fits counts.
@@ -49,6 +50,8 @@ def check(recipe: Recipe, options: Options, source: Source, accelerator: Acceler
     check_recipe(recipe, images=len(source), world=world, classes=len(source.classes))
     rehearse(recipe)
     _check_accumulation(recipe, options.accumulate, world)
+    if options.compile:
+        check_compiler()
     _check_keeping(options, accelerator.device.type)
     require_boards(options.boards)
 

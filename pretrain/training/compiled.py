@@ -6,15 +6,32 @@ That holds of one process; with several only the backbones are compiled, each wi
 step takes minutes, the others a tenth less time (benchmarks/compile_gain.py). What a GPU gains, none has shown yet.
 """
 
+import os
+import shutil
 from collections.abc import Callable
 
 import torch
 
+from ...hub.errors import UsageError
 from ..models.ema import EmaPair
 from ..objective import Objective, Step
 from .checkpoint import RunState
 
 COMPILER = "inductor"  # torch's own default
+
+
+def check_compiler() -> None:
+    """inductor writes C++, and compiles it when it is first called.
+
+    Raises:
+        UsageError: the machine has no compiler.
+    """
+    name = os.environ.get("CXX", "g++")
+    if COMPILER == "inductor" and shutil.which(name) is None:
+        raise UsageError(
+            f"--compile needs a C++ compiler, and {name} is not found here; install it (apt install g++) or leave the "
+            "option out."
+        )
 
 
 def compile_step(objective: Objective, state: RunState, *, processes: int) -> Callable[..., Step]:

@@ -58,3 +58,11 @@ def test_with_several_processes_the_backbones_are_compiled_in_place(monkeypatch)
     state = SimpleNamespace(network=network, memory=lambda kind: pair)
     assert compiled.compile_step(objective, state, processes=2) is objective
     assert called == [(pair.query.backbone, "aot_eager"), (pair.key.backbone, "aot_eager")]
+
+
+def test_a_machine_without_a_compiler_is_named_before_anything_is_written(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "COMPILER", "inductor")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UsageError, match="--compile needs a C\\+\\+ compiler, and no-such-compiler is not found here"):
+        loop.pretrain(small("moco_v2_smoke", epochs=1), images, tmp_path / "run", Options(compile=True))
+    assert not (tmp_path / "run").exists()
