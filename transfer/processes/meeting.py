@@ -49,6 +49,11 @@ class Meeting:
             self.watch()
             time.sleep(_LOOK_EVERY_S)
 
+    def close(self) -> None:
+        """In the first process: waits until all are done, and lets them go."""
+        self.wait_for(*(f"done {rank}" for rank in range(1, self.world)))
+        self.store.set("over", "1")
+
     def take_part(self, device: torch.device, receive: Callable[[], tuple[Job, tuple[object, ...]]]) -> None:
         """What each process but the first does: its job, then it waits until the first one is done with it too.
 
@@ -59,6 +64,7 @@ class Meeting:
             self.join(device)
             job, arguments = receive()
             job(device, *arguments)
+            self.store.set(f"done {self.rank}", "1")
             self.wait_for("over")
         except EndedTogether:
             raise

@@ -8,7 +8,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import parent_process
@@ -24,7 +23,7 @@ from .environment import is_used, processes_here
 from .meeting import Job, Meeting, is_of_connection, leave
 from .torchrun import call
 
-_END_S = 30.0  # within which a process must end after its work
+_END_S = 5.0  # until a process that does not end is killed
 
 
 @contextmanager
@@ -48,7 +47,7 @@ def others_run(job: Job, arguments: tuple[object, ...], *, processes: int, devic
             meeting.join(device)
             send()
             yield
-            meeting.store.set("over", "1")
+            meeting.close()
         except RuntimeError as error:
             if not is_of_connection(error):
                 raise
@@ -90,7 +89,6 @@ def _start(
                 for one in others:
                     one.start()
             yield meeting, lambda: None
-            _wait_for_ends(others, meeting)
         finally:
             for one in others:
                 _end(one)
@@ -139,15 +137,8 @@ def _end_of(rank: int, world: int, status: int) -> str:
     return f"Process {rank} of {world} was ended by {signal.Signals(-status).name}{memory}."
 
 
-def _wait_for_ends(others: Sequence[BaseProcess], meeting: Meeting) -> None:
-    end_s = time.monotonic() + _END_S
-    for one in others:
-        one.join(max(0.0, end_s - time.monotonic()))
-    _require_all(others, meeting)
-
-
 def _end(one: BaseProcess) -> None:
-    """Ends a process that has not ended."""
+    """Ends a process that has done its work, or cannot; its usual end takes seconds."""
     if one.pid is None:
         return
     one.terminate()

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
-from ...hub.errors import EndedTogether
+from ...hub.errors import EndedTogether, GoodviewsError
 from .environment import is_first, started
 from .meeting import Job, Meeting, is_of_connection
 
@@ -79,7 +79,15 @@ def call(job: Job, arguments: tuple[object, ...], device: torch.device) -> Itera
     store, number = _store(), next(_jobs())
     store.set(f"device {number}", device.type)
     store.set(f"call {number}", "1")
-    yield Meeting(PrefixStore(f"job {number}", store), 0, started(), lambda: None), lambda: _send(job, arguments)
+    meeting = Meeting(PrefixStore(f"job {number}", store), 0, started(), lambda: _require_all(meeting))
+    yield meeting, lambda: _send(job, arguments)
+
+
+def _require_all(meeting: Meeting) -> None:
+    """Raises GoodviewsError where one of the others has failed."""
+    failure = meeting.failure()
+    if failure is not None:
+        raise GoodviewsError(failure)
 
 
 def _send(job: Job, arguments: tuple[object, ...]) -> None:
