@@ -6,6 +6,7 @@ That holds of one process; with several only the backbones are compiled, each wi
 step takes minutes, the others a tenth less time (benchmarks/compile_gain.py). What a GPU gains, none has shown yet.
 """
 
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from ...hub.errors import UsageError
 from ..models.ema import EmaPair
 from ..objective import Objective, Step
 from .checkpoint import RunState
+
+log = logging.getLogger(__name__)
 
 COMPILER = "inductor"  # torch's own default
 
@@ -36,6 +39,7 @@ def check_compiler() -> None:
 
 def compile_step(objective: Objective, state: RunState, *, processes: int) -> Callable[..., Step]:
     """The objective, compiled, or with backbones that are, in place."""
+    log.info("the first step is compiled, which takes minutes")
     if processes == 1:
         compiled: Callable[..., Step] = torch.compile(objective.__call__, backend=COMPILER)
         return compiled
