@@ -19,7 +19,6 @@ Job = Callable[..., None]  # given the device of the process and the arguments o
 Watch = Callable[[], None]  # raises where waiting is of no use any more
 
 _LOOK_EVERY_S = 0.05
-_ENDING_S = 10.0  # a process is gone, and has said why, later than its connection
 _WAIT = timedelta(minutes=30)  # for a process that is busy otherwise, e.g. the first one with scores
 _CONNECTION = ("gloo", "NCCL", "ProcessGroup", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
@@ -32,6 +31,7 @@ class Meeting:
     rank: int
     world: int
     watch: Watch
+    ending_s: float = 10.0  # a process is gone, so that `watch` sees it, later than its connection
 
     def join(self, device: torch.device) -> None:
         """Waits for the others and makes a group of all."""
@@ -89,7 +89,7 @@ class Meeting:
 
     def failure_soon(self) -> str:
         """As `failure`, or another sentence, once it can be known."""
-        end_s = time.monotonic() + _ENDING_S
+        end_s = time.monotonic() + self.ending_s
         while time.monotonic() < end_s:
             sentence = self.failure()
             if sentence is not None:

@@ -27,6 +27,7 @@ from .meeting import Job, Meeting, is_of_connection
 
 _LOOK_EVERY_S = 0.2
 _LEAVING_S = 5.0
+_SPEAKING_S = 1.0  # torchrun ends the first process soon after another one
 
 
 def do_in_first(command: Callable[[], None]) -> None:
@@ -79,7 +80,8 @@ def call(job: Job, arguments: tuple[object, ...], device: torch.device) -> Itera
     store, number = _store(), next(_jobs())
     store.set(f"device {number}", device.type)
     store.set(f"call {number}", "1")
-    meeting = Meeting(PrefixStore(f"job {number}", store), 0, started(), lambda: _require_all(meeting))
+    place = PrefixStore(f"job {number}", store)
+    meeting = Meeting(place, 0, started(), lambda: _require_all(meeting), ending_s=_SPEAKING_S)
     yield meeting, lambda: _send(job, arguments)
 
 
