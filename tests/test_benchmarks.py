@@ -153,7 +153,7 @@ def test_a_session_of_all_parts_ends_in_eight_minutes_and_that_of_what_is_right_
     assert [*parts][: len(correct)] == correct, "what is right comes first"
     assert max(session["_ends"]([*parts], is_rehearsal=False).values()) <= session["BUDGET_S"] == 8 * 60
     assert max(session["_ends"](correct, is_rehearsal=False).values()) <= 2 * 60
-    assert set(session["_ends"]([*parts], is_rehearsal=True).values()) == {3 * 60}
+    assert set(session["_ends"]([*parts], is_rehearsal=True).values()) == {8 * 60}
 
 
 STUCK = """yield "worker", subprocess.Popen(["sleep", "600"]).pid
@@ -163,6 +163,7 @@ STUCK = """yield "worker", subprocess.Popen(["sleep", "600"]).pid
 def test_a_session_keeps_the_figures_of_a_part_that_takes_too_long_and_ends_its_processes(session, tmp_path):
     setting, run = session["Setting"](True, session["PHOTOS"]), session["_in_a_process"]
     assert run("in_fp16", setting, 60.0)["skipped"] == "fp16 needs a GPU"
+    assert run("in_fp16", setting, 0.0)["failed"] == "earlier parts used up the time"
     script = (BENCHMARKS / "gpu_session.py").read_text().replace('raise Skipped("fp16 needs a GPU")', STUCK)
     (tmp_path / "stuck.py").write_text(script)
     run.__globals__["__file__"] = str(tmp_path / "stuck.py")

@@ -51,7 +51,7 @@ def text(figures: dict[str, Any]) -> str:
         question="Is goodviews right on a GPU, and how fast is it there?",
         setting=(
             f"{'A rehearsal on a CPU' if is_rehearsal else 'One session'} on {figures['hardware']}: each part is a "
-            "process of its own with a limit."
+            "process of its own with a share of eight minutes."
         ),
         found=[
             *([REHEARSAL] if is_rehearsal else []),
