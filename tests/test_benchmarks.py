@@ -5,6 +5,7 @@ import os
 import runpy
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -169,9 +170,14 @@ def test_a_session_keeps_the_figures_of_a_part_that_takes_too_long_and_ends_its_
     run.__globals__["__file__"] = str(tmp_path / "stuck.py")
     found = run("in_fp16", setting, 4.0)
     assert found["failed"] == "not done after 4 s"
-    while psutil.pid_exists(found["worker"]) and psutil.Process(found["worker"]).status() != psutil.STATUS_ZOMBIE:
-        assert time.time() - psutil.Process(found["worker"]).create_time() < 60
-        time.sleep(0.1)
+    assert any(_is_gone(found["worker"]) or time.sleep(0.1) for _ in range(100))
+
+
+def _is_gone(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.slow
