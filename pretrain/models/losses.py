@@ -21,16 +21,33 @@ def info_nce(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: floa
 
     Source: He et al. 2020 (arXiv:1911.05722), eq. 1.
     """
-    logits = queue_logits(query, key, negatives, temperature=temperature)
-    return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
+    return _first_of(queue_logits(query, key, negatives, temperature=temperature))
+
+
+def info_nce_and_accuracy(
+    query: Tensor, key: Tensor, negatives: Tensor, *, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """`info_nce` and `key_rank_accuracy` from one product with the negatives."""
+    similarities = _similarities(query, key, negatives)
+    accuracy = _share_of_first(similarities.detach())
+    return _first_of(similarities.div_(temperature)), accuracy
 
 
 def queue_logits(query: Tensor, key: Tensor, negatives: Tensor, *, temperature: float) -> Tensor:
     """(N, 1 + K) similarities over temperature; the positive is column 0."""
+    return _similarities(query, key, negatives).div_(temperature)
+
+
+def _similarities(query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
     query = widen(query)
     key, negatives = key.detach().to(query.dtype), negatives.detach().to(query.dtype)
     positive = (query * key).sum(dim=1, keepdim=True)
-    return torch.cat([positive, query @ negatives.T], dim=1) / temperature
+    return torch.cat([positive, query @ negatives.T], dim=1)
+
+
+def _first_of(logits: Tensor) -> Tensor:
+    """Cross-entropy of choosing column 0."""
+    return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
 
 
 def shared_similarities(query: Tensor, keys: Tensor, negatives: Tensor) -> Tensor:
@@ -168,6 +185,8 @@ def sinkhorn(scores: Tensor, *, epsilon: float, iterations: int) -> Tensor:
 @torch.no_grad()
 def key_rank_accuracy(query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
     """Share of queries whose own key is nearer than every negative, 0-1: how easy the task is for the network."""
-    query = widen(query.detach())
-    positive = (query * key.to(query.dtype)).sum(dim=1)
-    return (positive > (query @ negatives.to(query.dtype).T).amax(dim=1)).float().mean()
+    return _share_of_first(_similarities(query.detach(), key, negatives))
+
+
+def _share_of_first(similarities: Tensor) -> Tensor:
+    return (similarities[:, 0] > similarities[:, 1:].amax(dim=1)).float().mean()

@@ -5,9 +5,15 @@ that meet padding. CPU libraries convolve all nine, and their backward pass over
 than the matrix product at 512 channels and one pixel.
 """
 
+from collections import Counter
+from functools import cache
+from itertools import chain
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 LARGEST = 2  # from 3 x 3 pixels on the convolution wastes less than the matrix costs to build
 
@@ -38,8 +44,10 @@ class SmallMapConv2d(nn.Conv2d):
         if input.device.type != "cpu" or max(input.shape[-2:]) > LARGEST:
             return super().forward(input)
         height, width = input.shape[-2:]
-        matrix, rows, columns = _as_matrix(self.weight, height, width, *self.stride)
+        blocks = _blocks(height, width, *self.stride)
         pixels = input.permute(0, 2, 3, 1).flatten(1)  # a view when the input is channels_last
+        rows, columns = (height - 1) // self.stride[0] + 1, (width - 1) // self.stride[1] + 1
+        matrix = _as_matrix(self.weight, blocks)
         out: Tensor = F.linear(pixels, matrix).unflatten(1, (rows, columns, -1))
         return out.permute(0, 3, 1, 2)
 
@@ -49,13 +57,60 @@ def _is_plain(conv: nn.Conv2d) -> bool:
     return plain and conv.groups == 1 and conv.bias is None and conv.padding_mode == "zeros"
 
 
-def _as_matrix(weight: Tensor, height: int, width: int, down: int, across: int) -> tuple[Tensor, int, int]:
-    """The convolution of a (height, width) map with strides (down, across) as one matrix, and the output's size.
+Blocks = tuple[tuple[tuple[int, int], ...], ...]
+
+
+@cache
+def _blocks(height: int, width: int, down: int, across: int) -> Blocks:
+    """The convolution of a (height, width) map with strides (down, across) as one matrix, by its blocks' taps.
 
     Row block p and column block q hold the tap through which output pixel p sees input pixel q: 1 + q - stride * p.
     """
-    rows, columns = (height - 1) // down + 1, (width - 1) // across + 1
-    outputs = [(y * down, x * across) for y in range(rows) for x in range(columns)]
+    outputs = [(y, x) for y in range(0, height, down) for x in range(0, width, across)]
     inputs = [(y, x) for y in range(height) for x in range(width)]
-    taps = [[weight[:, :, 1 + qy - py, 1 + qx - px] for qy, qx in inputs] for py, px in outputs]
-    return torch.cat([torch.cat(row, dim=1) for row in taps]), rows, columns
+    return tuple(tuple((1 + qy - py, 1 + qx - px) for qy, qx in inputs) for py, px in outputs)
+
+
+@cache
+def _most_of_a_tap(blocks: Blocks) -> int:
+    return max(Counter(chain(*blocks)).values())
+
+
+def _as_matrix(weight: Tensor, blocks: Blocks) -> Tensor:
+    if torch.compiler.is_compiling():  # which joins the slices itself, and does not follow a function of one's own
+        return torch.cat([torch.cat([weight[:, :, y, x] for y, x in row], dim=1) for row in blocks])
+    matrix: Tensor = _Matrix.apply(blocks, *[weight] * _most_of_a_tap(blocks))
+    return matrix
+
+
+class _Matrix(torch.autograd.Function):
+    """The matrix of blocks (see `_blocks`) from a weight, which is given as often as a tap has blocks.
+
+    Taps that slicing takes out cost a gradient of the weight's size each. Here as many as are added to one tap, and
+    autograd adds these in the order in which it would add the slices', the last block's first.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, blocks: Blocks, *weights: Tensor) -> Tensor:
+        ctx.blocks, ctx.like, ctx.copies = blocks, torch.empty_like(weights[0], device="meta"), len(weights)
+        outputs, inputs = weights[0].shape[:2]
+        matrix = weights[0].new_empty(len(blocks) * outputs, len(blocks[0]) * inputs)
+        for part, (y, x) in _parts(matrix, blocks):
+            part.copy_(weights[0][:, :, y, x])
+        return matrix
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = [torch.zeros_like(ctx.like, device=gradient.device) for _ in range(ctx.copies)]
+        used = Counter[tuple[int, int]]()
+        for part, tap in reversed(_parts(gradient, ctx.blocks)):
+            gradients[used[tap]][:, :, tap[0], tap[1]] = part
+            used[tap] += 1
+        return None, *gradients
+
+
+def _parts(matrix: Tensor, blocks: Blocks) -> list[tuple[Tensor, tuple[int, int]]]:
+    """Each block of the matrix, a view, with its tap."""
+    rows = [row.chunk(len(blocks[0]), dim=1) for row in matrix.chunk(len(blocks))]
+    return [*zip(chain(*rows), chain(*blocks), strict=True)]

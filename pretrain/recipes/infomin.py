@@ -33,7 +33,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..models.ema import KeyNetwork
-from ..models.losses import info_nce, key_rank_accuracy
+from ..models.losses import info_nce, info_nce_and_accuracy
 from ..models.memory import Known
 from ..models.optimizers import Sgd
 from ..models.queue import Queue, QueueRows
@@ -66,13 +66,13 @@ class InfoMin:
         keys = networks.keys(views["key"], orders.keys)
         (query,), query_jigsaw = networks.query([views["query"]], views["jigsaw"], orders.patches)
         assert query_jigsaw is not None
-        contrast = info_nce(query, keys.own, negatives, temperature=self.temperature)
+        contrast, first = info_nce_and_accuracy(query, keys.own, negatives, temperature=self.temperature)
         jigsaw = info_nce(query_jigsaw, keys.own, negatives, temperature=self.temperature)
         return Step(
             loss=(1 - self.jigsaw_weight) * contrast + self.jigsaw_weight * jigsaw,
             losses={"contrast": contrast, "jigsaw": jigsaw},
             keys=keys.everyone,
-            metrics={"key_first": key_rank_accuracy(query, keys.own, negatives)},
+            metrics={"key_first": first},
         )
 
 

@@ -28,7 +28,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..models.ema import KeyNetwork
-from ..models.losses import info_nce, key_rank_accuracy
+from ..models.losses import info_nce_and_accuracy
 from ..models.memory import Known
 from ..models.optimizers import Sgd
 from ..models.queue import Queue, QueueRows
@@ -54,12 +54,12 @@ class QueueContrast:
         negatives = known[QueueRows].rows
         keys = networks.keys(views["key"], orders.keys)
         (query,), _ = networks.query([views["query"]])
-        contrast = info_nce(query, keys.own, negatives, temperature=self.temperature)
+        contrast, first = info_nce_and_accuracy(query, keys.own, negatives, temperature=self.temperature)
         return Step(
             loss=contrast,
             losses={"contrast": contrast},
             keys=keys.everyone,
-            metrics={"key_first": key_rank_accuracy(query, keys.own, negatives)},
+            metrics={"key_first": first},
         )
 
 
@@ -81,8 +81,8 @@ class SymmetricQueueContrast:
         keys = [networks.keys(views[name], orders.keys) for name in ("key", "query")]
         queries, _ = networks.query([views["query"], views["key"]])
         ways = list(zip(queries, keys, strict=True))
-        contrast = sum(info_nce(query, key.own, negatives, temperature=self.temperature) for query, key in ways) / 2
-        first = sum(key_rank_accuracy(query, key.own, negatives) for query, key in ways) / 2
+        found = [info_nce_and_accuracy(query, key.own, negatives, temperature=self.temperature) for query, key in ways]
+        contrast, first = (sum(values) / 2 for values in zip(*found, strict=True))
         assert isinstance(contrast, Tensor)
         assert isinstance(first, Tensor)
         return Step(contrast, {"contrast": contrast}, keys[0].everyone, {"key_first": first})

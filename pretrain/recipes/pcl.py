@@ -35,7 +35,7 @@ from torch import Tensor
 
 from ..models.clusters import ClusterPrototypes, Clusters
 from ..models.ema import KeyNetwork
-from ..models.losses import info_nce, key_rank_accuracy, proto_nce
+from ..models.losses import info_nce_and_accuracy, proto_nce
 from ..models.memory import Known
 from ..models.optimizers import Sgd
 from ..models.queue import Queue, QueueRows
@@ -63,7 +63,7 @@ class PrototypeContrast:
         queue, clusters = known[QueueRows].rows, known.get(ClusterPrototypes)
         keys = networks.keys(views["key"], orders.keys)
         (query,), _ = networks.query([views["query"]])
-        contrast = info_nce(query, keys.own, queue, temperature=self.temperature)
+        contrast, first = info_nce_and_accuracy(query, keys.own, queue, temperature=self.temperature)
         terms = [
             proto_nce(query, each.prototypes, self.temperature * each.concentrations, each.counts, first=keys.first)
             for each in (clusters.granularities if clusters is not None else ())
@@ -73,7 +73,7 @@ class PrototypeContrast:
             loss=contrast + prototypes,
             losses={"contrast": contrast, "prototypes": prototypes},
             keys=keys.everyone,
-            metrics={"key_first": key_rank_accuracy(query, keys.own, queue)},
+            metrics={"key_first": first},
         )
 
 

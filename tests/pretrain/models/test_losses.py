@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from goodviews.pretrain.models.ema import Keys
 from goodviews.pretrain.models.heads import JigsawHead, ProjectionHead
-from goodviews.pretrain.models.losses import info_nce, key_rank_accuracy
+from goodviews.pretrain.models.losses import info_nce, info_nce_and_accuracy, key_rank_accuracy
 from goodviews.pretrain.models.memory import Known
 from goodviews.pretrain.models.queue import QueueRows
 from goodviews.pretrain.objective import Networks, Orders
@@ -74,3 +74,11 @@ def test_moving_patches_and_their_order_together_changes_nothing():
     in_place = torch.arange(9).expand(2, 9)
     torch.testing.assert_close(head(moved, in_place), head(patches, order))
     assert not torch.allclose(head(patches, in_place), head(patches, order))
+
+
+def test_loss_and_accuracy_from_one_product_are_those_of_two():
+    torch.manual_seed(0)
+    query, key, negatives = (F.normalize(torch.randn(n, 8), dim=1) for n in (6, 6, 20))
+    loss, accuracy = info_nce_and_accuracy(query, key, negatives, temperature=0.2)
+    assert torch.equal(loss, info_nce(query, key, negatives, temperature=0.2))
+    assert torch.equal(accuracy, key_rank_accuracy(query, key, negatives))

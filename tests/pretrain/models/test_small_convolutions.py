@@ -48,3 +48,19 @@ def test_a_resnet_gives_the_same_features_of_patches():
     with torch.no_grad():
         expected = backbone(patches)
         torch.testing.assert_close(speed_up_small_maps(backbone)(patches), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "stride"), [((1, 1), 1), ((2, 2), 1), ((2, 2), 2), ((1, 2), 1)])
+def test_gradients_of_several_uses_are_added_in_the_order_of_slices_bit_by_bit(size, stride, monkeypatch):
+    torch.manual_seed(0)
+    conv = speed_up_small_maps(nn.Conv2d(8, 8, 3, stride=stride, padding=1, bias=False))
+    batches = [torch.randn(5, 8, *size) for _ in range(3)]
+
+    def gradient() -> torch.Tensor:
+        conv.zero_grad()
+        sum(conv(batch).square().sum() for batch in batches).backward()
+        return conv.weight.grad
+
+    by_tap = gradient()
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # then slices are joined
+    assert torch.equal(by_tap, gradient())
