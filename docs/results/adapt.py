@@ -20,14 +20,15 @@ from goodviews.hub.files.atomic import new_folder, write_json, write_text
 
 NOT_YET = "The recipes' gains are not measured yet: that takes three seeds, by `benchmarks/adapt_gain.py`."
 CHOSEN = (
-    " The recipe's settings were chosen by these same test photos, among those that are folded away below, which makes "
-    "it look better than it is."
+    " simclr_adapt's settings were chosen by these same test photos, among those that are folded away below, which "
+    "makes it look better than it is."
 )
 GAIN_HEADINGS = ("photos", "before, %", "after, each seed, %", "gain", "over seeds", "over test photos and seeds")
 RUN_HEADINGS = ("recipe", "photos", "test photos", "minutes of a core")
 OTHER_HEADINGS = (
     "photos",
     "learns by",
+    "head",
     "temperature",
     "learning rate",
     "smallest crop",
@@ -201,6 +202,7 @@ def other_table(rejected: Sequence[dict[str, Any]]) -> str:
         [
             f"{one['photos']:,} of {one['data']}",
             one["recipe"]["objective"]["type"],
+            one["recipe"]["head"],
             f"{one['recipe']['objective'].get('temperature', '')}",
             f"{one['recipe']['optimizer']['lr']:g}",
             f"{one['recipe']['views'][0]['crop']['scale'][0]:g}",
