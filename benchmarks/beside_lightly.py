@@ -9,6 +9,7 @@ from_files   goodviews, through its training loop: files decoded, views rendered
 synthetic    the same, but every step gets the first step's views: what the network alone takes
 lightly      lightly's views, head and loss in a loop as its documentation has it (see gpu_pretraining.py)
 
+Neither asks for deterministic algorithms. Our views are compiled where Numba is installed (the extra "fast").
 Targets: from_files / lightly 1.2, from_files / synthetic 0.95.
 """
 
@@ -30,6 +31,7 @@ from goodviews.pretrain.options import Options
 from goodviews.pretrain.recipe import Recipe
 from goodviews.pretrain.recipes.moco import moco_v2_views
 from goodviews.pretrain.recipes.registry import choose
+from goodviews.pretrain.views import compiled
 
 RATIOS = {"over_lightly": ("from_files", "lightly"), "share": ("from_files", "synthetic")}
 
@@ -65,6 +67,7 @@ def main() -> None:
         **{name: getattr(given, name) for name in ("architecture", "px", "batch_size", "rounds", "steps", "warm_up")},
         "photos": len(find_images(given.images)),
         "precision": "fp32",
+        "compiled_views": compiled.is_installed(),
         "hardware": hardware(),
         "commit": commit(),
     }

@@ -54,7 +54,8 @@ def conv_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
     Source: PyContrast's convolutional blur (size 22, so radius 11), which SimCLR re-implementations share.
     """
     weights = tap_weights(sigma, radius)
-    if kernels := compiled.kernels_for(images):
+    kernels = compiled.kernels_for(images)
+    if kernels and weights.shape[1] <= min(images.shape[2:]):  # a kernel looks at no bounds
         return compiled.changed(kernels.taps, images, weights.numpy())
     return blur_by_taps(images, weights.to(images.device))
 

@@ -1,8 +1,11 @@
 """What Numba compiles, against what the arrays of torch and NumPy give."""
 
+import builtins
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -83,3 +86,24 @@ def test_whole_views_are_the_same_with_and_without_numba(name, by_arrays):
         crops = torch.randint(0, 256, (6, 3, px, px), dtype=torch.uint8)
         uniforms = torch.rand(6, view.width, dtype=torch.float64)
         assert torch.equal(view.render(crops, uniforms), by_arrays(view.render, crops, uniforms))
+
+
+def test_an_image_smaller_than_the_blurs_reach_is_refused_as_by_arrays():
+    with pytest.raises(IndexError):
+        blur.conv_blur(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.tensor([2.0]), CONV_RADIUS)
+
+
+def test_where_numba_finds_no_folder_to_write_to_views_are_rendered_by_arrays(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "goodviews.pretrain.views.kernels", None)
+    monkeypatch.setattr(builtins, "__import__", _refuses_kernels(builtins.__import__))
+    assert compiled._kernels.__wrapped__() is None
+    assert "set NUMBA_CACHE_DIR" in caplog.text
+
+
+def _refuses_kernels(real: Callable[..., Any]) -> Callable[..., Any]:
+    def imports(name: str, *given: Any) -> Any:
+        if "kernels" in (given[2] or ()) if len(given) > 2 else False:
+            raise RuntimeError("cannot cache function 'boxes': no locator available")
+        return real(name, *given)
+
+    return imports
