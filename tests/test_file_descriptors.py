@@ -28,7 +28,7 @@ encoder = from_pretrained("random:resnet18-w0.25-32px")
 transform = crop_and_flip(encoder.preprocessing, scale=(0.5, 1.0))
 views = choose("moco_v2_smoke").views
 thing = LabelledObject("red", (1.0, 1.0, 20.0, 20.0))
-photos = pack(LabelledPhoto(path.name, path, 32, 24, (thing,)) for path in source.paths)
+photos = pack(LabelledPhoto(path.name, path, 32, 24, (thing,)) for path in source.all_paths())
 settings = replace(voc_detection_smoke().measure, batch_size=100, short_sides_px=(24,))
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 
@@ -36,8 +36,8 @@ def detection():
     return photo_batches.batches(photos, ["red"], settings, seed=0, stop=2, workers=2)
 
 readers = {
-    "probe": lambda: sum(len(batch) for batch, _ in TrainingImages(source.paths, transform, **few).epoch(0)),
-    "encode": lambda: len(encoder.encode(source.paths, batch_size=100, workers=2)),
+    "probe": lambda: sum(len(batch) for batch, _ in TrainingImages(source.all_paths(), transform, **few).epoch(0)),
+    "encode": lambda: len(encoder.encode(source.all_paths(), batch_size=100, workers=2)),
     "pretraining": lambda: sum(len(batch.samples) for batch in ViewLoader(source, views, **few).epoch(0)),
     "detection": lambda: sum(map(len, detection())),
 }

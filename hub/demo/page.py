@@ -204,7 +204,7 @@ def _neighbours(folder: Path, name: str) -> Picture:
 def _spread(folder: Files, count: int) -> list[Path]:
     """About `count` photos, from every class its share."""
     step = max(1, len(folder) // count)
-    photos = list(folder.paths[step // 2 :: step][:count])
+    photos = [folder.path(position) for position in range(step // 2, len(folder), step)[:count]]
     return sorted(photos, key=lambda path: path.stem[::-1])  # classes mixed, the same on every machine
 
 

@@ -33,8 +33,7 @@ class Files:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
+    def all_paths(self) -> tuple[Path, ...]:
         """All of them, made anew at each call: a million names take little memory, a million paths much."""
         return tuple(self.root / name for name in self.names)
 

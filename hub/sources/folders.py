@@ -51,7 +51,7 @@ def find_images(folder: Path | str) -> list[Path]:
     Raises:
         DataError: the folder is missing or holds no image file.
     """
-    return list(open_folder(folder).paths)
+    return list(open_folder(folder).all_paths())
 
 
 def training_root(root: Path | str) -> Path:

@@ -23,7 +23,7 @@ def test_every_photo_is_attributed_once_under_a_licence_that_allows_redistributi
 def test_photos_are_small_and_in_both_parts_of_every_class():
     train, test = train_and_test(demo.PHOTOS)
     assert set(train.labels) == set(test.labels) == set(range(len(train.classes)))
-    paths = [*train.paths, *test.paths]
+    paths = [*train.all_paths(), *test.all_paths()]
     assert len({path.name for path in paths}) == len(paths)
     assert max(max(Image.open(path).size) for path in paths) <= 320
     assert sum(path.stat().st_size for path in paths) < 4e6

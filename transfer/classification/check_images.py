@@ -27,13 +27,14 @@ def check_images(measure: Any, data: Path, values: Values | None = None) -> Data
     from ...hub.sources.folders import train_and_test
 
     train, test = train_and_test(data)
+    to_train, to_test = train.all_paths(), test.all_paths()
     in_train, in_test = Counter(train.labels), Counter(test.labels)
     classes = tuple(ClassCount(name, in_train[label], in_test[label]) for label, name in enumerate(train.classes))
     return DataCheck(
         f"{len(train)} training and {len(test)} test images of {count_classes(train.classes)}",
-        (*_reading_problems([*train.paths, *test.paths], values), *copies_between(train.paths, test.paths)),
+        (*_reading_problems([*to_train, *to_test], values), *copies_between(to_train, to_test)),
         classes=classes,
-        doubts=(*doubts_about(classes), *copies_within(train.paths, "training"), *copies_within(test.paths, "test")),
+        doubts=(*doubts_about(classes), *copies_within(to_train, "training"), *copies_within(to_test, "test")),
     )
 
 

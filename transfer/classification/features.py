@@ -69,7 +69,7 @@ def frozen_features(encoder: PhotoEncoder, data: Path, setup: Setup) -> FrozenDa
     skipped = SkippedImages()
     parts = [part_features(encoder, part, data, setup, skipped) for part in (train, test)]
     dataset = describe(data, train, test, skipped)
-    copies = note_copies(train.paths, test.paths)
+    copies = note_copies(train.all_paths(), test.all_paths())
     return FrozenData(parts[1], train.classes, dataset, skipped, train=parts[0], copies=copies)
 
 
@@ -91,7 +91,7 @@ def describe(data: Path, train: Files, test: Files, skipped: SkippedImages) -> d
     roots = [Path(path).parts[0] for path, _ in skipped]
     return {
         "name": published_name(data),
-        "digest": digest_of(data, [*train.paths, *test.paths]),
+        "digest": digest_of(data, [*train.all_paths(), *test.all_paths()]),
         "classes": len(train.classes),
         "train_images": len(train) - roots.count(train.root.name),
         "test_images": len(test) - roots.count(test.root.name),
@@ -114,7 +114,7 @@ def part_features(
         DataError: no image of the part can be read.
     """
     unreadable = SkippedImages()
-    vectors = torch.from_numpy(_cached_vectors(encoder, part.root.name, part.paths, setup, unreadable, encode))
+    vectors = torch.from_numpy(_cached_vectors(encoder, part.root.name, part.all_paths(), setup, unreadable, encode))
     add_relative(skipped, unreadable, data)
     rows = sorted(set(range(len(part))) - set(unreadable.positions))
     if not rows:

@@ -118,18 +118,19 @@ class FineTune:
         state = state_file("finetune", encoder, settings, dataset, setup)
         run = Run(part.images, settings, setup, state, board)
         copied, processes = copy.deepcopy(encoder), setup.process_count
-        sent = (copy.deepcopy(copied).cpu() if processes > 1 else copied, run.of_another(), list(test.paths))
+        sent = (copy.deepcopy(copied).cpu() if processes > 1 else copied, run.of_another(), test.all_paths())
         with others_run(take_part, sent, processes=processes, device=encoder.device):
             result = train_whole_network(copied, run)
             add_relative(skipped, result.unreadable, data)
             features = part_features(result.encoder, test, data, replace(setup, cache=None), skipped)
         write_rows(folder / "metrics.jsonl", result.rows)
-        write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in part.images.paths))
+        labelled = part.images.all_paths()
+        write_text(folder / "labelled.txt", "".join(f"{path.relative_to(data)}\n" for path in labelled))
         task = f"{settings.epochs} epochs of {len(part.images)} photos of {data.name}"
         start = encoder.report_id()
         if not write_classifier(folder / FOLDER, result.encoder, result.layer, train.classes, start=start, task=task):
             log.info("%s has no linear classifier in timm; no folder %s is left", encoder.architecture, FOLDER)
-        copies = note_copies(part.images.paths, test.paths)
+        copies = note_copies(labelled, test.all_paths())
         test_data = TestData(
             features, train.classes, describe(data, part.images, test, skipped), skipped, copies=copies
         )

@@ -32,7 +32,7 @@ def read_part(train: Files, listing: Path) -> LabelledPart:
         raise DataError(f"{listing} is not a readable text file; give a list of training images, one a line.") from None
     if not names:
         raise DataError(f"{listing} is empty; it must list training images, one a line.")
-    place = {path.name: row for row, path in enumerate(train.paths)}
+    place = {path.name: row for row, path in enumerate(train.all_paths())}
     missing = [name for name in names if Path(name).name not in place]
     if missing:
         raise DataError(

@@ -124,7 +124,7 @@ class SgdProbe:
             probe = _train_probe(encoding, train, features, settings, setup, state, board)
         write_rows(folder / "metrics.jsonl", probe.rows)
         add_relative(skipped, probe.unreadable, data)
-        copies = note_copies(train.paths, test.paths)
+        copies = note_copies(train.all_paths(), test.all_paths())
         test_data = TestData(features, train.classes, describe(data, train, test, skipped), skipped, copies=copies)
         return measurement(
             encoder,
@@ -156,7 +156,7 @@ def training_images(
 
     make_images = partial(
         TrainingImages,
-        train.paths,
+        train.all_paths(),
         crop_and_flip(encoder.preprocessing, scale=settings.crop_scale, flip=settings.flip),
         batch_size=settings.batch_size,
         seed=setup.seed,

@@ -6,6 +6,7 @@ sees the whole batch (SwAV's fine-tuning synchronises it over 8 processes of 32 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ class _Classifier(nn.Module):
         return logits
 
 
-def take_part(device: torch.device, encoder: Encoder, run: Run, test: list[Path]) -> None:
+def take_part(device: torch.device, encoder: Encoder, run: Run, test: Sequence[Path]) -> None:
     """In each process but the first: trains with it, then encodes a share of the photos of the test part."""
     trained = train_whole_network(encoder.to(device), run)
     encode_photos(trained.encoder, test, run.setup, SkippedImages())
@@ -85,7 +86,7 @@ def train_whole_network(encoder: Encoder, run: Run) -> Trained:
     layer = new_layer(encoder.num_features, len(train.classes), settings.initial, setup.seed).to(encoder.device)
     optimizer = _optimizer(encoder, layer, settings)
     images = TrainingImages(
-        train.paths,
+        train.all_paths(),
         crop_and_flip(encoder.preprocessing, scale=settings.crop_scale, flip=settings.flip),
         batch_size=settings.batch_size,
         seed=setup.seed,

@@ -45,7 +45,7 @@ def test_class_folders_label_their_images_in_alphabetical_order(tmp_path):
     about = folder.describe()
     assert (about["name"], about["images"], about["classes"]) == (tmp_path.name, 3, ["cat", "dog"])
     part = folder.part([2, 0])
-    assert ([path.name for path in part.paths], part.labels.tolist()) == (["1.jpg", "2.jpg"], [1, 0])
+    assert ([path.name for path in part.all_paths()], part.labels.tolist()) == (["1.jpg", "2.jpg"], [1, 0])
 
 
 def test_images_beside_class_folders_make_the_folder_flat(tmp_path):

@@ -31,7 +31,7 @@ def test_linked_class_folders_are_followed(tmp_path: Path):
     (data / "dog").symlink_to(tmp_path / "pool" / "dog")
     found = open_folder(data)
     assert found.classes == ("cat", "cow", "dog")
-    assert [str(path.relative_to(data)) for path in found.paths] == ["cat/1.jpg", "cow/3.jpg", "dog/deep/2.jpg"]
+    assert [str(path.relative_to(data)) for path in found.all_paths()] == ["cat/1.jpg", "cow/3.jpg", "dog/deep/2.jpg"]
 
 
 def test_links_that_lead_nowhere_or_back_are_listed_and_the_rest_is_used(tmp_path: Path, caplog):
@@ -141,7 +141,7 @@ def test_names_that_are_not_utf8_are_read_and_survive_json(tmp_path: Path):
         pytest.skip("this file system takes UTF-8 names only")
     found = open_folder(tmp_path)
     assert sorted(found.classes) == sorted(["dog", ODD])
-    assert sorted(path.name for path in found.paths) == sorted(["1.jpg", f"{ODD}.jpg"])
+    assert sorted(path.name for path in found.all_paths()) == sorted(["1.jpg", f"{ODD}.jpg"])
     assert len(found.content()) == 64
     write_json(tmp_path / "about.json", found.describe() | {"é": "é"})
     text = (tmp_path / "about.json").read_text("utf-8")
@@ -158,7 +158,7 @@ def test_names_are_the_same_whatever_the_locale(tmp_path: Path):
         "import sys; from pathlib import Path; from goodviews.hub.sources.folders import open_folder;"
         "from goodviews.transfer.data_digest import digest_of;"
         "found = open_folder(Path(sys.argv[1])); found.content();"
-        "print(found.describe()['names_sha256'], digest_of(found.root, found.paths))"
+        "print(found.describe()['names_sha256'], digest_of(found.root, found.all_paths()))"
     )
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHONUTF8"))}
     odd = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

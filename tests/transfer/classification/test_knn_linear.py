@@ -65,8 +65,8 @@ def test_cached_features_give_the_same_report_without_the_network(encoder, colou
 def test_files_are_listed_as_often_for_many_photos_as_for_few(encoder, colours, tmp_path, monkeypatch):
     """Each list of a million paths takes seconds; one a photo would take for ever."""
     lists = []
-    listed = Files.paths.fget
-    monkeypatch.setattr(Files, "paths", property(lambda files: lists.append(1) or listed(files)))
+    listed = Files.all_paths
+    monkeypatch.setattr(Files, "all_paths", lambda files: lists.append(1) or listed(files))
     knn().run(encoder, colours, tmp_path / "few")
     few = len(lists)
     for photo in sorted(colours.glob("*/*/*.png")):
