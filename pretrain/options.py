@@ -43,6 +43,7 @@ class Options:
         accumulate: Parts in which a batch goes through the network, for less memory. Weights and queue change once a
             step; batch norm, and what an objective compares within a batch, sees one part only.
         compile: Let torch.compile make the steps faster; the first one then takes minutes. It needs a C++ compiler.
+            Made for GPUs: on a CPU it gained nothing.
         deterministic: On a GPU, take only algorithms that repeat themselves bit for bit, so that a resumed run equals
             an unbroken one there too; slower. A CPU repeats itself without it.
         init: Encoder to start from, instead of from random weights: any that `goodviews hub info` knows, e.g.

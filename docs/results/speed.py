@@ -87,7 +87,7 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
             + (f", and {_compiled(pair):.2f} times with --compile" if "compiled_over_lightly" in pair else "")
             + f". {_missed(loader, pair, labels)} The loop "
             f"adds {100 * loop['overhead']:.1f} % to a step, measured on few steps of a busy machine: in single steps "
-            f"up to {100 * max(loop['overheads']):.0f} %. The photos are few and small, and neither other "
+            f"up to {100 * max(loop['overheads']):.1f} %. The photos are few and small, and neither other "
             "sizes nor what a GPU makes of the views were measured here. "
             f"Labels are read in {labels['times_pycocotools_s']:.2f} times pycocotools' time."
         ),
@@ -164,8 +164,8 @@ def _pair(figures: dict[str, Any]) -> str:
 
 
 def _compiled(pair: dict[str, Any]) -> float:
-    """Times lightly with --compile, or without where that was not measured."""
-    return float(pair.get("compiled_over_lightly", pair["over_lightly"]))
+    """Times lightly with --compile; 0 where that was not measured."""
+    return float(pair.get("compiled_over_lightly", 0))
 
 
 def _labels(figures: dict[str, Any]) -> str:
@@ -200,7 +200,7 @@ def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any], labels: dic
         if best[name] < goal
     ]
     meanings = {"over_lightly": "times lightly", "share": "of the network's own rate"}
-    pairs = {"over_lightly": _compiled(pair), "share": pair["share"]}
+    pairs = {"over_lightly": max(pair["over_lightly"], _compiled(pair)), "share": pair["share"]}
     missed += [
         f"{pairs[name]:.2f} of {goal} {meanings[name]}" for name, goal in PAIR_GOALS.items() if pairs[name] < goal
     ]
