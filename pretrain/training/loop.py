@@ -32,7 +32,7 @@ from .activations import count_activations, describe_activations
 from .clustering import renew_clusters
 from .continue_from import copy_training
 from .encoders import backbones, encoders_of
-from .failures import broken_connections, said_by_first
+from .failures import broken_connections, lost_workers, said_by_first
 from .memory_check import announce_memory, out_of_memory_in_words
 from .monitor import Progress
 from .online_knn import online_knn
@@ -77,7 +77,7 @@ def pretrain(
         UsageError, OutputExists, DataError: the run cannot be done; nothing was written.
         GoodviewsError: the loss is NaN or infinite, the memory or disk is full, or the run was asked to stop.
     """
-    with broken_connections(), ExitStack() as stack:
+    with broken_connections(), lost_workers(), ExitStack() as stack:
         run = prepare(recipe, data, out, options, observe, stack=stack, start=start)
         announce()
         if options.knn_every != 0 and run.accelerator.is_main_process:

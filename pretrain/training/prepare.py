@@ -22,6 +22,7 @@ from ..freed_memory import keep_freed_memory
 from ..objective import Step
 from ..options import Options
 from ..recipe import Recipe, describe
+from ..views.compiled import announce_compilation
 from . import checkpoint, run_folder
 from .advice import advise
 from .build import Parts, build, build_accelerator, build_monitor
@@ -74,6 +75,8 @@ def prepare(
     (entry,) = broadcast_object_list([entry])
     if accelerator.is_main_process:
         advise(recipe, options, images.train)
+        if device == "cpu":
+            announce_compilation()
     parts = build(recipe, options, images.train, accelerator, start=start)
     if options.continue_from is not None:  # also when resumed: the run may have been killed before its first checkpoint
         start_from(options.continue_from, parts.state)

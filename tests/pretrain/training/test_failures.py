@@ -9,9 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from goodviews.hub.errors import GoodviewsError
 from goodviews.hub.reports import provenance
+from goodviews.pretrain.training.failures import lost_workers
 
 SMOKE = ["infomin_smoke", "--set", "architecture=test_resnet", "--device", "cpu", "--precision", "fp32"]
 SMOKE += ["--knn-every", "0", "--workers", "0"]
@@ -86,6 +89,31 @@ def test_torchrun_stands_in_recipe_json_and_a_resumption_with_one_process_is_ref
     assert alone.returncode == 1
     (sentence,) = sentences(alone.stderr)
     assert "was started with 2 processes and cannot go on with 1" in sentence
+
+
+@pytest.mark.slow
+def test_a_killed_loader_worker_ends_its_run_with_one_sentence(images: Path, tmp_path: Path):
+    words = [*SMOKE[:-1], "1", "--data", str(images), "--out", str(tmp_path / "run"), "--epochs", "500"]
+    command = [sys.executable, "-m", "goodviews.pretrain", *words]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while not metrics.exists() and run.poll() is None:
+        time.sleep(0.1)
+    (worker,) = psutil.Process(run.pid).children()
+    worker.kill()
+    _, errors = run.communicate(timeout=300)
+    assert run.returncode == 1
+    assert "Traceback" not in errors
+    (sentence,) = sentences(errors)
+    assert sentence.startswith("error: A process that loads images was killed: most often the system does that where ")
+    assert "--resume" in sentence
+
+
+def test_a_worker_for_whom_shared_memory_is_too_small_is_told_apart():
+    with pytest.raises(GoodviewsError, match="/dev/shm is too small"), lost_workers():
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. ")
+    with pytest.raises(RuntimeError, match="another"), lost_workers():
+        raise RuntimeError("another")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -94,16 +95,41 @@ def test_an_image_smaller_than_the_blurs_reach_is_refused_as_by_arrays():
 
 
 def test_where_numba_finds_no_folder_to_write_to_views_are_rendered_by_arrays(monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "goodviews.pretrain.views.kernels", None)
-    monkeypatch.setattr(builtins, "__import__", _refuses_kernels(builtins.__import__))
+    error = RuntimeError("cannot cache function 'boxes': no locator available")
+    _refuse_kernels(monkeypatch, error)
     assert compiled._kernels.__wrapped__() is None
     assert "set NUMBA_CACHE_DIR" in caplog.text
 
 
-def _refuses_kernels(real: Callable[..., Any]) -> Callable[..., Any]:
+def test_where_numba_does_not_take_this_numpy_views_are_rendered_by_arrays(monkeypatch, caplog):
+    _refuse_kernels(monkeypatch, ImportError("Numba needs NumPy 2.3 or less. Got NumPy 2.4."))
+    assert compiled._kernels.__wrapped__() is None
+    assert "another version of it (Numba needs NumPy 2.3 or less. Got NumPy 2.4.)" in caplog.text
+
+
+def test_where_numba_is_told_not_to_compile_views_are_rendered_by_arrays(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert not compiled.is_installed.__wrapped__()
+
+
+def test_only_a_machines_first_run_says_that_views_are_compiled(tmp_path, monkeypatch, caplog):
+    (tmp_path / "kernels.normalize-312.py311.nbi").touch()
+    for folder, sentences in ((tmp_path / "new", 1), (tmp_path, 0)):
+        normalize = SimpleNamespace(stats=SimpleNamespace(cache_path=str(folder)))
+        monkeypatch.setattr(compiled, "_kernels", lambda kernel=normalize: SimpleNamespace(normalize=kernel))
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            compiled.announce_compilation()
+        assert caplog.text.count("compiled for this machine") == sentences
+
+
+def _refuse_kernels(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    real = builtins.__import__
+
     def imports(name: str, *given: Any) -> Any:
-        if "kernels" in (given[2] or ()) if len(given) > 2 else False:
-            raise RuntimeError("cannot cache function 'boxes': no locator available")
+        if len(given) > 2 and "kernels" in (given[2] or ()):
+            raise error
         return real(name, *given)
 
-    return imports
+    monkeypatch.setitem(sys.modules, "goodviews.pretrain.views.kernels", None)
+    monkeypatch.setattr(builtins, "__import__", imports)
