@@ -10,11 +10,12 @@ What a GPU gains, none has shown yet.
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
-from ...hub.errors import UsageError
+from ...hub.errors import GoodviewsError, UsageError
 from ..models.ema import EmaPair
 from ..objective import Objective, Step
 from .checkpoint import RunState
@@ -36,6 +37,28 @@ def check_compiler() -> None:
             f"--compile needs a C++ compiler, and {name} is not found here; install it (apt install g++) or leave the "
             "option out."
         )
+
+
+@contextmanager
+def failed_compilation() -> Iterator[None]:
+    """What the compiler stops at becomes one sentence.
+
+    Raises:
+        GoodviewsError: a compiler was called and failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        from torch._dynamo.exc import BackendCompilerFailed  # takes a second to import, which a plain run needs not
+
+        if not isinstance(error, BackendCompilerFailed):
+            raise
+        lines = str(error).splitlines()
+        cause = next((line for line in lines if "error:" in line), lines[0]).strip()[:300]
+        raise GoodviewsError(
+            f'The compiler failed at the first step ("{cause}"); install what it misses (for Python.h python3-dev), or '
+            "start again without --compile and with --overwrite."
+        ) from error
 
 
 def compile_step(objective: Objective, state: RunState, *, processes: int) -> Callable[..., Step]:

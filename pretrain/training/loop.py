@@ -30,6 +30,7 @@ from ..recipe import Recipe
 from . import checkpoint, run_folder
 from .activations import count_activations, describe_activations
 from .clustering import renew_clusters
+from .compiled import failed_compilation
 from .continue_from import copy_training
 from .encoders import backbones, encoders_of
 from .failures import broken_connections, lost_workers, said_by_first
@@ -84,7 +85,7 @@ def pretrain(
             knn = online_knn(run.images, encoders_of(run)["encoder"])
             run.gauge = None if knn is None else (knn, options.knn_every or max(1, recipe.epochs // 10))
         announce_memory(run)
-        with closing(run.loader), stop_request() as stop, out_of_memory_in_words(run):
+        with closing(run.loader), stop_request() as stop, failed_compilation(), out_of_memory_in_words(run):
             _learn(run, stop)
         run.monitor.compare_with_start()
     return out / "encoder"

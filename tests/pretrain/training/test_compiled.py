@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch._dynamo.utils import counters
 
-from goodviews.hub.errors import UsageError
+from goodviews.hub.errors import GoodviewsError, UsageError
 from goodviews.pretrain.models.ema import EmaPair, KeyNetwork
 from goodviews.pretrain.models.networks import build_network
 from goodviews.pretrain.options import Options
@@ -66,3 +66,16 @@ def test_a_machine_without_a_compiler_is_named_before_anything_is_written(images
     with pytest.raises(UsageError, match="--compile needs a C\\+\\+ compiler, and no-such-compiler is not found here"):
         loop.pretrain(small("moco_v2_smoke", epochs=1), images, tmp_path / "run", Options(compile=True))
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_compiler_stops_at_is_one_sentence():
+    def broken(graph, inputs):
+        raise RuntimeError("C++ compile error\n\nOutput:\nfatal error: Python.h: No such file or directory\n")
+
+    with (
+        pytest.raises(GoodviewsError, match=r"\(\"fatal error: Python.h: No such file or directory\"\); install"),
+        compiled.failed_compilation(),
+    ):
+        torch.compile(lambda numbers: numbers + 1, backend=broken)(torch.ones(2))
+    with pytest.raises(RuntimeError, match="another"), compiled.failed_compilation():
+        raise RuntimeError("another")
