@@ -56,4 +56,5 @@ def _in_order(shares: Sequence[np.ndarray], photos: int, unreadable: set[int]) -
         for position in range(rank, photos, len(shares))
         if position not in unreadable
     ]
-    return np.concatenate([share for share in shares if len(share)] or shares)[np.argsort(positions)]
+    filled = [share for share in shares if len(share)]
+    return np.concatenate(filled)[np.argsort(positions)] if filled else shares[0]

@@ -87,8 +87,8 @@ class Meeting:
                 return f"Process {rank} of {self.world} ended: {sentence}"
         return None
 
-    def failure_soon(self) -> str:
-        """As `failure`, or another sentence, once it can be known."""
+    def failure_soon(self, error: BaseException) -> str:
+        """As `failure`, or another sentence, once it can be known; `error` told that a connection is gone."""
         end_s = time.monotonic() + self.ending_s
         while time.monotonic() < end_s:
             sentence = self.failure()
@@ -96,7 +96,11 @@ class Meeting:
                 return sentence
             self.watch()
             time.sleep(_LOOK_EVERY_S)
-        return f"Another of the {self.world} processes ended; what it printed, or the system's log, tells why."
+        cause = (str(error).strip().splitlines() or ["no reason given"])[0]
+        return (
+            f"The {self.world} processes lost their connection ({cause}). If one of them ended, what it printed or the "
+            "system's log tells why."
+        )
 
 
 def leave() -> None:

@@ -24,6 +24,7 @@ from .meeting import Job, Meeting, is_of_connection, leave
 from .torchrun import call
 
 _END_S = 5.0  # until a process that does not end is killed
+_ENDED_TOGETHER = 3  # status of a process that ended since another one did
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def others_run(job: Job, arguments: tuple[object, ...], *, processes: int, devic
         except RuntimeError as error:
             if not is_of_connection(error):
                 raise
-            raise GoodviewsError(meeting.failure_soon()) from error
+            raise GoodviewsError(meeting.failure_soon(error)) from error
         finally:
             leave()
 
@@ -114,7 +115,7 @@ def _one_of_the_others(rank: int, world: int, place: Path, kind: str, job: Job, 
     try:
         meeting.take_part(torch.device(kind, rank) if kind == "cuda" else torch.device(kind), lambda: (job, arguments))
     except EndedTogether:
-        sys.exit(1)
+        sys.exit(_ENDED_TOGETHER)
 
 
 def _require_first() -> None:
@@ -124,13 +125,19 @@ def _require_first() -> None:
 
 
 def _require_all(others: Sequence[BaseProcess], meeting: Meeting) -> None:
-    """Raises GoodviewsError where one of the others has ended otherwise than well."""
-    for rank, one in enumerate(others, start=1):
-        if one.exitcode:
-            raise GoodviewsError(meeting.failure() or _end_of(rank, len(others) + 1, one.exitcode))
+    """Raises GoodviewsError where one of the others has ended otherwise than well.
+
+    It speaks of one that ended by itself before those that only lost their connection to it.
+    """
+    ended = [(rank, one.exitcode) for rank, one in enumerate(others, start=1) if one.exitcode]
+    if ended:
+        rank, status = min(ended, key=lambda end: end[1] == _ENDED_TOGETHER)
+        raise GoodviewsError(meeting.failure() or _end_of(rank, len(others) + 1, status))
 
 
 def _end_of(rank: int, world: int, status: int) -> str:
+    if status == _ENDED_TOGETHER:
+        return f"Process {rank} of {world} lost its connection to the others."
     if status > 0:
         return f"Process {rank} of {world} ended with status {status}; what it printed tells why."
     memory = ", perhaps since the memory was full" if -status == signal.SIGKILL else ""

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch.distributed as dist
 from goodviews.hub.errors import DataError, GoodviewsError, UsageError
 from goodviews.transfer.processes.meeting import Meeting
 from goodviews.transfer.processes.sharing import gather, rank_and_world, sum_over_processes, value_of_first
-from goodviews.transfer.processes.start import check_processes, others_run
+from goodviews.transfer.processes.start import _require_all, check_processes, others_run
 
 CPU = torch.device("cpu")
 
@@ -89,6 +90,21 @@ def test_a_process_whose_others_never_come_asks_whether_they_still_can(tmp_path)
     store = dist.FileStore(str(tmp_path / "meeting"), 2)
     with pytest.raises(GoodviewsError, match="The others are gone"):
         Meeting(store, 0, 2, give_up).join(CPU)
+
+
+def test_the_process_that_ended_first_is_named_before_those_that_ended_with_it(tmp_path):
+    meeting = Meeting(dist.FileStore(str(tmp_path / "meeting"), 3), 0, 3, lambda: None)
+    ended = [SimpleNamespace(exitcode=status) for status in (3, -signal.SIGKILL)]
+    with pytest.raises(GoodviewsError, match=r"^Process 2 of 3 was ended by SIGKILL"):
+        _require_all(ended, meeting)
+    with pytest.raises(GoodviewsError, match=r"^Process 1 of 3 lost its connection"):
+        _require_all([ended[0], SimpleNamespace(exitcode=None)], meeting)
+
+
+def test_a_connection_that_breaks_while_all_live_gives_its_cause(tmp_path):
+    meeting = Meeting(dist.FileStore(str(tmp_path / "meeting"), 2), 0, 2, lambda: None, ending_s=0.0)
+    sentence = meeting.failure_soon(RuntimeError("NCCL error: no shared memory\nframe 1"))
+    assert sentence.startswith("The 2 processes lost their connection (NCCL error: no shared memory).")
 
 
 def test_processes_without_a_gpu_each_are_refused(monkeypatch):
