@@ -4,10 +4,12 @@ It starts them itself (`--processes 8`), or torchrun has started all of them (se
 """
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import parent_process
@@ -111,11 +113,25 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 def _one_of_the_others(rank: int, world: int, place: Path, kind: str, job: Job, arguments: tuple[object, ...]) -> None:
     """What a new process runs; it is silent."""
     os.environ["RANK"] = str(rank)
+    threading.Thread(target=_end_after_first, args=(place.parent,), daemon=True).start()
     meeting = Meeting(FileStore(str(place), world), rank, world, _require_first)
     try:
         meeting.take_part(torch.device(kind, rank) if kind == "cuda" else torch.device(kind), lambda: (job, arguments))
     except EndedTogether:
         sys.exit(_ENDED_TOGETHER)
+
+
+def _end_after_first(folder: Path) -> None:
+    """Ends this process some seconds after the first one, whatever it waits for then; torch can wait half an hour.
+
+    The first one's folder goes with it, which it cannot remove when it is killed.
+    """
+    first = parent_process()
+    assert first is not None
+    first.join()
+    time.sleep(_END_S)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(_ENDED_TOGETHER)
 
 
 def _require_first() -> None:

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
@@ -81,6 +84,43 @@ def test_a_process_that_ends_is_one_sentence_within_seconds(how: Any, sentence: 
         sum_over_processes(1.0)
     assert time.monotonic() - start_s < 60  # torch alone waits for half an hour
     assert not dist.is_initialized()
+
+
+@pytest.mark.slow
+def test_no_process_outlives_the_first_whatever_it_waits_for(tmp_path):
+    script = tmp_path / "first.py"
+    script.write_text(ENDLESS)
+    where = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=where) as first:
+        assert first.stdout is not None
+        other = int(first.stdout.readline())
+        first.kill()
+    end_s = time.monotonic() + 60
+    while is_running(other) and time.monotonic() < end_s:
+        time.sleep(0.2)
+    assert not is_running(other)
+    assert list(tmp_path.glob("goodviews-*")) == []
+
+
+def is_running(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+ENDLESS = """
+import os, time, torch
+from goodviews.transfer.processes.start import others_run
+
+def wait(device):
+    print(os.getpid(), flush=True)
+    time.sleep(1000)
+
+if __name__ == "__main__":
+    with others_run(wait, (), processes=2, device=torch.device("cpu")):
+        time.sleep(1000)
+"""
 
 
 def test_a_process_whose_others_never_come_asks_whether_they_still_can(tmp_path):
