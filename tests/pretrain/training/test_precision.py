@@ -40,7 +40,7 @@ def test_the_processor_is_asked_when_nothing_is_pretended(instructions, chosen, 
 def test_auto_on_a_gpu_that_does_not_multiply_bf16_is_fp32_and_the_log_says_so(monkeypatch, caplog):
     """As on a V100 or T4, which emulate it."""
     caplog.set_level(logging.INFO)
-    monkeypatch.delenv(precision.PRETEND, raising=False)
+    monkeypatch.delenv(machine.PRETEND, raising=False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
     assert precision.resolve_precision("auto", "cuda") == "fp32"
     assert "precision auto is fp32; --precision fp16 is faster" in caplog.text
