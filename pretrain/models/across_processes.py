@@ -1,4 +1,4 @@
-"""What processes share: gathered embeddings whose gradient flows back, batch-norm statistics, work on all images."""
+"""What processes share: gathered embeddings whose gradient flows back, work on all images."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +8,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from timm.layers import convert_sync_batchnorm  # type: ignore[attr-defined]
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather, all_reduce
-
-from .full_precision import widen
+from torch import Tensor
+from torch.distributed.nn.functional import all_gather
 
 
 @dataclass(frozen=True)
@@ -72,47 +69,3 @@ def share_of(count: int, rank: int, world: int) -> Tensor:
     """
     size = -(-count // world)
     return torch.arange(rank * size, (rank + 1) * size) % count
-
-
-def share_batch_norm(network: nn.Module, device: torch.device) -> None:
-    """Make every batch norm in a network take its statistics over the images of all processes; changes it in place.
-
-    On GPUs with torch's SyncBatchNorm; on CPUs, for which torch has none, with `SharedBatchNorm`.
-    """
-    if device.type != "cpu":
-        convert_sync_batchnorm(network)
-        return
-    for module in network.modules():
-        if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d):
-            module.__class__ = SharedBatchNorm
-
-
-class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over the images of all processes, by two sums over them; each process must hold as many images."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(input)
-        dims = [dim for dim in range(input.ndim) if dim != 1]
-        count = dist.get_world_size() * input.numel() // input.shape[1]
-        shape = (1, -1) + (1,) * (input.ndim - 2)
-        wide = widen(input)
-        mean = all_reduce(wide.sum(dims)) / count
-        centred = wide - mean.view(shape)
-        variance = all_reduce(centred.square().sum(dims)) / count
-        self._follow(mean.detach(), variance.detach() * count / (count - 1))
-        scale = torch.rsqrt(variance + self.eps) * self.weight
-        out: Tensor = centred * scale.view(shape)
-        return (out if self.bias is None else out + self.bias.view(shape)).to(input.dtype)
-
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.momentum is not None
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Any that has channels second."""

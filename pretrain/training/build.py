@@ -18,11 +18,12 @@ from ...hub.encoder import Encoder
 from ...hub.errors import UsageError
 from ...hub.flow import Flow, FlowPlan, load_generator
 from ...hub.learned_stem import ARCHITECTURES as LEARNED
+from ...hub.shared_batch_norm import share_batch_norm
 from ...hub.sources.source import Source
 from ..data.decoded_photos import DecodedPhotos
 from ..data.device_crops import PhotosOnDevice
 from ..data.loader import ViewLoader
-from ..models.across_processes import Processes, gather_with_gradient, share_batch_norm
+from ..models.across_processes import Processes, gather_with_gradient
 from ..models.ema import EmaPair
 from ..models.labels import LabelledData
 from ..models.memory import Context, Memory, Plan

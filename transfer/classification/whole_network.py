@@ -20,8 +20,13 @@ from ...hub.encoder import Encoder
 from ...hub.images import SkippedImages
 from ...hub.sources.files import Files
 from ..precision import arithmetic, faster_layout
-from ..processes.batch_norm import share_batch_norm
-from ..processes.sharing import gather_everywhere, rank_and_world, share_gradients, sum_over_processes
+from ..processes.sharing import (
+    gather_everywhere,
+    rank_and_world,
+    share_batch_norm,
+    share_gradients,
+    sum_over_processes,
+)
 from ..task import Setup
 from ..training_state import Row, Stateful
 from .encode_photos import encode_photos

@@ -12,11 +12,11 @@ from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
 
 from ..datasets.detection_data import DetectionData
-from ..datasets.labelled_photos import read_photo
+from ..datasets.labelled_photos import LabelledPhoto, read_photo
+from ..detection.detector import Detections
 from ..detection.settings import DetectionSettings
 from ..detection.training_loop import Learner, train
-from ..evaluation.during_training import plain_scores
-from ..processes.sharing import gather, rank_and_world
+from ..evaluation.during_training import shared_scores
 from ..processes.start import others_run
 from ..training_state import Row
 from .configuration import Configuration
@@ -84,11 +84,8 @@ def _train_copy(device: torch.device, run: Run) -> None:
 
 def _evaluate(network: nn.Module, run: Run) -> Row:
     """Scores on the test photos, which the processes share; only the first one gets them."""
-    rank, world = rank_and_world()
-    photos = run.data.test[rank::world]
-    own = [detect(network, run.data.classes, run.settings, read_photo(photo), photo.id) for photo in photos]
-    shares = gather(own)
-    if rank:
-        return {}
-    by_photo = {one.photo_id: one for share in shares for one in share}
-    return plain_scores([by_photo[photo.id] for photo in run.data.test], run.data, run.settings)
+
+    def find(photo: LabelledPhoto) -> Detections:
+        return detect(network, run.data.classes, run.settings, read_photo(photo), photo.id)
+
+    return shared_scores(find, run.data, run.settings)

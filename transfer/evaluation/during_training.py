@@ -1,10 +1,12 @@
 """The scores of a detector during training: the metrics alone, without intervals and curves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..datasets.detection_data import DetectionData
+from ..datasets.labelled_photos import LabelledPhoto
 from ..detection.detector import Detections
 from ..detection.settings import DetectionSettings
+from ..processes.sharing import gather, rank_and_world
 from ..training_state import Row
 
 
@@ -28,3 +30,13 @@ def plain_scores(detections: Sequence[Detections], data: DetectionData, settings
         masks = coco_scores(detections, data.test, data.classes, kind="masks").values
         row = {**row, **{f"mask_{name}": value for name, value in masks.items()}}
     return row
+
+
+def shared_scores(find: Callable[[LabelledPhoto], Detections], data: DetectionData, settings: DetectionSettings) -> Row:
+    """As `plain_scores`, of what each process finds on its share of `data.test`; empty in all but the first."""
+    rank, world = rank_and_world()
+    shares = gather([find(photo) for photo in data.test[rank::world]])
+    if rank:
+        return {}
+    by_photo = {one.photo_id: one for share in shares for one in share}
+    return plain_scores([by_photo[photo.id] for photo in data.test], data, settings)

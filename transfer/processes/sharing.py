@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ...hub import shared_batch_norm
 from ..training_state import Row
 
 Value = TypeVar("Value")
@@ -32,6 +33,13 @@ def share_gradients(network: nn.Module) -> nn.Module:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)  # its successor is too new
         return DistributedDataParallel(network, device_ids=device_ids, broadcast_buffers=False)
+
+
+def share_batch_norm(network: nn.Module) -> None:
+    """Makes every batch norm take its statistics over the images of all processes; in place."""
+    _, world = rank_and_world()
+    if world > 1:
+        shared_batch_norm.share_batch_norm(network, next(network.parameters()).device)
 
 
 def mean_over_processes(row: Row, device: torch.device) -> Row:

@@ -14,8 +14,7 @@ from ...hub.preprocessing import Preprocessing
 from ..datasets.detection_data import DetectionData
 from ..datasets.labelled_photos import read_photo
 from ..detection.settings import DetectionSettings
-from ..evaluation.during_training import plain_scores
-from ..processes.sharing import gather, rank_and_world
+from ..evaluation.during_training import shared_scores
 from ..processes.start import others_run
 from ..training_state import Row
 from .detector import TorchvisionDetector
@@ -84,11 +83,5 @@ def _train_copy(device: torch.device, run: Run) -> None:
 
 def _evaluate(network: GeneralizedRCNN, run: Run) -> Row:
     """Scores on the test photos, which the processes share; only the first one gets them."""
-    rank, world = rank_and_world()
     detector = TorchvisionDetector(network, run.data.classes, run.architecture, run.preprocessing, run.settings)
-    own = [detector.detect(read_photo(photo), photo.id) for photo in run.data.test[rank::world]]
-    shares = gather(own)
-    if rank:
-        return {}
-    by_photo = {one.photo_id: one for share in shares for one in share}
-    return plain_scores([by_photo[photo.id] for photo in run.data.test], run.data, run.settings)
+    return shared_scores(lambda photo: detector.detect(read_photo(photo), photo.id), run.data, run.settings)

@@ -7,7 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from goodviews.pretrain.models.across_processes import SharedBatchNorm, gather_with_gradient, share_batch_norm
+from goodviews.hub.shared_batch_norm import SharedBatchNorm, share_batch_norm
+from goodviews.pretrain.models.across_processes import gather_with_gradient
 from goodviews.pretrain.models.networks import build_network
 
 

@@ -5,8 +5,8 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from goodviews.transfer.processes.batch_norm import SharedBatchNorm, SharedBatchNormAct, share_batch_norm
-from goodviews.transfer.processes.sharing import gather, rank_and_world, share_gradients
+from goodviews.hub.shared_batch_norm import SharedBatchNorm, SharedBatchNormAct
+from goodviews.transfer.processes.sharing import gather, rank_and_world, share_batch_norm, share_gradients
 from goodviews.transfer.processes.start import others_run
 
 IMAGES = torch.randn(5, 3, 6, 6, generator=torch.Generator().manual_seed(0)).double()

@@ -8,14 +8,12 @@ from timm.layers import BatchNormAct2d, convert_sync_batchnorm  # type: ignore[a
 from torch import Tensor, nn
 
 
-def share_batch_norm(network: nn.Module) -> None:
-    """Makes every batch norm within a network take its statistics over the images of all processes; in place.
+def share_batch_norm(network: nn.Module, device: torch.device) -> None:
+    """Make every batch norm in a network take its statistics over the images of all processes; changes it in place.
 
     On GPUs by torch's SyncBatchNorm; on CPUs, for which torch has none, by `SharedBatchNorm`.
     """
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return
-    if next(network.parameters()).device.type != "cpu":
+    if device.type != "cpu":
         convert_sync_batchnorm(network)
         return
     for module in network.modules():
