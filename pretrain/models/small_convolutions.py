@@ -40,14 +40,18 @@ def as_plain(network: nn.Module) -> nn.Module:
 class SmallMapConv2d(nn.Conv2d):
     """A 3 x 3 convolution with padding 1 that treats an image of at most 2 x 2 pixels as one vector."""
 
+    uses = 0  # forward passes so far
+
     def forward(self, input: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():
+            self.uses += 1
         if input.device.type != "cpu" or max(input.shape[-2:]) > LARGEST:
             return super().forward(input)
         height, width = input.shape[-2:]
         blocks = _blocks(height, width, *self.stride)
         pixels = input.permute(0, 2, 3, 1).flatten(1)  # a view when the input is channels_last
         rows, columns = (height - 1) // self.stride[0] + 1, (width - 1) // self.stride[1] + 1
-        matrix = _as_matrix(self.weight, blocks)
+        matrix = _as_matrix(self, blocks)
         out: Tensor = F.linear(pixels, matrix).unflatten(1, (rows, columns, -1))
         return out.permute(0, 3, 1, 2)
 
@@ -76,10 +80,11 @@ def _most_of_a_tap(blocks: Blocks) -> int:
     return max(Counter(chain(*blocks)).values())
 
 
-def _as_matrix(weight: Tensor, blocks: Blocks) -> Tensor:
+def _as_matrix(conv: SmallMapConv2d, blocks: Blocks) -> Tensor:
+    weight = conv.weight
     if torch.compiler.is_compiling():  # which joins the slices itself, and does not follow a function of one's own
         return torch.cat([torch.cat([weight[:, :, y, x] for y, x in row], dim=1) for row in blocks])
-    matrix: Tensor = _Matrix.apply(blocks, *[weight] * _most_of_a_tap(blocks))
+    matrix: Tensor = _Matrix.apply(blocks, conv, *[weight] * _most_of_a_tap(blocks))
     return matrix
 
 
@@ -87,12 +92,14 @@ class _Matrix(torch.autograd.Function):
     """The matrix of blocks (see `_blocks`) from a weight, which is given as often as a tap has blocks.
 
     Taps that slicing takes out cost a gradient of the weight's size each. Here as many as are added to one tap, and
-    autograd adds these in the order in which it would add the slices', the last block's first.
+    autograd adds these in the order in which it would add the slices', the last block's first. The convolution's last
+    use is the first whose gradient reaches the weight: with nothing there yet, one sum in that order is the same.
     """
 
     @staticmethod
-    def forward(ctx: Any, blocks: Blocks, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, blocks: Blocks, conv: SmallMapConv2d, *weights: Tensor) -> Tensor:
         ctx.blocks, ctx.like, ctx.copies = blocks, torch.empty_like(weights[0], device="meta"), len(weights)
+        ctx.conv, ctx.use = conv, conv.uses
         outputs, inputs = weights[0].shape[:2]
         matrix = weights[0].new_empty(len(blocks) * outputs, len(blocks[0]) * inputs)
         for part, (y, x) in _parts(matrix, blocks):
@@ -102,12 +109,18 @@ class _Matrix(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = [torch.zeros_like(ctx.like, device=gradient.device) for _ in range(ctx.copies)]
+        count = 1 if ctx.use == ctx.conv.uses else ctx.copies
+        gradients = [torch.zeros_like(ctx.like, device=gradient.device) for _ in range(count)]
         used = Counter[tuple[int, int]]()
-        for part, tap in reversed(_parts(gradient, ctx.blocks)):
-            gradients[used[tap]][:, :, tap[0], tap[1]] = part
-            used[tap] += 1
-        return None, *gradients
+        for part, (y, x) in reversed(_parts(gradient, ctx.blocks)):
+            times = used[y, x]
+            place = gradients[min(times, count - 1)][:, :, y, x]
+            if times < count:
+                place.copy_(part)
+            else:
+                place.add_(part)
+            used[y, x] += 1
+        return None, None, *gradients, *[None] * (ctx.copies - count)
 
 
 def _parts(matrix: Tensor, blocks: Blocks) -> list[tuple[Tensor, tuple[int, int]]]:

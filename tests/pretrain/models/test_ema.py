@@ -1,9 +1,13 @@
 """The EMA copy: how its weights follow, and its keys by shuffled batch norm."""
 
+import copy
+
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from goodviews.pretrain.models import ema
 from goodviews.pretrain.models.across_processes import Processes
 from goodviews.pretrain.models.ema import EmaPair, KeyNetwork
 from goodviews.pretrain.models.networks import ContrastiveNetwork, build_network
@@ -65,6 +69,23 @@ def test_keys_share_batch_statistics_within_shuffled_groups_only():
     keys = pair.keys(images, order).own
     torch.testing.assert_close(keys[order[:4]], pair.key.embed(images[order[:4]]))
     assert not torch.allclose(keys, pair.key.embed(images))
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "resnetv2_18"])  # the second has timm's batch norm that activates
+def test_groups_at_once_give_what_groups_one_after_the_other_give(architecture, monkeypatch):
+    pair = EmaPair(build_network(architecture, head="simclr", dim=8, patches=0, seed=0), KeyNetwork(group=4))
+    images = torch.randn(9, 3, 64, 64, generator=torch.Generator().manual_seed(0))  # groups of 5 and 4
+    met, start = [], copy.deepcopy(pair.state())
+    pair.key.backbone.register_forward_pre_hook(lambda network, given: met.append(len(given[0])))
+
+    def found():
+        pair.restore(start)
+        return pair.keys(images, torch.arange(9)).own, copy.deepcopy(pair.state())
+
+    one_after_the_other = found()
+    monkeypatch.setattr(ema, "_SAME_FROM", 4)
+    torch.testing.assert_close(found(), one_after_the_other, rtol=1e-3, atol=1e-3)
+    assert met == [5, 4, 9]
 
 
 def test_images_travel_in_the_half_precision_in_which_the_first_convolution_takes_them():
