@@ -1,6 +1,6 @@
 """What adapting an encoder gains on a set of photos: kNN before and after, for several seeds.
 
-    python benchmarks/adapt_gain.py --init goodviews:mini --data flowers5 --recipe moco_v2_adapt --out flowers5.json
+    python benchmarks/adapt_gain.py --init goodviews:mini --data flowers5 --recipe simclr_adapt --out flowers5.json
 
 DATA has train/<class> and val/<class> (or test). The encoder learns from photos of the train part without their labels;
 the same photos with labels are the neighbours among which each photo of the other part is looked up. Runs lie in
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--init", required=True, help="the encoder to start from")
     parser.add_argument("--data", type=Path, required=True, help="folder with train/<class> and val/<class> or test")
-    parser.add_argument("--recipe", default="moco_v2_adapt")
+    parser.add_argument("--recipe", default="simclr_adapt")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--photos", type=int, help="of the train part, the first of each class; by default all")
     parser.add_argument("--set", nargs="*", default=[], help="changes of the recipe")

@@ -1,12 +1,12 @@
 """What whoever uses an encoder may cite: the papers of its method, and goodviews."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-# The class of a recipe's objective -> its papers in methods.bib, newest last.
+# The class of a recipe's objective, or of an operation of its views -> its papers in methods.bib, newest last.
 _PAPERS = {
     "Byol": ("byol",),
     "ByolClsa": ("byol", "clsa"),
@@ -20,7 +20,9 @@ _PAPERS = {
     "Pirl": ("pirl",),
     "PrototypeContrast": ("moco", "pcl"),
     "QueueContrast": ("moco", "moco_v2"),
+    "RandAugment": ("infomin",),  # InfoMin's views
     "SimclrClsa": ("simclr", "clsa"),
+    "StrongPolicy": ("clsa",),
     "Swav": ("swav",),
     "SymmetricClsa": ("moco", "clsa"),
     "SymmetricQueueContrast": ("moco", "moco_v2"),
@@ -29,9 +31,19 @@ _PAPERS = {
 
 def citations(ours: Mapping[str, Any]) -> list[str]:
     """BibTeX entries for an encoder that config.json's own block describes; goodviews comes last."""
-    objective = (ours.get("recipe") or {}).get("objective") or {}
-    papers = _PAPERS.get(str(objective.get("type")), ()) if isinstance(objective, Mapping) else ()
-    return [*(papers_by_key()[key] for key in papers), _goodviews(ours.get("commit"))]
+    recipe = ours.get("recipe")
+    fields = [recipe.get(name) for name in ("objective", "views")] if isinstance(recipe, Mapping) else []
+    keys = dict.fromkeys(key for kind in _types(fields) for key in _PAPERS.get(kind, ()))
+    return [*(papers_by_key()[key] for key in keys), _goodviews(ours.get("commit"))]
+
+
+def _types(part: object) -> Iterator[str]:
+    """What a part of a recipe and all parts of it are, as far as they say so."""
+    if isinstance(part, Mapping):
+        yield str(part.get("type"))
+    inner = part.values() if isinstance(part, Mapping) else part if isinstance(part, list) else ()
+    for one in inner:
+        yield from _types(one)
 
 
 @cache

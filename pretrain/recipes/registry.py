@@ -26,10 +26,9 @@ from .own_file import made_for, recipe_from_file, takes_px
 
 # A recipe is named once, by its function; the second table adds the short names.
 _TABLE: tuple[Callable[..., Recipe], ...] = (
-    adapt.moco_v2_adapt,
-    adapt.infomin_adapt,
-    adapt.clsa_adapt,
     adapt.simclr_adapt,
+    adapt.clsa_adapt,
+    adapt.infomin_adapt,
     byol.byol_40,
     byol.byol_100,
     byol.byol_300,

@@ -97,6 +97,8 @@ def test_the_method_of_every_recipe_is_cited_but_that_of_the_supervised_one():
         assert "@software{goodviews" in entries[-1]
         assert "version = {abc1234}" in entries[-1]
         assert (len(entries) > 1) == (recipe["objective"]["type"] != "Classify"), name
+    by_views = citations({"recipe": describe(choose("infomin_adapt"))})
+    assert ["infomin" in by_views[1].lower(), len(by_views)] == [True, 3]
     assert {key for keys in _PAPERS.values() for key in keys} == set(papers_by_key())
 
 

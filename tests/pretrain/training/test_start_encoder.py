@@ -153,8 +153,8 @@ def test_encoder_is_not_overwritten_by_the_run_that_starts_from_it(parent, image
 
 
 def test_adapting_recipe_takes_the_size_of_the_encoder_and_none_without_one(parent, images, tmp_path, capsys):
-    words = ["pretrain", "moco_v2_adapt", "--data", str(images), "--out", str(tmp_path / "run"), "--device", "cpu"]
-    with pytest.raises(UsageError, match=r"moco_v2_adapt goes on from an encoder .* --init goodviews:mini"):
+    words = ["pretrain", "simclr_adapt", "--data", str(images), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    with pytest.raises(UsageError, match=r"simclr_adapt goes on from an encoder .* --init goodviews:mini"):
         cli.run(words)
     words += ["--init", str(parent), "--batch-size", "8", "--epochs", "1", "--precision", "fp32", "--knn-every", "0"]
     with pytest.raises(UsageError, match=r"--set width=2: the network is that of --init"):
@@ -197,9 +197,9 @@ def test_two_processes_start_from_an_imported_moco_checkpoint(moco_file, images,
     """At a rate of almost nothing the weights of the encoder that both make are those of the file."""
     (tmp_path / "two.py").write_text(TWO)
     cli.run(["hub", "import", str(moco_file), "--out", str(tmp_path / "imported")])
-    words = ["moco_v2_adapt", "--init", tmp_path / "imported", "--data", images, "--out", tmp_path / "run"]
+    words = ["simclr_adapt", "--init", tmp_path / "imported", "--data", images, "--out", tmp_path / "run"]
     words += ["--batch-size", 8, "--epochs", 1, "--precision", "fp32", "--knn-every", 0, "--device", "cpu"]
-    words += ["--set", "optimizer.lr=1e-12", "memory.size=8", "schedule.warmup_epochs=0"]
+    words += ["--set", "optimizer.lr=1e-12", "schedule.warmup_epochs=0"]
     words += ["views.0.crop.px=32", "views.1.crop.px=32", "--workers", 0]
     run_in_two_processes([tmp_path / "two.py", *map(str, words)])
     theirs = torch.load(moco_file, weights_only=True)["state_dict"]

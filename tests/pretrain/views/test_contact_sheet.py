@@ -46,11 +46,11 @@ def test_a_sheet_is_repeatable_and_changes_with_the_seed(photos: list[Path]):
 def test_a_sheet_of_a_recipe_that_adapts_is_of_the_size_of_the_encoder_that_it_starts_from(
     photos: list[Path], tmp_path: Path
 ):
-    show("moco_v2_adapt", image=photos[0], out=tmp_path / "views.png", init="goodviews:mini", count=2)
+    show("simclr_adapt", image=photos[0], out=tmp_path / "views.png", init="goodviews:mini", count=2)
     px = from_pretrained("goodviews:mini").preprocessing.input_px
-    expected = draw(choose("moco_v2_adapt", start_px=px).views, photos[0], seed=0, count=2)
+    expected = draw(choose("simclr_adapt", start_px=px).views, photos[0], seed=0, count=2)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "views.png")), np.asarray(expected))
-    assert px != choose("moco_v2_adapt").input_px
+    assert px != choose("simclr_adapt").input_px
 
 
 def test_a_file_that_is_no_image_has_no_sheet(tmp_path: Path):
