@@ -11,9 +11,9 @@ code, cjrd/self-supervised-pretraining. What they do: MoCo v2 with its views, he
 new photos; SGD at 0.03 for 256 images, momentum 0.999, a queue of 65536, a cosine to zero without warm-up; 50 to 50,000
 steps, whatever the number of photos (configs/hpt-pretrain). Ours, for photos that are far fewer than theirs:
 - A function of the input's side: with --init it is the encoder's own, and so are the network and the normalisation.
-- SimCLR's loss and head: the other photos of a batch in place of MoCo's EMA copy and queue, with which no trial gained
-  beyond the noise of its test photos (docs/results/adapt); by its head, which ends in a batch norm, as much as by its
-  loss.
+- SimCLR's loss and head, the other photos of a batch in place of MoCo's EMA copy and queue: with these no trial gained
+  more on flowers than its test photos may explain (docs/results/adapt). Neither its loss without its head, which ends
+  in a batch norm, nor its head with a queue gained as much as both.
 - Batches of 64 instead of 256, for enough steps of few photos, at two thirds of their rate, and of the one at which
   our small recipes begin.
 - A warm-up of an epoch: the head is new, and its first gradients would undo what the backbone knows. Not in their code.

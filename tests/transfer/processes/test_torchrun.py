@@ -18,17 +18,17 @@ from goodviews.transfer.task import Setup
 NETWORK = "random:resnet18-w0.25-32px"
 
 
-def two_processes(*words: str) -> list[tuple[int, str, str]]:
+def two_processes(*words: str, machines: int = 1) -> list[tuple[int, str, str]]:
     """Status, output and errors of the first and the second process, under the variables that torchrun sets."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = os.environ | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    common = os.environ | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": str(2 // machines)}
     common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "goodviews.transfer", *words],
-            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank // machines)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -40,11 +40,12 @@ def two_processes(*words: str) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("machines", [1, 2])
 def test_processes_that_torchrun_started_give_the_result_of_one_and_the_first_alone_speaks(
-    colours: Path, tmp_path: Path
+    machines: int, colours: Path, tmp_path: Path
 ):
     words = ["linear-clsa", "--encoder", NETWORK, "--data", str(colours), "--set", "epochs=1", "--batch-size", "5"]
-    first, second = two_processes(*words, "--out", str(tmp_path / "run"))
+    first, second = two_processes(*words, "--out", str(tmp_path / "run"), machines=machines)
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert "Results:" in first[1]
     assert second[1:] == ("", "")
