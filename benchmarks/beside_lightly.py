@@ -6,7 +6,8 @@
 Ways in turns, timed in CPU seconds of this process; each ratio is the median of the ratios within a round:
 
 from_files   goodviews, through its training loop: files decoded, views rendered, metrics and all
-synthetic    the same, but every step gets the first step's views: what the network alone takes
+kept         the same with --keep memory: each photo decoded once, before the first step, which is not timed
+synthetic    the same as from_files, but every step gets the first step's views: what the network alone takes
 lightly      lightly's views, head and loss in a loop as its documentation has it (see gpu_pretraining.py)
 compiled     with --compile: goodviews from files with its own option of that name; the first step, which takes a
              minute, is not timed
@@ -38,6 +39,8 @@ from goodviews.pretrain.views import compiled
 RATIOS = {
     "over_lightly": ("from_files", "lightly"),
     "share": ("from_files", "synthetic"),
+    "kept_over_lightly": ("kept", "lightly"),
+    "kept_share": ("kept", "synthetic"),
     "compiled_over_lightly": ("compiled", "lightly"),
 }
 
@@ -103,6 +106,7 @@ def _ways(recipe: Recipe, given: argparse.Namespace) -> dict[str, Callable[[], f
 
     return {
         "from_files": ours,
+        "kept": lambda: ours(options=replace(options, keep="memory")),
         "synthetic": lambda: ours(is_synthetic=True),
         "lightly": lambda: lightly_rate(recipe, lightlys, time.process_time),
         **({"compiled": lambda: ours(options=with_compiler)} if given.compile else {}),

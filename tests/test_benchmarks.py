@@ -84,9 +84,9 @@ def test_moco_on_a_cpu_is_held_against_lightlys_within_each_round(run):
     pytest.importorskip("lightly", reason="needs lightly: pip install lightly")
     words = ["--architecture", "test_resnet", "--px", "32", "--batch-size", "4", "--rounds", "1", "--steps", "2"]
     figures = run("beside_lightly", *words)
-    (ours,), (theirs,), (network,) = (figures["rates"][way] for way in ("from_files", "lightly", "synthetic"))
-    assert figures["over_lightly"] == pytest.approx(ours / theirs)
-    assert figures["share"] == pytest.approx(ours / network)
+    ours, kept, theirs, network = (figures["rates"][way][0] for way in ("from_files", "kept", "lightly", "synthetic"))
+    assert [figures["over_lightly"], figures["kept_over_lightly"]] == pytest.approx([ours / theirs, kept / theirs])
+    assert [figures["share"], figures["kept_share"]] == pytest.approx([ours / network, kept / network])
 
 
 def test_help_takes_longer_than_an_empty_python(run):

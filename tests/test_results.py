@@ -276,7 +276,10 @@ def test_page_on_adapting_tells_what_the_benchmark_wrote_and_what_was_tried(adap
     assert page == (tmp_path / "earlier" / "README.md").read_text()
     assert "| 2,000 of flowers, moco_v2_adapt | 48.8 | 52.0, 51.0 | +2.8 | [-3.6, +9.1] | [+0.2, +5.3] |" in page
     assert "| moco_v2_adapt, 10 epochs | 2,000 of flowers | 500 | 3.5 |" in page
-    assert "| 2,000 of flowers | QueueContrast | mlp | 0.2 | 0.99 | 512 | 0.02 | 0.2 | 10 | 48.8 | 52.0 (0), 51.0 (1) |" in page
+    assert (
+        "| 2,000 of flowers | QueueContrast | mlp | 0.2 | 0.99 | 512 | 0.02 | 0.2 | 10 | 48.8 | 52.0 (0), 51.0 (1) |"
+        in page
+    )
     assert "moco_v2_adapt on flowers: +2.8 points, which seeds and test photos alone may explain." in page
     assert "| 2,000: daisy, rose, ... | 01234567 | 0.03 | 1 | 10 | 0.4 | 0.2 | 48.8 after 0, 51.2 after 3 |" in page
     assert "from mini (weights 0123); seeds 0, 1; `adapt_gain.py --init mini` on 2 x Processor; commit abc1234" in page

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -71,11 +72,12 @@ class FromSource:
         return self.source.place(position)
 
     def read(self, position: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Tensor]:
+        file = self.source.open(position)
         return read_crops(
-            self.source.open(position),
+            file,
             crops,
             uniforms,
-            name=self.source.place(position),
+            name=None if isinstance(file, Path) else self.source.place(position),
             values=self.source.values,
             is_exact=self.is_exact,
         )
