@@ -28,6 +28,7 @@ HOMES = {  # an optional or heavy package -> the modules, or rooms, that alone m
     "starlette": {"hub.web", "hub.server", "export.service"},
     "ray": {"export.embedding.cluster"},
     "numba": {"pretrain.views.kernels"},
+    "simplejpeg": {"pretrain.data.plain_jpeg"},
     "mlflow": {"hub.output.mlflow_board"},
     "tensorboard": {"hub.output.tensorboard"},
     "uvicorn": {"hub.web"},

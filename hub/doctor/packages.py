@@ -28,7 +28,7 @@ EXTRAS = {  # what the extras are for
     "detection": COCO,
     "cluster": "goodviews embed --engine ray",
     "data": "--data hf:NAME",
-    "fast": "faster views on a CPU",
+    "fast": "faster decoding, faster views on a CPU",
     "log": "--tensorboard",
     "wandb": "--log wandb",
     "mlflow": "--log mlflow",

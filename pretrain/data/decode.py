@@ -27,6 +27,7 @@ from ...hub.deep_pixels import Values
 from ...hub.images import decoded, opened
 from ..options import Options
 from ..views.view import Box, Crop
+from .plain_jpeg import plain_jpeg, version
 
 JPEG, WHOLE = "jpeg", "whole"  # what a run's description says of its JPEG files, or else how it decoded them before
 KEPT = "kept"
@@ -37,7 +38,8 @@ _ORIENTATION = 0x0112  # EXIF tag; 2 to 8 mean that the stored image is mirrored
 def decoder() -> str:
     """What turned files into pixels, for provenance: pixels may differ between versions."""
     jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
-    return f"Pillow {PIL.__version__}, libjpeg-turbo {jpeg}, torch {torch.__version__} resize"
+    plain = "" if version() is None else f", simplejpeg {version()} of plain JPEG files"
+    return f"Pillow {PIL.__version__}, libjpeg-turbo {jpeg}{plain}, torch {torch.__version__} resize"
 
 
 def describe_decoding(options: Options) -> dict[str, Any]:
@@ -66,12 +68,18 @@ def read_crops(
     Raises:
         DataError: the file cannot be read as an image.
     """
+    plain = plain_jpeg(file)
+    if plain is not None:
+        boxes = _boxes(plain.width, plain.height, crops, uniforms)
+        photo = plain.pixels() if is_exact or _factor(boxes, crops) == 1 else None
+        if photo is not None:
+            return [resized_crop(photo, box, crop) for box, crop in zip(boxes, crops, strict=True)]
     called = name if name is not None else str(file)
     with opened(file, name=called) as stored:
         image = stored if stored.format == "JPEG" else decoded(stored, values=values, name=called)
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
-        boxes = [crop.box(width, height, row) for crop, row in zip(crops, uniforms, strict=True)]
+        boxes = _boxes(width, height, crops, uniforms)
         shrink = 1 if is_exact else _shrink(image, boxes, crops)
         photo = np.array(image if image.mode == "RGB" and orientation == 1 else decoded(image, name=called))
     return [resized_crop(photo, _on_grid(box, shrink), crop) for box, crop in zip(boxes, crops, strict=True)]
@@ -110,18 +118,27 @@ def _orientation(image: Image.Image) -> int:
     return 1
 
 
+def _boxes(width: int, height: int, crops: Sequence[Crop], uniforms: Sequence[NDArray[np.float64]]) -> list[Box]:
+    return [crop.box(width, height, row) for crop, row in zip(crops, uniforms, strict=True)]
+
+
 def _shrink(image: Image.Image, boxes: Sequence[Box], crops: Sequence[Crop]) -> int:
-    """Ask the JPEG decoder for the smallest of its sizes that still has `SPARE` pixels for each pixel of every crop.
+    """Ask the JPEG decoder for the size by `_factor`.
 
     Returns how many pixels of the photo one decoded pixel stands for along a side: 1, 2, 4 or 8.
     """
-    room = min(min(right - left, bottom - top) / crop.px for (left, top, right, bottom), crop in zip(boxes, crops))
-    factor = next((factor for factor in (8, 4, 2) if room >= factor * SPARE), 1)
+    factor = _factor(boxes, crops)
     if image.format != "JPEG" or factor == 1:
         return 1
     width, height = image.size
     image.draft(None, (width // factor, height // factor))
     return round(width / image.size[0])
+
+
+def _factor(boxes: Sequence[Box], crops: Sequence[Crop]) -> int:
+    """By how much a photo may be reduced and still have `SPARE` pixels for each pixel of every crop: 1, 2, 4 or 8."""
+    room = min(min(right - left, bottom - top) / crop.px for (left, top, right, bottom), crop in zip(boxes, crops))
+    return next((factor for factor in (8, 4, 2) if room >= factor * SPARE), 1)
 
 
 def _on_grid(box: Box, shrink: int) -> Box:

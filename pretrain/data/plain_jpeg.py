@@ -1,0 +1,80 @@
+"""Plain JPEG files, decoded in half of Pillow's time where simplejpeg is installed (`pip install "goodviews[fast]"`).
+
+The pixels are Pillow's, bit by bit: both decode by libjpeg-turbo. What is not plain (grey or CMYK, turned by its EXIF,
+several pictures in a file, too large) or damaged in any way is left to Pillow, which has the sentences for it too.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_JPEG = b"\xff\xd8"
+_NOT_PLAIN = (b"Exif\0\0", b"tiff:Orientation", b"MPF\0")  # may be turned, or hold more than one picture
+
+
+@dataclass(frozen=True)
+class PlainJpeg:
+    """A file's bytes, not yet decoded, and its size in pixels."""
+
+    data: bytes
+    width: int
+    height: int
+
+    def pixels(self) -> NDArray[np.uint8] | None:
+        """(H, W, 3), RGB; None where the decoder has anything to remark."""
+        decoder = _simplejpeg()
+        assert decoder is not None
+        try:
+            photo: NDArray[np.uint8] = decoder.decode_jpeg(self.data, colorspace="RGB", strict=True)
+        except ValueError:
+            return None
+        return photo
+
+
+def plain_jpeg(file: Path | BinaryIO) -> PlainJpeg | None:
+    """The file, if it is one; None where Pillow has to look at it, be it that it does not exist."""
+    decoder = _simplejpeg()
+    data = None if decoder is None else _bytes(file)
+    if decoder is None or data is None or any(mark in data for mark in _NOT_PLAIN):
+        return None
+    try:
+        height, width, colours, _ = decoder.decode_jpeg_header(data, strict=True)
+    except ValueError:
+        return None
+    is_too_large = Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
+    return None if colours != "YCbCr" or is_too_large else PlainJpeg(data, width, height)
+
+
+def version() -> str | None:
+    """Of simplejpeg; None where it is not installed."""
+    decoder = _simplejpeg()
+    return None if decoder is None else str(decoder.__version__)
+
+
+@cache
+def _simplejpeg() -> ModuleType | None:
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    return simplejpeg
+
+
+def _bytes(file: Path | BinaryIO) -> bytes | None:
+    if isinstance(file, BytesIO):
+        return file.getvalue()
+    if not isinstance(file, Path):
+        return None
+    try:
+        with file.open("rb", buffering=0) as stream:
+            start = stream.read(len(_JPEG))
+            return start + stream.readall() if start == _JPEG else None
+    except OSError:
+        return None
