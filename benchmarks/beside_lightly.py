@@ -12,7 +12,7 @@ lightly      lightly's views, head and loss in a loop as its documentation has i
 compiled     with --compile: goodviews from files with its own option of that name; the first step, which takes a
              minute, is not timed
 
-Neither asks for deterministic algorithms. Our views are compiled where Numba is installed (the extra "fast").
+Neither asks for deterministic algorithms. Ours is measured with the extra "fast" where that is installed.
 Targets: from_files / lightly 1.2, from_files / synthetic 0.95.
 """
 

@@ -2,14 +2,17 @@
 
     python benchmarks/loader_speed.py [moco_v2_200 infomin_200 ...] [--images DIR] [--rounds 5] [--out speed.json]
 
-Five ways through the same photos, in turns, on one thread, timed in CPU seconds of this process; each rate is the
+Six ways through the same photos, in turns, on one thread, timed in CPU seconds of this process; each rate is the
 median of the rounds and each ratio the median of the ratios within a round:
 
-published     PIL and torchvision operations, one image at a time (published_infomin.py, published_clsa.py)
-decode_crop   of that only decoding and the random resized crops: two, three and eleven of them
-worker_share  ours, what a loader worker does when a GPU renders the views: decode, crop, draw the random numbers
-all_on_cpu    ours, with the views' programs on the CPU as well, as without Numba
-compiled      the same as with Numba (the extra "fast"); left out where it is not installed
+published          PIL and torchvision operations, one image at a time (published_infomin.py, published_clsa.py)
+decode_crop        of that only decoding and the random resized crops: two, three and eleven of them
+worker_share       ours, what a loader worker does when a GPU renders the views: decode, crop, draw the random numbers
+all_on_cpu         ours, with the views' programs on the CPU as well
+worker_share_fast  the worker's share with the extra "fast": plain JPEG files decoded by simplejpeg
+all_on_cpu_fast    all of it with the extra "fast": programs compiled by Numba too
+
+The last two are left out where the extra is not installed; those before them are as without it.
 """
 
 import argparse
@@ -32,6 +35,7 @@ from torchvision import transforms
 from goodviews.hub.reports.provenance import commit, hardware
 from goodviews.hub.sources.files import Files
 from goodviews.hub.sources.folders import open_folder
+from goodviews.pretrain.data import plain_jpeg
 from goodviews.pretrain.data.decode import decoder
 from goodviews.pretrain.data.portions import Portion
 from goodviews.pretrain.data.worker import FromSource, Photos
@@ -40,6 +44,7 @@ from goodviews.pretrain.recipes.registry import choose
 from goodviews.pretrain.views import compiled
 from goodviews.pretrain.views.view import View
 
+Way = Callable[[list[tuple[int, int]]], None]
 PHOTOS = Path(__file__).parent.parent / "tests" / "photos"
 PUBLISHED: dict[str, Callable[[], Callable[[Image.Image], Sequence[Tensor]]]] = {
     "moco_v2_200": moco,
@@ -70,14 +75,14 @@ def main() -> None:
     for recipe, measured in figures.items():
         print(recipe)
         for name, rate in measured["images_per_cpu_second"].items():
-            print(f"  {name:13s}{rate:8.1f} images/s{measured['ratio_to_published'][name]:8.2f} x published")
+            print(f"  {name:18s}{rate:8.1f} images/s{measured['ratio_to_published'][name]:8.2f} x published")
     if arguments.out:
         arguments.out.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
         print(f"figures: {arguments.out}")
 
 
 def measure(recipe: str, source: Files, *, rounds: int, per_round: int) -> dict:
-    """Rates and ratios of the four ways, and what they depend on."""
+    """Rates and ratios of all ways, and what they depend on."""
     ways = _ways(source, choose(recipe).views, PUBLISHED[recipe]())
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
@@ -104,9 +109,7 @@ def measure(recipe: str, source: Files, *, rounds: int, per_round: int) -> dict:
     }
 
 
-def _ways(
-    source: Files, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]
-) -> dict[str, Callable[[list[tuple[int, int]]], None]]:
+def _ways(source: Files, views: Sequence[View], published: Callable[[Image.Image], Sequence[Tensor]]) -> dict[str, Way]:
     """Each takes places, (epoch, sample): a photo that comes again is changed by other numbers, in every way."""
     random.seed(0)
     torch.manual_seed(0)
@@ -125,20 +128,30 @@ def _ways(
     def worker_share(places: list[tuple[int, int]]) -> None:
         Photos(FromSource(source), views, 0, renders=False)[Portion(places)]
 
-    def with_numba(places: list[tuple[int, int]]) -> None:
+    def all_on_cpu(places: list[tuple[int, int]]) -> None:
         Photos(FromSource(source), views, 0, renders=True)[Portion(places)]
 
-    def all_on_cpu(places: list[tuple[int, int]]) -> None:
-        with patch.object(compiled, "is_installed", return_value=False):
-            with_numba(places)
-
+    is_fast = compiled.is_installed() and plain_jpeg.version() is not None
     return {
         "published": as_published,
         "decode_crop": decode_crop,
-        "worker_share": worker_share,
-        "all_on_cpu": all_on_cpu,
-        **({"compiled": with_numba} if compiled.is_installed() else {}),
+        "worker_share": _without_fast(worker_share),
+        "all_on_cpu": _without_fast(all_on_cpu),
+        **({"worker_share_fast": worker_share, "all_on_cpu_fast": all_on_cpu} if is_fast else {}),
     }
+
+
+def _without_fast(way: Way) -> Way:
+    """As where the extra "fast" is not installed."""
+
+    def without(places: list[tuple[int, int]]) -> None:
+        with (
+            patch.object(compiled, "is_installed", return_value=False),
+            patch.object(plain_jpeg, "_simplejpeg", return_value=None),
+        ):
+            way(places)
+
+    return without
 
 
 def _pixels(path: Path) -> int:
