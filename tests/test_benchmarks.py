@@ -126,7 +126,7 @@ def test_downloads_are_whole_while_a_push_runs(tmp_path):
 @pytest.mark.precision
 def test_gain_of_adapting_is_the_difference_of_two_scores_and_a_stopped_measurement_goes_on(run, colours, tmp_path):
     words = ["--init", "random:test_resnet-32px", "--data", str(colours), "--photos", "15", "--seeds", "0", "1"]
-    words += ["--runs", str(tmp_path / "runs"), "--set", "epochs=1", "batch_size=6", "memory.size=6", "slow.group=6"]
+    words += ["--runs", str(tmp_path / "runs"), "--set", "epochs=1", "batch_size=6"]
     words += ["schedule.warmup_epochs=0"]
     figures = run("adapt_gain", *words)
     assert (figures["photos"], figures["test_photos"]) == (15, 9)
