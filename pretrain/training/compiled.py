@@ -3,8 +3,7 @@
 Every method is one graph without a break, in fp32 and bf16, and is compiled once; SwAV and PCL a second time when their
 queue or clusters begin. Modules stay as they are, and so do checkpoints and what looks at the encoder between steps.
 That holds of one process; with several only the backbones are compiled, each within its process. On a CPU the first
-step takes minutes and the others as long as before (benchmarks/compile_gain.py, and docs/results/speed beside lightly).
-What a GPU gains, none has shown yet.
+step takes minutes and the others as long as before (benchmarks/compile_gain.py). What a GPU gains, none has shown yet.
 """
 
 import logging
