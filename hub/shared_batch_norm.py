@@ -73,8 +73,8 @@ def sum_of_all(values: Tensor) -> Tensor:
     return total
 
 
-class SharedBatchNormAct(SharedBatchNorm):
-    """timm's layer that drops and activates too."""
+class ThenAct(nn.Module):
+    """Before a batch norm among the bases of a class: timm's layer, which drops and activates too."""
 
     drop: nn.Module
     act: nn.Module
@@ -82,3 +82,7 @@ class SharedBatchNormAct(SharedBatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         out: Tensor = self.act(self.drop(super().forward(input)))
         return out
+
+
+class SharedBatchNormAct(ThenAct, SharedBatchNorm):
+    """`SharedBatchNorm` in timm's layer."""

@@ -5,6 +5,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...hub.shared_batch_norm import ThenAct
+
 
 def normalize_in_groups(network: nn.Module, size: int) -> None:
     """Make every batch norm in a network take its statistics over groups of `size` images or some more.
@@ -42,12 +44,5 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Any that has channels second."""
 
 
-class GhostBatchNormAct(GhostBatchNorm):
-    """timm's layer that drops and activates too."""
-
-    drop: nn.Module
-    act: nn.Module
-
-    def forward(self, input: Tensor) -> Tensor:
-        out: Tensor = self.act(self.drop(super().forward(input)))
-        return out
+class GhostBatchNormAct(ThenAct, GhostBatchNorm):
+    """`GhostBatchNorm` in timm's layer."""
