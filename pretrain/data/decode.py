@@ -27,7 +27,7 @@ from ...hub.deep_pixels import Values
 from ...hub.images import decoded, opened
 from ..options import Options
 from ..views.view import Box, Crop
-from .plain_jpeg import plain_jpeg, version
+from .plain_jpeg import in_memory, plain_jpeg, version
 
 JPEG, WHOLE = "jpeg", "whole"  # what a run's description says of its JPEG files, or else how it decoded them before
 KEPT = "kept"
@@ -68,14 +68,15 @@ def read_crops(
     Raises:
         DataError: the file cannot be read as an image.
     """
-    plain = plain_jpeg(file)
+    content = in_memory(file)
+    plain = plain_jpeg(content)
     if plain is not None:
         boxes = _boxes(plain.width, plain.height, crops, uniforms)
         photo = plain.pixels() if is_exact or _factor(boxes, crops) == 1 else None
         if photo is not None:
             return [resized_crop(photo, box, crop) for box, crop in zip(boxes, crops, strict=True)]
     called = name if name is not None else str(file)
-    with opened(file, name=called) as stored:
+    with opened(content, name=called) as stored:
         image = stored if stored.format == "JPEG" else decoded(stored, values=values, name=called)
         orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]

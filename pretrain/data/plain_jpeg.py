@@ -40,9 +40,11 @@ class PlainJpeg:
 
 def plain_jpeg(file: Path | BinaryIO) -> PlainJpeg | None:
     """The file, if it is one; None where Pillow has to look at it, be it that it does not exist."""
-    decoder = _simplejpeg()
-    data = None if decoder is None else _bytes(file)
-    if decoder is None or data is None or any(mark in data for mark in _NOT_PLAIN):
+    decoder, stream = _simplejpeg(), in_memory(file)
+    if decoder is None or not isinstance(stream, BytesIO):
+        return None
+    data = stream.getvalue()  # no copy
+    if any(mark in data for mark in _NOT_PLAIN):
         return None
     try:
         height, width, colours, _ = decoder.decode_jpeg_header(data, strict=True)
@@ -50,6 +52,18 @@ def plain_jpeg(file: Path | BinaryIO) -> PlainJpeg | None:
         return None
     is_too_large = Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
     return None if colours != "YCbCr" or is_too_large else PlainJpeg(data, width, height)
+
+
+def in_memory(file: Path | BinaryIO) -> Path | BinaryIO:
+    """A JPEG file as a stream of its bytes, read once whoever decodes it then; all else as it is."""
+    if _simplejpeg() is None or not isinstance(file, Path):
+        return file
+    try:
+        with file.open("rb", buffering=0) as stream:
+            start = stream.read(len(_JPEG))
+            return BytesIO(start + stream.readall()) if start == _JPEG else file
+    except OSError:
+        return file
 
 
 def version() -> str | None:
@@ -65,16 +79,3 @@ def _simplejpeg() -> ModuleType | None:
     except ImportError:
         return None
     return simplejpeg
-
-
-def _bytes(file: Path | BinaryIO) -> bytes | None:
-    if isinstance(file, BytesIO):
-        return file.getvalue()
-    if not isinstance(file, Path):
-        return None
-    try:
-        with file.open("rb", buffering=0) as stream:
-            start = stream.read(len(_JPEG))
-            return start + stream.readall() if start == _JPEG else None
-    except OSError:
-        return None
