@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.text import Text
 
 from .errors import EndedTogether, GoodviewsError
+from .lost_workers import lost_workers
 from .options_of_others import explain
 from .output.terminal import LogLines, Terminal, is_first_process
 from .reports.provenance import version
@@ -122,7 +123,8 @@ def run(argv: Sequence[str]) -> None:
         CycloptsError: the words are not a command.
     """
     words = _with_values(_as_today(argv))
-    _app(words)(words, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
+    with lost_workers():
+        _app(words)(words, exit_on_error=False, print_error=False, verbose=False, result_action="return_value")
 
 
 def _as_today(argv: Sequence[str]) -> Sequence[str]:

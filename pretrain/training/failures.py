@@ -1,7 +1,7 @@
 """A process that fails ends the others of its run, each in order: no traceback of a broken connection, no endless wait.
 
 One sentence says what happened. It comes from the process that failed or, where that could not speak (it was killed,
-or ran out of memory), from each of the others. A killed loader worker ends its run likewise.
+or ran out of memory), from each of the others.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,6 @@ from accelerate.utils import gather_object
 from ...hub.errors import EndedTogether, GoodviewsError
 
 _CONNECTION = ("gloo", "NCCL", "ProcessGroup", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
-_WORKER = "DataLoader worker (pid"  # so torch begins, wherever the main process is when it notices
 
 
 @contextmanager
@@ -67,28 +66,6 @@ def broken_connections() -> Iterator[None]:
         raise GoodviewsError(
             f"Another process of this run ended, so process {rank} of {world} ends too; what that one says, or the "
             "system's log, tells why. Give the same command with --resume to go on from the last checkpoint."
-        ) from error
-
-
-@contextmanager
-def lost_workers() -> Iterator[None]:
-    """A loader worker that was killed becomes one sentence, where torch would raise an error of its own.
-
-    Raises:
-        GoodviewsError: a worker ended without a word.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if not str(error).startswith(_WORKER):
-            raise
-        if "Bus error" in str(error):
-            why = "/dev/shm is too small for its images (goodviews doctor says what is needed)"
-        else:
-            why = "most often the system does that where memory is short (its log tells)"
-        raise GoodviewsError(
-            f"A process that loads images was killed: {why}. Give fewer --workers or a smaller --batch-size; --resume "
-            "goes on from the last checkpoint."
         ) from error
 
 

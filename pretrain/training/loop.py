@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ...hub import artifact
 from ...hub.encoder import Encoder
+from ...hub.lost_workers import lost_workers
 from ..data.loader import Batch
 from ..models.memory import Known, Part, Update
 from ..models.schedules import Moment
@@ -33,7 +34,7 @@ from .clustering import renew_clusters
 from .compiled import failed_compilation
 from .continue_from import copy_training
 from .encoders import backbones, encoders_of
-from .failures import broken_connections, lost_workers, said_by_first
+from .failures import broken_connections, said_by_first
 from .memory_check import announce_memory, out_of_memory_in_words
 from .monitor import Progress
 from .online_knn import online_knn
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 
 SAVE_AFTER_S = 600.0
 ASK_EVERY = 8  # steps, on GPUs
+_GO_ON = "Give --resume to go on from the last checkpoint"
 
 
 def pretrain(
@@ -78,7 +80,7 @@ def pretrain(
         UsageError, OutputExists, DataError: the run cannot be done; nothing was written.
         GoodviewsError: the loss is NaN or infinite, the memory or disk is full, or the run was asked to stop.
     """
-    with broken_connections(), lost_workers(), ExitStack() as stack:
+    with broken_connections(), lost_workers(_GO_ON), ExitStack() as stack:
         run = prepare(recipe, data, out, options, observe, stack=stack, start=start)
         announce()
         if options.knn_every != 0 and run.accelerator.is_main_process:

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 
 from ...hub.errors import EndedTogether, GoodviewsError
+from ...hub.lost_workers import lost_workers
 
 Job = Callable[..., None]  # given the device of the process and the arguments of the task
 Watch = Callable[[], None]  # raises where waiting is of no use any more
@@ -63,7 +64,8 @@ class Meeting:
         try:
             self.join(device)
             job, arguments = receive()
-            job(device, *arguments)
+            with lost_workers():
+                job(device, *arguments)
             self.store.set(f"done {self.rank}", "1")
             self.wait_for("over")
         except EndedTogether:
