@@ -80,6 +80,12 @@ def _most_of_a_tap(blocks: Blocks) -> int:
     return max(Counter(chain(*blocks)).values())
 
 
+@cache
+def _fewest_of_a_tap(blocks: Blocks) -> int:
+    times = Counter(chain(*blocks))
+    return min(times[y, x] for y in range(3) for x in range(3))
+
+
 def _as_matrix(conv: SmallMapConv2d, blocks: Blocks) -> Tensor:
     weight = conv.weight
     if torch.compiler.is_compiling():  # which joins the slices itself, and does not follow a function of one's own
@@ -110,7 +116,7 @@ class _Matrix(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         count = 1 if ctx.use == ctx.conv.uses else ctx.copies
-        gradients = [torch.zeros_like(ctx.like, device=gradient.device) for _ in range(count)]
+        gradients = [_gradient(ctx.like, gradient.device, ctx.blocks, number) for number in range(count)]
         used = Counter[tuple[int, int]]()
         for part, (y, x) in reversed(_parts(gradient, ctx.blocks)):
             times = used[y, x]
@@ -121,6 +127,12 @@ class _Matrix(torch.autograd.Function):
                 place.add_(part)
             used[y, x] += 1
         return None, None, *gradients, *[None] * (ctx.copies - count)
+
+
+def _gradient(like: Tensor, device: torch.device, blocks: Blocks, number: int) -> Tensor:
+    """Where the number-th gradient of a weight goes: zeros, unless each tap has a block that will be copied there."""
+    is_filled = number < _fewest_of_a_tap(blocks)
+    return torch.empty_like(like, device=device) if is_filled else torch.zeros_like(like, device=device)
 
 
 def _parts(matrix: Tensor, blocks: Blocks) -> list[tuple[Tensor, tuple[int, int]]]:

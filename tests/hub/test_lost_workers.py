@@ -44,9 +44,9 @@ def test_a_worker_killed_while_it_hands_over_a_batch():
 
 
 def test_a_killed_process_of_a_pool():
-    with pytest.raises(GoodviewsError, match=KILLED), lost_workers():
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            pool.submit(os._exit, 1).result()
+    pool = ProcessPoolExecutor(1, get_context("spawn"))
+    with pytest.raises(GoodviewsError, match=KILLED), lost_workers(), pool:
+        pool.submit(os._exit, 1).result()
 
 
 def test_a_worker_for_whom_shared_memory_is_too_small_is_told_apart():
@@ -55,9 +55,9 @@ def test_a_worker_for_whom_shared_memory_is_too_small_is_told_apart():
 
 
 def test_it_says_how_to_go_on():
-    with pytest.raises(GoodviewsError, match=r"\(its log tells\)\. Give --resume, with fewer --workers"):
-        with lost_workers("Give --resume"):
-            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+    sentence = r"\(its log tells\)\. Give --resume, with fewer --workers"
+    with pytest.raises(GoodviewsError, match=sentence), lost_workers("Give --resume"):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("of a server"), EOFError("of a file"), RuntimeError("another")])
