@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _JPEG = b"\xff\xd8"
+_SCAN = 0xDA  # marks where pixels begin; what says how to read them comes before
 _NOT_PLAIN = (b"Exif\0\0", b"tiff:Orientation", b"MPF\0")  # may be turned, or hold more than one picture
 
 
@@ -44,7 +45,8 @@ def plain_jpeg(file: Path | BinaryIO) -> PlainJpeg | None:
     if decoder is None or not isinstance(stream, BytesIO):
         return None
     data = stream.getvalue()  # no copy
-    if any(mark in data for mark in _NOT_PLAIN):
+    head = data[: _scan_at(data)]
+    if any(mark in head for mark in _NOT_PLAIN):
         return None
     try:
         height, width, colours, _ = decoder.decode_jpeg_header(data, strict=True)
@@ -52,6 +54,14 @@ def plain_jpeg(file: Path | BinaryIO) -> PlainJpeg | None:
         return None
     is_too_large = Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
     return None if colours != "YCbCr" or is_too_large else PlainJpeg(data, width, height)
+
+
+def _scan_at(data: bytes) -> int:
+    """Where the first scan begins; the end, where a segment before it is not as it should be."""
+    place = len(_JPEG)
+    while len(data) >= place + 4 and data[place] == 0xFF and data[place + 1] != _SCAN:
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return place if data[place : place + 2] == bytes((0xFF, _SCAN)) else len(data)
 
 
 def in_memory(file: Path | BinaryIO) -> Path | BinaryIO:

@@ -17,11 +17,13 @@ class Change:
     function: takes images and as many of each parameter. Where only some images change it keeps their shape and type.
     parameters: each (N, ...), a row for each image of the batch, on the CPU.
     where: (N,), bool, on the CPU, the images that change; None for all.
+    by_image: the function goes from image to image itself, and needs no parts of a batch that fit a cache.
     """
 
     function: Callable[..., Tensor]
     parameters: tuple[Tensor, ...] = ()
     where: Tensor | None = None
+    by_image: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,7 @@ def _apply_one_by_one(changes: list[Change], batch: Tensor) -> Tensor:
 
 
 def _apply_to_all(change: Change, batch: Tensor, at_once: int) -> Tensor:
-    if len(batch) <= at_once:
+    if change.by_image or len(batch) <= at_once:
         return change.function(batch, *change.parameters)
     made: Tensor | None = None
     for first in range(0, len(batch), at_once):

@@ -39,7 +39,7 @@ def announce_compilation() -> None:
     Processes that are forked from this one then need not say it again.
     """
     kernels = _kernels() if is_installed() else None
-    if kernels is not None and not any(Path(kernels.normalize.stats.cache_path).glob("kernels.*.nbi")):
+    if kernels is not None and not any(Path(kernels.look_up.stats.cache_path).glob("kernels.*.nbi")):
         log.info("views are compiled for this machine, once: the first steps take up to a minute longer")
 
 

@@ -7,7 +7,7 @@ in `colour`, `blur` and `geometry`; `RandAugment` and `StrongPolicy` have files 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import permutations
 from typing import Any, ClassVar, Literal
 
@@ -173,17 +173,24 @@ class Normalize:
     width: ClassVar[int] = 0
 
     def changes(self, uniforms: Tensor) -> Iterator[Change]:
-        yield Change(self._normalize)
+        yield Change(self._normalize, by_image=compiled.is_installed())
 
     def _normalize(self, batch: Tensor) -> Tensor:
         if (kernels := compiled.kernels_for(batch)) and batch.dtype == torch.uint8:
             made = torch.empty(batch.shape)
-            of_channels = [np.array(numbers, dtype=np.float32) for numbers in (self.mean, self.std)]
-            kernels.normalize(_planes(batch.contiguous()), *of_channels, _planes(made))
+            kernels.look_up(_planes(batch.contiguous()), _normalized(self), _planes(made))
             return made
         mean = torch.tensor(self.mean, device=batch.device)[:, None, None]
         std = torch.tensor(self.std, device=batch.device)[:, None, None]
         return batch.float().div_(255).sub_(mean).div_(std)
+
+
+@cache
+def _normalized(operation: Normalize) -> NDArray[np.float32]:
+    """(3, 256), what it makes of each value of a channel."""
+    mean, std = (np.array(numbers, np.float32)[:, None] for numbers in (operation.mean, operation.std))
+    made: NDArray[np.float32] = (np.arange(256, dtype=np.float32) / np.float32(255) - mean) / std
+    return made
 
 
 def _planes(batch: Tensor) -> NDArray[Any]:

@@ -68,3 +68,14 @@ def test_a_cut_file_is_pillows_sentence(photos: list[Path], tmp_path: Path):
     crop = RandomResizedCrop(48, (0.2, 1.0))
     with pytest.raises(DataError, match=r"cut\.jpg is damaged \(image file is truncated"):
         read_crops(cut, [crop], [np.full(crop.width, 0.5)])
+
+
+def test_only_what_comes_before_the_pixels_says_whether_a_file_is_plain(photos: list[Path]):
+    for data in [photo.read_bytes() for photo in photos]:
+        scan = module._scan_at(data)
+        assert data[scan : scan + 2] == b"\xff\xda"
+        assert b"\xff\xda" not in data[:scan]
+        assert plain_jpeg(BytesIO(data + b"MPF\0")) is not None
+        assert plain_jpeg(BytesIO(data[:2] + b"\xff\xfe\x00\x06MPF\0" + data[2:])) is None
+    broken = b"\xff\xd8\xff\xe0\x00\x02\x00\x00MPF\0"
+    assert module._scan_at(broken) == len(broken)

@@ -113,10 +113,10 @@ def test_where_numba_is_told_not_to_compile_views_are_rendered_by_arrays(monkeyp
 
 
 def test_only_a_machines_first_run_says_that_views_are_compiled(tmp_path, monkeypatch, caplog):
-    (tmp_path / "kernels.normalize-312.py311.nbi").touch()
+    (tmp_path / "kernels.look_up-312.py311.nbi").touch()
     for folder, sentences in ((tmp_path / "new", 1), (tmp_path, 0)):
-        normalize = SimpleNamespace(stats=SimpleNamespace(cache_path=str(folder)))
-        monkeypatch.setattr(compiled, "_kernels", lambda kernel=normalize: SimpleNamespace(normalize=kernel))
+        look_up = SimpleNamespace(stats=SimpleNamespace(cache_path=str(folder)))
+        monkeypatch.setattr(compiled, "_kernels", lambda kernel=look_up: SimpleNamespace(look_up=kernel))
         caplog.clear()
         with caplog.at_level("INFO"):
             compiled.announce_compilation()
