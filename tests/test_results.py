@@ -169,8 +169,7 @@ def test_a_wrong_score_in_a_report_is_noticed(results, tmp_path):
 
 def test_the_page_of_speeds_is_made_of_the_figures_beside_it(speeds):
     page = SCRIPT.parent / "speed"
-    figures = [json.loads((page / f"{name}.json").read_text()) for name in ("loader", "loop", "pair", "labels")]
-    assert (page / "README.md").read_text() == speeds.text(*figures)
+    assert (page / "README.md").read_text() == speeds.text(page)
 
 
 def test_the_page_of_the_service_under_load_is_made_of_the_figures_beside_it():
@@ -202,8 +201,15 @@ def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     names = ("moco_v2_200", "infomin_200", "clsa_multi_200")
     (tmp_path / "loader.json").write_text(json.dumps(dict.fromkeys(names, loader)))
     (tmp_path / "loop.json").write_text(json.dumps(loop))
-    pair, labels = (SCRIPT.parent / "speed" / f"{name}.json" for name in ("pair", "labels"))
-    files = {"loader": tmp_path / "loader.json", "loop": tmp_path / "loop.json", "pair": pair, "labels": labels}
+    pair, labels = (SCRIPT.parent / "speed" / f"{name}.json" for name in ("pair-1", "labels"))
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(json.loads(pair.read_text()) | {"hardware": "Other", "share": 0.5, "over_lightly": 9}))
+    files = {
+        "loader": tmp_path / "loader.json",
+        "loop": tmp_path / "loop.json",
+        "pair": [pair, other],
+        "labels": labels,
+    }
     speeds.write(**files, out=tmp_path / "page")
     page = (tmp_path / "page" / "README.md").read_text()
     assert "| infomin_200 | ours, a loader worker's share where a GPU renders the views | 210.0 | 5.25 |" in page
@@ -212,6 +218,9 @@ def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
         in page
     )
     assert "| resnet50 at 96 px | 32 | 7.50 | 1.10 | 1.00 to 1.20 | 2 |" in page
+    assert re.search(r"MoCo v2 trains \d\.\d\d to 9\.00 times as fast as lightly's parts", page)
+    assert "0.50 of 0.95 of the network's own rate on Other" in page
+    assert "9.00 of 1.2" not in page
     assert json.loads((tmp_path / "page" / "loop.json").read_text()) == loop
     speeds.write(**files | {"labels": None}, out=tmp_path / "page")
     assert (tmp_path / "page" / "README.md").read_text() == page

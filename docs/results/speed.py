@@ -1,16 +1,16 @@
 """The page of speeds, made from what the scripts of benchmarks/ write with --out.
 
-    python docs/results/speed.py --loader loader.json --loop loop.json --pair pair.json --labels labels.json \
-        --out docs/results/speed
+    python docs/results/speed.py --loader loader.json --loop loop.json --pair pair-1.json pair-2.json \
+        --labels labels.json --out docs/results/speed
 
 OUT/README.md   tables, and who says so
-OUT/loader.json, loop.json, pair.json, labels.json   the scripts' own files
+OUT/loader.json, loop.json, pair-1.json, ..., labels.json   the scripts' own files
 """
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cyclopts
 from layout import folded, page, table
@@ -32,25 +32,35 @@ LABELS_GOALS = {"times": 1.0, "mb": 1000.0}  # of pycocotools' time; of all proc
 PAIR_GOALS = {"over_lightly": 1.2, "share": 0.95}
 
 
-def write(*, loader: Path, loop: Path, pair: Path, labels: Path | None = None, out: Path) -> None:
+def write(
+    *,
+    loader: Path,
+    loop: Path,
+    pair: Annotated[list[Path], cyclopts.Parameter(consume_multiple=True)],
+    labels: Path | None = None,
+    out: Path,
+) -> None:
     """Write the page of speeds.
 
     Args:
         loader: What benchmarks/loader_speed.py wrote.
         loop: What benchmarks/loop_overhead.py wrote.
-        pair: What benchmarks/beside_lightly.py wrote.
+        pair: What benchmarks/beside_lightly.py wrote, on one processor after another.
         labels: What benchmarks/label_memory.py wrote; by default what the page has.
         out: The folder to make; one that is there is replaced.
     """
-    files = {"loader": loader, "loop": loop, "pair": pair, "labels": labels or out / "labels.json"}
+    files = {"loader": loader, "loop": loop, "labels": labels or out / "labels.json"}
+    files |= {f"pair-{number}": file for number, file in enumerate(pair, start=1)}
     with new_folder(out, overwrite=True, kind="page") as folder:
-        write_text(folder / "README.md", text(*(json.loads(file.read_text()) for file in files.values())))
         for name, file in files.items():
             shutil.copyfile(file, folder / f"{name}.json")
+        write_text(folder / "README.md", text(folder))
 
 
-def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str, Any], labels: dict[str, Any]) -> str:
-    """The text of README.md."""
+def text(folder: Path) -> str:
+    """The text of README.md, from the files beside it."""
+    loader, loop, labels = (json.loads((folder / f"{name}.json").read_text()) for name in ("loader", "loop", "labels"))
+    pairs = [json.loads(file.read_text()) for file in sorted(folder.glob("pair-*.json"))]
     about = next(iter(loader.values()))
     photos = f"{about['source']['images']} photos of {about['median_pixels'] / 1e6:.2f} million pixels (median)"
     share, whole = (_with_and_without_fast(loader, way) for way in ("worker_share", "all_on_cpu"))
@@ -68,7 +78,7 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
             "### From a JPEG file to a recipe's views",
             _loader(loader),
             "### Training MoCo v2 beside lightly",
-            _pair(pair),
+            _pairs(pairs),
             "### The training loop",
             _loop(loop),
             "### Reading labels in COCO's format",
@@ -77,10 +87,9 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
         answer=(
             f"A loader worker has {share} the published pipeline's rate where a GPU renders the views, and {whole} "
             "where it renders them itself. "
-            f"MoCo v2 trains {pair['over_lightly']:.2f} times as fast as lightly's parts, "
-            f"{pair['kept_over_lightly']:.2f} times with --keep memory"
-            + (f", and {_compiled(pair):.2f} times with --compile" if "compiled_over_lightly" in pair else "")
-            + f". {_missed(loader, pair, labels)} The loop "
+            f"MoCo v2 trains {_over_processors(pairs, 'over_lightly')} times as fast as lightly's parts, "
+            f"{_over_processors(pairs, 'kept_over_lightly')} times with --keep memory. "
+            f"{_missed(loader, pairs, labels)} The loop "
             f"adds {100 * loop['overhead']:.1f} % to a step, measured on few steps of a busy machine: in single steps "
             f"up to {100 * max(loop['overheads']):.1f} %. The photos are few and small, and neither other "
             "sizes nor what a GPU makes of the views were measured here. "
@@ -91,15 +100,14 @@ def text(loader: dict[str, dict[str, Any]], loop: dict[str, Any], pair: dict[str
                 "Commands, commits and hardware",
                 f"`python benchmarks/loader_speed.py`: {photos}, decoded by {about['decoder']}; {_evidence(about)}; "
                 f"{about['rounds']} rounds.",
-                f"`python benchmarks/beside_lightly.py --images DIR`: {pair['photos']} photos, {pair['precision']}, "
-                f"one thread; {_evidence(pair)}; {pair['rounds']} rounds of {pair['steps']} steps.",
+                *map(_pair_evidence, pairs),
                 f"`python benchmarks/loop_overhead.py`: {loop['precision']}, {loop['threads']} thread and "
                 f"{loop['workers']} loader process; {_evidence(loop)}.",
                 f"`python benchmarks/label_memory.py --processes {labels['processes']}`: {_evidence(labels)}; "
                 f"{len(labels['rounds']['goodviews'])} rounds.",
             ),
-            "Made by `docs/results/speed.py` from loader.json, loop.json, pair.json and labels.json; no figure is "
-            "typed by hand.",
+            f"Made by `docs/results/speed.py` from {', '.join(sorted(file.name for file in folder.glob('*.json')))}; "
+            "no figure is typed by hand.",
         ],
     )
 
@@ -145,42 +153,43 @@ def _loop(figures: dict[str, Any]) -> str:
     )
 
 
+def _pairs(pairs: list[dict[str, Any]]) -> str:
+    return "\n".join(_pair(figures) for figures in pairs)
+
+
 def _pair(figures: dict[str, Any]) -> str:
     rates = figures["images_per_cpu_second"]
+    kept = "the same with --keep memory: photos decoded once, before"
     rows = [
-        ["goodviews, from JPEG files", f"{rates['from_files']:.1f}", f"{figures['over_lightly']:.2f}"],
-        [
-            "the same with --keep memory: photos decoded once, before",
-            f"{rates['kept']:.1f}",
-            f"{figures['kept_over_lightly']:.2f}",
-        ],
-        *(
-            [
-                [
-                    "from files with --compile, after its first step",
-                    f"{rates['compiled']:.1f}",
-                    f"{_compiled(figures):.2f}",
-                ]
-            ]
-            if "compiled" in rates
-            else []
-        ),
-        ["lightly's parts, from the same files", f"{rates['lightly']:.1f}", "1.00"],
-        ["goodviews, the same views at every step: the network alone", f"{rates['synthetic']:.1f}", ""],
+        [meaning, f"{rates[way]:.1f}", f"{figures[ratio]:.2f}", f"{figures[share]:.2f}"]
+        for way, meaning, ratio, share in (
+            ("from_files", "goodviews, from JPEG files", "over_lightly", "share"),
+            ("kept", kept, "kept_over_lightly", "kept_share"),
+        )
+    ]
+    rows += [
+        ["lightly's parts, from the same files", f"{rates['lightly']:.1f}", "1.00", ""],
+        ["goodviews, the same views at every step: the network alone", f"{rates['synthetic']:.1f}", "", "1.00"],
     ]
     network = f"{figures['architecture']} at {figures['px']} px, batches of {figures['batch_size']}, one thread"
     views = ", ours with the extra `fast`" if figures.get("compiled_views") else ""
     return (
-        f"{table(['way', 'images a CPU second', 'times lightly'], rows)}\n"
-        f"{network}, {figures['precision']}{views}; neither asks for deterministic algorithms. "
-        f"From files the training has {figures['share']:.2f} of the network's rate, from decoded photos "
-        f"{figures['kept_share']:.2f}."
+        f"{table(['way', 'images a CPU second', 'times lightly', 'times the network alone'], rows)}\n"
+        f"{figures['hardware']}: {network}, {figures['precision']}{views}; neither asks for deterministic algorithms."
     )
 
 
-def _compiled(pair: dict[str, Any]) -> float:
-    """Times lightly with --compile; 0 where that was not measured."""
-    return float(pair.get("compiled_over_lightly", 0))
+def _over_processors(pairs: list[dict[str, Any]], ratio: str) -> str:
+    """From least to most over the processors."""
+    found = [pair[ratio] for pair in pairs]
+    return _range(found) if len(found) > 1 else f"{found[0]:.2f}"
+
+
+def _pair_evidence(pair: dict[str, Any]) -> str:
+    return (
+        f"`python benchmarks/beside_lightly.py --images DIR`: {pair['photos']} photos, {pair['precision']}, one "
+        f"thread; {_evidence(pair)}; {pair['rounds']} rounds of {pair['steps']} steps."
+    )
 
 
 def _labels(figures: dict[str, Any]) -> str:
@@ -205,7 +214,7 @@ def _labels(figures: dict[str, Any]) -> str:
     )
 
 
-def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any], labels: dict[str, Any]) -> str:
+def _missed(loader: dict[str, dict[str, Any]], pairs: list[dict[str, Any]], labels: dict[str, Any]) -> str:
     """Which goals the figures do not reach, in a sentence."""
     reached = {name: loader[name]["ratio_to_published"] for name in GOALS}
     best = {name: ratios.get("all_on_cpu_fast", ratios["all_on_cpu"]) for name, ratios in reached.items()}
@@ -215,9 +224,11 @@ def _missed(loader: dict[str, dict[str, Any]], pair: dict[str, Any], labels: dic
         if best[name] < goal
     ]
     meanings = {"over_lightly": "times lightly", "share": "of the network's own rate"}
-    pairs = {"over_lightly": max(pair["over_lightly"], _compiled(pair)), "share": pair["share"]}
     missed += [
-        f"{pairs[name]:.2f} of {goal} {meanings[name]}" for name, goal in PAIR_GOALS.items() if pairs[name] < goal
+        f"{pair[name]:.2f} of {goal} {meanings[name]} on {pair['hardware']}"
+        for pair in pairs
+        for name, goal in PAIR_GOALS.items()
+        if pair[name] < goal
     ]
     if labels["times_pycocotools_s"] > LABELS_GOALS["times"]:
         missed.append(
