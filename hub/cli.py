@@ -84,6 +84,7 @@ COMMANDS = {
     "hub serve": ("goodviews.hub.server.commands:serve", "Serve a private hub for a team's encoders."),
     "hub attach": ("goodviews.hub.commands:attach", "Add measured results to an encoder folder and its card."),
 }
+_LOOP = "Symlink loop from"  # so Python 3.11 and 3.12 begin, for which later ones have an OSError
 FIRST_SPEAKS_S = 3.0  # what fails in all processes alike, the first says; torchrun ends the others meanwhile
 _ANY_WIDTH = 100_000  # elsewhere than on a screen each option is one line
 GROUPS = {
@@ -108,11 +109,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail("Stopped.", status=130)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno != errno.ENOSPC and (error.filename is None or error.strerror is None):
             raise
+        if error.errno != errno.ENOSPC:
+            why = "a file is where a folder must be" if isinstance(error, FileExistsError) else error.strerror
+            _fail(f"{error.filename} cannot be used ({why}); check the path and who may use it.", status=1)
         _fail(
             f"The disk is full ({error.filename or 'while writing'}); free space and run the command again.", status=1
         )
+    except RuntimeError as error:
+        if not str(error).startswith(_LOOP):
+            raise
+        _fail(f"{error}: this link leads to itself; give another path.", status=1)
 
 
 def run(argv: Sequence[str]) -> None:

@@ -75,7 +75,8 @@ class _OnnxRuntime:
             import onnxruntime
         except ModuleNotFoundError:
             raise MissingExtra("onnxruntime", extra="onnx", needed_for="Running an exported encoder") from None
-        wanted = _available([PROVIDERS.get(name, name) for name in providers], onnxruntime.get_available_providers())
+        names = [providers] if isinstance(providers, str) else providers
+        wanted = _available([PROVIDERS.get(name, name) for name in names], onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3

@@ -1,6 +1,8 @@
 """`--set optimizer.lr=0.06`: a field of a frozen dataclass, changed from the command line."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -8,6 +10,21 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from .errors import UsageError
 
 Settings = TypeVar("Settings")
+
+
+def with_changes(settings: Settings, changes: Sequence[str], *, whole: str) -> Settings:
+    """A copy of a dataclass with some fields changed, see `with_change`.
+
+    Raises:
+        UsageError: a field is given twice, there is no such field, or a value is not of its type.
+    """
+    given = Counter(change.partition("=")[0] for change in changes)
+    for field, times in given.items():
+        if times > 1:
+            raise UsageError(f"{field} is given {times} times, by --set or by an option of its own; give it once.")
+    for change in changes:
+        settings = with_change(settings, change, whole=whole)
+    return settings
 
 
 def with_change(settings: Settings, change: str, *, whole: str) -> Settings:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ..hub.errors import UsageError
 from ..hub.machine import cores
 from ..hub.output.terminal import Terminal, is_first_process, progress_bar
-from ..hub.overrides import with_change
+from ..hub.overrides import with_changes
 from .options import USUAL, Options
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def pretrain(
     start = read_start(options)
     published = choose(recipe, start_px=None if start is None else start.preprocessing.input_px)
     resolved = published if start is None else with_backbone_of(start, published)
-    for change in changes:
-        resolved = with_change(resolved, change, whole="recipe")
+    resolved = with_changes(resolved, changes, whole="recipe")
     resolved = in_proportion(resolved, published) if scale_lr else resolved
     console = Terminal(highlight=False)
     options = options if options.workers is not None else replace(options, workers=min(cores(), MOST_WORKERS))

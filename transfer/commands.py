@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..hub.deep_pixels import Values
 
 _USUAL = Setup()
+_GO_WITH_BATCH = {"batch_size", "lr", "layer_lr", "iterations", "lr_steps", "warmup_iterations"}
 
 
 def transfer(
@@ -93,6 +94,7 @@ def _transfer(
     from .resume import finished_report, with_state_folder
 
     resolved = find_task(task).with_changes(changes)
+    _refuse_batch_twice(resolved, changes, setup)
     data = data or _usual_data(task, resolved)
     declared = None if values is None else parse_values(values)
     if draw is not None and not check:
@@ -135,6 +137,17 @@ def _transfer(
             markup=False,
         )
     console.print(f"Results: {out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _refuse_batch_twice(task: Task, changes: Sequence[str], setup: Setup) -> None:
+    """--batch-size takes rates and counts of iterations along: it would undo what --set says of them."""
+    takes_along = isinstance(getattr(task.measure, "lr", None), float)  # elsewhere it cuts photos that are encoded
+    undone = [field for field in (change.partition("=")[0] for change in changes) if field in _GO_WITH_BATCH]
+    if setup.batch_size is not None and takes_along and undone:
+        raise UsageError(
+            f"--batch-size changes {undone[0]} in proportion, which --set gives too; leave one of them out. "
+            "--set batch_size=N changes the batch alone."
+        )
 
 
 def _usual_data(name: str, task: Task) -> Path:

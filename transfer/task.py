@@ -31,7 +31,7 @@ from cyclopts import Parameter
 from ..hub.errors import UsageError
 from ..hub.files.atomic import new_folder
 from ..hub.identity import EncoderId
-from ..hub.overrides import with_change
+from ..hub.overrides import with_changes
 from ..hub.reports.report import Evidence, Protocol, Report, gather_evidence, save_report
 from .data_check import DataCheck
 from .processes.environment import processes_of_run
@@ -56,7 +56,8 @@ class Setup:
 
     Args:
         seed: Of everything random in the task.
-        batch_size: Images in a batch; by default the task's own.
+        batch_size: Images in a batch; by default the task's own. Where the task trains, its learning rates follow in
+            proportion, and counts of iterations inversely.
         workers: Processes that load images, 0 for none beside the command's own.
         cache: Folder for frozen features, which knn and linear then compute once, and for the state of a long
             fine-tuning: a run that was stopped continues from there, and one that ended is only scored again.
@@ -163,9 +164,7 @@ class Task:
         """
         if not changes:
             return self
-        measure = self.measure
-        for change in changes:
-            measure = with_change(measure, change, whole="task")
+        measure = with_changes(self.measure, changes, whole="task")
         listed = ", ".join(_without_folder(change) for change in changes)
         return replace(self, name=f"{self.name} [{listed}]", measure=measure)
 

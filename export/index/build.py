@@ -1,5 +1,6 @@
 """A new index: of a folder of photos, or of a file of vectors that `goodviews embed` wrote."""
 
+from collections import Counter
 from pathlib import Path
 
 from ...hub.errors import DataError
@@ -7,6 +8,7 @@ from ...hub.files.atomic import new_folder
 from ...hub.files.locks import refuse_busy
 from ...hub.files.overwrite import refuse_folder
 from ...hub.images import SkippedImages
+from ...hub.output.printing import shown
 from ...hub.photo_encoder import PhotoEncoder
 from ...hub.sources.folders import find_images
 from ..embedding.vector_files import Vectors, read_vectors
@@ -17,6 +19,7 @@ from .change import Change, Entry, filling
 from .embed_photos import Place, Work, embed_photos
 from .image_index import ImageIndex, IndexMismatch, load
 from .item import label_of
+from .table import NamedTwice
 
 SKIPPED_FILE = "skipped.txt"
 
@@ -107,7 +110,11 @@ def build_from_vectors(
         new_folder(out, overwrite, kind="index", inputs=(file, encoder.source)) as partial,
         filling(partial, about, kind=kind, is_scanned=root is not None) as change,
     ):
-        _insert(change, vectors)
+        try:
+            _insert(change, vectors)
+        except NamedTwice:
+            twice = next(path for path, times in Counter(vectors.rows.paths).items() if times > 1)
+            raise NamedTwice(f"{file} names {shown(twice)} more than once; embed each photo once.") from None
     return load(out)
 
 

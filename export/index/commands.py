@@ -155,7 +155,8 @@ def index_refresh(
 def index_remove(index: Path, images: list[str]) -> None:
     """Remove photos from an index.
 
-    Their ids are not used again. When one of them is not in the index, none is removed.
+    Their ids are not used again. When one of them is not in the index, none is removed. Photos that still lie in a
+    folder of the index come back with `goodviews index refresh`.
 
     Example: goodviews index remove index 17 cats/tom.jpg
 

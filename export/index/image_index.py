@@ -245,6 +245,8 @@ class ImageIndex:
 
     def refuse_other(self, encoder: EncoderId) -> None:
         """Raise IndexMismatch unless `encoder` is the one that made this index, on whatever backend."""
+        if not isinstance(encoder, EncoderId):
+            raise UsageError(f"An index compares the ids of encoders; give encoder.id, not {type(encoder).__name__}.")
         differences = self.about.encoder.differences(encoder)
         if differences:
             raise IndexMismatch(
@@ -264,6 +266,7 @@ class ImageIndex:
 
 def unit_rows(vectors: np.ndarray, about: About, folder: Path) -> np.ndarray:
     """Vectors of an encoder, if an index can hold them; see `ImageIndex.unit_rows`."""
+    vectors = np.asarray(vectors)
     if vectors.ndim != 2 or vectors.shape[1] != about.dimension:
         raise IndexMismatch(
             f"{folder} holds vectors of {about.dimension} numbers; these have the shape {vectors.shape}."

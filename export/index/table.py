@@ -203,13 +203,17 @@ def _some(ids: Sequence[int]) -> Iterator[list[int]]:
         yield [int(key) for key in ids[first : first + _AT_ONCE]]
 
 
+class NamedTwice(DataError):
+    """An index holds each path once."""
+
+
 @contextmanager
 def _sentences(place: Path) -> Iterator[None]:
     """What SQLite says, as one sentence of ours."""
     try:
         yield
     except sqlite3.IntegrityError:
-        raise DataError(f"A photo is named twice where {place} has it once; give each photo once.") from None
+        raise NamedTwice("A photo is named twice; give each photo once.") from None
     except UnicodeDecodeError:
         raise ArtifactError(f"{place} is damaged: a text in it is none; build the index again.") from None
     except sqlite3.Error as error:

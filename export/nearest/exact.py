@@ -11,7 +11,7 @@ import numpy as np
 from .faiss_library import one_thread
 from .segments import Segment, gather
 
-SPARE = 16  # further candidates, so that ties at the end are decided by us
+SPARE = 16  # further candidates, so that ties at the end are decided by us; where they are more, more are asked for
 DIGITS = 6  # float32 inner products of unit vectors agree to these
 
 
@@ -28,7 +28,7 @@ def nearest_rows(
     Returns:
         (Q, k) similarities and (Q, k) rows; a row of -1 where there are fewer.
     """
-    parts = [_of_segment(queries, segment, k + SPARE, allowed) for segment in segments]
+    parts = [_of_segment(queries, segment, k, k + SPARE, allowed) for segment in segments]
     return best(parts, k, len(queries))
 
 
@@ -54,6 +54,25 @@ def best(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int, queries: int) -
 
 
 def _of_segment(
+    queries: np.ndarray, segment: Segment, k: int, candidates: int, allowed: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k best of a segment and whatever ties with the last of them, be it more than `candidates`."""
+    similarities, rows = _candidates(queries, segment, candidates, allowed)
+    if rows.shape[1] == len(segment.vectors):
+        return similarities, rows
+    with np.errstate(over="ignore"):  # as in `best`
+        last, at_k = (np.round(similarities[:, place], DIGITS) for place in (-1, k - 1))
+    goes_on = (rows[:, -1] >= 0) & (last == at_k)
+    if not goes_on.any():
+        return similarities, rows
+    more, their_rows = _of_segment(queries[goes_on], segment, k, 4 * candidates, allowed)
+    width = ((0, 0), (0, more.shape[1] - rows.shape[1]))
+    similarities, rows = np.pad(similarities, width), np.pad(rows, width, constant_values=-1)
+    similarities[goes_on], rows[goes_on] = more, their_rows
+    return similarities, rows
+
+
+def _candidates(
     queries: np.ndarray, segment: Segment, k: int, allowed: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     count, dimension = segment.vectors.shape

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import GoodviewsError
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG}
+_DISK_ERRORS |= {errno.ENOTDIR, errno.ELOOP}
 
 
 @contextmanager
@@ -16,7 +17,11 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_ERRORS and not isinstance(error, NotADirectoryError):
+        if isinstance(error, FileExistsError) and Path(error.filename).is_file():  # where a folder had to be made
+            raise GoodviewsError(
+                f"Could not write {path}: {error.filename} is a file, not a folder; give another place."
+            ) from error
+        if error.errno not in _DISK_ERRORS:
             raise
         raise GoodviewsError(
             f"Could not write {path}: {error.strerror}. Nothing there was changed; free space or give another place."

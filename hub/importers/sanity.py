@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ..errors import ArtifactError
 
+_COUNTS = "num_batches_tracked"  # of a batch norm, the only whole number
+
 
 def check_values(weights: Mapping[str, Tensor], *, source: Path | str) -> list[str]:
     """Remarks on what is odd but can be; what cannot be is an error.
@@ -16,9 +18,20 @@ def check_values(weights: Mapping[str, Tensor], *, source: Path | str) -> list[s
     zeros never saw a photo.
 
     Raises:
-        ArtifactError: a value is not finite, a variance is negative, or all of a layer's variances are 0.
+        ArtifactError: a tensor is sparse, complex, quantised, of whole numbers or without values; a value is not
+            finite, a variance is negative, or all of a layer's variances are 0.
     """
     for name, tensor in weights.items():
+        if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+            raise ArtifactError(
+                f"{source} holds {name} as {_kind(tensor)}; save it with plain tensors of real numbers."
+            )
+        if not tensor.is_floating_point() and not name.endswith(_COUNTS):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ArtifactError(
+                f"{source} holds {name} in whole numbers ({kind}), which no trained weights are; save it in floating "
+                "point."
+            )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ArtifactError(f"{source} holds values in {name} that are not finite; the training had failed.")
     variances = {name: tensor for name, tensor in weights.items() if name.endswith("running_var")}
@@ -32,3 +45,11 @@ def check_values(weights: Mapping[str, Tensor], *, source: Path | str) -> list[s
     if variances and all(bool((tensor == 1).all()) for tensor in variances.values()):
         remarks.append("All variances of the batch norms are 1: the network seems untrained.")
     return remarks
+
+
+def _kind(tensor: Tensor) -> str:
+    if tensor.is_meta:
+        return "a shape without values"
+    if tensor.is_quantized:
+        return "quantised values"
+    return "complex numbers" if tensor.is_complex() else "a sparse tensor"

@@ -135,7 +135,7 @@ def _containers(content: Any, layout: Layout) -> list[Found]:
 def _tensors(inside: Any) -> dict[str, Tensor]:
     if not isinstance(inside, Mapping):
         return {}
-    return {name: value for name, value in inside.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    return {str(name): value for name, value in inside.items() if isinstance(value, Tensor)}
 
 
 def _without_wrappers(tensors: Mapping[str, Tensor]) -> dict[str, str]:

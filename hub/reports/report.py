@@ -135,7 +135,7 @@ def find_reports(place: Path) -> list[Path]:
 
 
 def load_report(path: Path | str) -> Report:
-    """Read a report, of an older format too.
+    """Read a report, of an older format too: the file, or the RUN folder that holds it.
 
     Raises:
         DataError: the file is missing, is not a report of ours, or lacks what tables need.
@@ -143,7 +143,8 @@ def load_report(path: Path | str) -> Report:
     from ..schemas.record import check
     from ..schemas.report import EncoderPart, EvidencePart, ProtocolPart, ReportFile
 
-    place = Place(Path(path), "measure again, or give another report.json of `goodviews transfer`", DataError)
+    path = Path(path) / "report.json" if Path(path).is_dir() else Path(path)
+    place = Place(path, "measure again, or give another report.json of `goodviews transfer`", DataError)
     try:
         content = read_json(place)
     except FileNotFoundError:

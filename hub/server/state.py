@@ -8,6 +8,7 @@ from filelock import FileLock, Timeout
 from starlette.requests import Request
 
 from ..errors import UsageError
+from ..files.disk_errors import disk_errors
 from ..web import Refusal, Token
 from .blobs import Blobs
 from .database import Commit, Database, Repo
@@ -59,7 +60,8 @@ def open_hub(root: Path, *, token: Token, secret: bytes, limits: Limits | None =
             f"{root} holds files that no hub wrote; give an empty folder, or one that a hub made. Encoders get "
             "into a hub by: goodviews hub push ENCODER OWNER/NAME."
         )
-    root.mkdir(parents=True, exist_ok=True)
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(root / "hub.lock")
     try:
         lock.acquire(blocking=False)

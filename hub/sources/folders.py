@@ -156,7 +156,9 @@ def _image_names(root: Path) -> Names:
     try:
         listing = walk(root)
     except OSError:
-        raise DataError(f"{root} is not a folder that can be read; give the folder that holds the images.") from None
+        raise DataError(
+            f"{root} is not a folder that can be read; give the folder that holds the images, or a list that is there."
+        ) from None
     notes = listing.notes()
     if not listing.names:
         more = "".join(f" {note[:1].upper()}{note[1:]}." for note in notes)

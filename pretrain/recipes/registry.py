@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from ...hub.errors import UsageError
-from ...hub.overrides import with_change
+from ...hub.overrides import with_changes
 from ..recipe import Recipe
 from . import (
     adapt,
@@ -117,9 +117,7 @@ def choose(name: str, changes: Sequence[str] = (), *, start_px: int | None = Non
         UsageError: no such recipe, file or function; a field that does not exist; a value of the wrong type.
     """
     recipe = recipe_from_file(name, start_px) if ".py:" in name else _from_table(name, start_px)
-    for change in changes:
-        recipe = with_change(recipe, change, whole="recipe")
-    return recipe
+    return with_changes(recipe, changes, whole="recipe")
 
 
 def needs_start(name: str) -> bool:

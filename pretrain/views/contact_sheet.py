@@ -17,6 +17,7 @@ from .view import CentreCrop, View
 
 _CELL_PX, _GAP_PX, _PATCH_GAP_PX, _MARGIN_PX, _PHOTO_PX = 168, 20, 4, 28, 336
 _TITLE_PX, _NOTE_PX, _CAPTION_PX = 17, 12, 46  # type sizes; height of a row's caption
+_MOST_DRAWS = 100
 _PAPER, _INK, _FAINT = (255, 255, 255), (28, 32, 38), (110, 118, 128)
 
 
@@ -27,10 +28,10 @@ def draw(views: Sequence[View], image_path: Path, *, seed: int, count: int) -> I
 
     Raises:
         DataError: the image cannot be read.
-        UsageError: no draw is asked for.
+        UsageError: no draw is asked for, or more than a picture can show.
     """
-    if count < 1:
-        raise UsageError(f"A sheet of {count} draws shows nothing; ask for at least 1.")
+    if not 1 <= count <= _MOST_DRAWS:
+        raise UsageError(f"A sheet of {count} draws cannot be looked at; ask for 1 to {_MOST_DRAWS}.")
     photo = read_image(image_path)
     grid_left = _MARGIN_PX + _PHOTO_PX + 2 * _MARGIN_PX
     row_px = _CAPTION_PX + _CELL_PX + _MARGIN_PX

@@ -132,6 +132,22 @@ def test_expected_failures_are_one_sentence_and_status_1(capsys, tmp_path):
     assert "Traceback" not in err
 
 
+def test_a_place_that_cannot_be_is_a_sentence_and_status_1(capsys, tmp_path):
+    file, loop = tmp_path / "file.csv", tmp_path / "loop"
+    file.write_text("mine")
+    loop.symlink_to(loop)
+    for out, why in ((file / "a", "is a file, not a folder"), (file / "a" / "b", "Not a directory")):
+        for command in (["hub", "halve", "goodviews:mini", "--out", str(out)], ["hub", "serve", str(out)]):
+            assert exit_status(command) == 1
+            sentence = capsys.readouterr().err
+            assert sentence.startswith("error: ")
+            assert why in sentence or "Not a directory" in sentence
+            assert len(sentence.splitlines()) == 1
+    assert exit_status(["hub", "halve", "goodviews:mini", "--out", str(loop / "a")]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+    assert file.read_text() == "mine"
+
+
 def test_unknown_commands_and_options_are_usage_errors(capsys):
     assert exit_status(["nonsense"]) == 2
     assert exit_status(["hub", "info"]) == 2

@@ -30,6 +30,20 @@ def test_random_encoders_may_be_of_another_width_and_stem():
     assert encoder.backbone.conv1.weight.shape == (64, 3, 3, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("resnet18-w0-32px", r"has a width of 0; give one from 0\.0625 to 16"),
+        ("resnet18-w9999", "has a width of 9999"),
+        ("resnet18-0px", "takes photos of 0 px; give a size from 1 to 4096"),
+        ("resnet18-w0.5-9999999px@1", "takes photos of 9999999 px"),
+    ],
+)
+def test_a_random_encoder_of_no_width_or_size_is_refused(name, sentence):
+    with pytest.raises(UsageError, match=f"random:{name} {sentence}"):
+        from_pretrained(f"random:{name}")
+
+
 def test_loading_a_random_encoder_leaves_the_global_generator_alone():
     torch.manual_seed(1)
     expected = torch.rand(1)

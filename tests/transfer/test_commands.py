@@ -128,6 +128,21 @@ def test_settings_that_cannot_be_are_refused_in_a_sentence(task, change, message
     assert not (tmp_path / "run").exists()
 
 
+def test_a_batch_that_would_undo_other_settings_is_refused(tmp_path):
+    request = {"encoder": "nowhere", "data": tmp_path, "out": tmp_path / "run", "setup": Setup(batch_size=2)}
+    for task, change in (("voc-detection-smoke", "iterations=3"), ("linear-moco", "lr=1"), ("finetune", "layer_lr=1")):
+        field = change.partition("=")[0]
+        with pytest.raises(UsageError, match=f"--batch-size changes {field} in proportion, which --set gives too"):
+            commands.transfer(task, set=[change], **request)
+    with pytest.raises(ArtifactError, match="nowhere"):  # there it cuts photos that are encoded
+        commands.transfer("linear-cached", set=["batch_size=8"], **request)
+
+
+def test_a_setting_that_is_given_twice_is_refused():
+    with pytest.raises(UsageError, match=r"^k is given 2 times, by --set or by an option of its own; give it once\.$"):
+        find_task("knn").with_changes(["k=5", "k=6"])
+
+
 def test_settings_of_detectors_that_cannot_be_are_refused_by_the_check_too(tmp_path):
     with pytest.raises(UsageError, match="c4 trunk cannot have the box head '4conv1fc'"):
         commands.transfer("coco-fpn-1x-smoke", set=["trunk=c4"], data=tmp_path, check=True)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from goodviews.export import ImageIndex, IndexMismatch
+from goodviews.export.embedding.vector_files import About as VectorsAbout
+from goodviews.export.embedding.vector_files import Rows, companions, write_vectors
 from goodviews.export.index.about import About
-from goodviews.export.index.build import build
+from goodviews.export.index.build import build, build_from_vectors
 from goodviews.export.index.change import Entry, changing, filling
 from goodviews.export.index.image_index import load
 from goodviews.export.index.update import add, remove
@@ -107,6 +109,22 @@ def test_vectors_of_another_shape_or_length_are_refused(index: ImageIndex):
         index.search(np.ones((1, 3), np.float32), 1, encoder=index.about.encoder)
     with pytest.raises(DataError, match="unit length"):
         index.search(np.ones((1, 512), np.float32), 1, encoder=index.about.encoder)
+
+
+def test_a_search_takes_lists_and_asks_for_the_id_of_an_encoder(index: ImageIndex, onnx_encoder: OnnxEncoder):
+    (found,) = index.search(np.eye(1, 512).tolist(), 1, encoder=onnx_encoder.id)
+    assert len(found) == 1
+    with pytest.raises(UsageError, match=r"give encoder\.id, not OnnxEncoder"):
+        index.search(np.ones((1, 512), np.float32), 1, encoder=onnx_encoder)
+
+
+def test_a_photo_that_a_file_of_vectors_names_twice_is_named(onnx_encoder: OnnxEncoder, tmp_path: Path):
+    rows = Rows(["a.jpg", "b.jpg", "b.jpg"], ["0" * 64] * 3, [7] * 3, np.eye(3, 512, dtype=np.float32))
+    file = tmp_path / "v.npy"
+    write_vectors(file, VectorsAbout(onnx_encoder.id, "encoder", "onnx", tmp_path, 3), [rows])
+    with pytest.raises(DataError, match=r"v\.npy names b\.jpg more than once; embed each photo once"):
+        build_from_vectors(file, onnx_encoder, tmp_path / "index")
+    assert [*tmp_path.iterdir()] == [file, *companions(file)]
 
 
 def test_adding_leaves_known_photos_alone_and_embeds_changed_ones_under_their_id(

@@ -19,6 +19,10 @@ def with_one(name, tensor):
     return lambda state: state | {name: tensor}
 
 
+def changed(name, function):
+    return lambda state: state | {name: function(state[name])}
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -34,6 +38,11 @@ def with_one(name, tensor):
         (with_one("bn1.running_var", torch.zeros(64)), r"nothing but zeros in bn1\.running_var"),
         (with_one("bn1.running_mean", torch.full((64,), float("inf"))), r"values in bn1\.running_mean that are not"),
         (with_one("layer1.0.conv1.weight", torch.full((8, 64, 1, 1), float("nan"))), r"layer1\.0\.conv1\.weight that"),
+        (changed("bn1.weight", lambda old: old.to("meta")), r"bn1\.weight as a shape without values; save it with"),
+        (changed("conv1.weight", lambda old: old.to_sparse()), r"conv1\.weight as a sparse tensor"),
+        (changed("conv1.weight", lambda old: old.to(torch.complex64)), r"conv1\.weight as complex numbers"),
+        (changed("conv1.weight", lambda old: old.long()), r"conv1\.weight in whole numbers \(int64\)"),
+        (with_one(5, torch.ones(3)), r"unknown tensor 5"),
     ],
 )
 def test_an_encoder_that_is_not_whole_or_not_sane_is_refused(change, sentence, network, save_checkpoint, tmp_path):

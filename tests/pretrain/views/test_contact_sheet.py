@@ -59,6 +59,7 @@ def test_a_file_that_is_no_image_has_no_sheet(tmp_path: Path):
         draw(VIEWS, tmp_path / "a.jpg", seed=0, count=2)
 
 
-def test_a_sheet_without_draws_is_refused(photos: list[Path]):
-    with pytest.raises(UsageError, match="at least 1"):
-        draw(VIEWS, photos[0], seed=0, count=0)
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_sheet_of_no_draws_or_too_many_is_refused(photos: list[Path], count: int):
+    with pytest.raises(UsageError, match=f"A sheet of {count} draws cannot be looked at; ask for 1 to 100"):
+        draw(VIEWS, photos[0], seed=0, count=count)
