@@ -203,7 +203,9 @@ def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     (tmp_path / "loop.json").write_text(json.dumps(loop))
     pair, labels = (SCRIPT.parent / "speed" / f"{name}.json" for name in ("pair-1", "labels"))
     other = tmp_path / "other.json"
-    other.write_text(json.dumps(json.loads(pair.read_text()) | {"hardware": "Other", "share": 0.5, "over_lightly": 9}))
+    figures = json.loads(pair.read_text()) | {"hardware": "Other", "share": 0.5, "over_lightly": 9, "rounds": 8}
+    figures["rates"] = {"from_files": [5, 6] * 4, "kept": [5] * 8, "synthetic": [10] * 8, "lightly": [0.5] * 8}
+    other.write_text(json.dumps(figures))
     files = {
         "loader": tmp_path / "loader.json",
         "loop": tmp_path / "loop.json",
@@ -219,7 +221,7 @@ def test_page_of_speeds_tells_what_the_benchmarks_wrote(speeds, tmp_path):
     )
     assert "| resnet50 at 96 px | 32 | 7.50 | 1.10 | 1.00 to 1.20 | 2 |" in page
     assert re.search(r"MoCo v2 trains \d\.\d\d to 9\.00 times as fast as lightly's parts", page)
-    assert "0.50 of 0.95 of the network's own rate on Other" in page
+    assert "0.55 [0.50, 0.60] of 0.95 of the network's own rate on Other" in page
     assert "9.00 of 1.2" not in page
     assert json.loads((tmp_path / "page" / "loop.json").read_text()) == loop
     speeds.write(**files | {"labels": None}, out=tmp_path / "page")

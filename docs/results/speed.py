@@ -9,11 +9,13 @@ OUT/loader.json, loop.json, pair-1.json, ..., labels.json   the scripts' own fil
 
 import json
 import shutil
+import statistics
 from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
 from layout import folded, page, table
+from scipy import stats
 
 from goodviews.hub.files.atomic import new_folder, write_text
 
@@ -161,11 +163,13 @@ def _pair(figures: dict[str, Any]) -> str:
     rates = figures["images_per_cpu_second"]
     kept = "the same with --keep memory: photos decoded once, before"
     rows = [
-        [meaning, f"{rates[way]:.1f}", f"{figures[ratio]:.2f}", f"{figures[share]:.2f}"]
-        for way, meaning, ratio, share in (
-            ("from_files", "goodviews, from JPEG files", "over_lightly", "share"),
-            ("kept", kept, "kept_over_lightly", "kept_share"),
-        )
+        [
+            meaning,
+            f"{rates[way]:.1f}",
+            _with_interval(figures, way, "lightly"),
+            _with_interval(figures, way, "synthetic"),
+        ]
+        for way, meaning in (("from_files", "goodviews, from JPEG files"), ("kept", kept))
     ]
     rows += [
         ["lightly's parts, from the same files", f"{rates['lightly']:.1f}", "1.00", ""],
@@ -175,8 +179,15 @@ def _pair(figures: dict[str, Any]) -> str:
     views = ", ours with the extra `fast`" if figures.get("compiled_views") else ""
     return (
         f"{table(['way', 'images a CPU second', 'times lightly', 'times the network alone'], rows)}\n"
-        f"{figures['hardware']}: {network}, {figures['precision']}{views}; neither asks for deterministic algorithms."
+        f"{figures['hardware']}: {network}, {figures['precision']}{views}; neither asks for deterministic algorithms. "
+        f"In brackets the 95 % interval of the median over {figures['rounds']} rounds.\n"
     )
+
+
+def _with_interval(pair: dict[str, Any], way: str, over: str) -> str:
+    ratios = [one / other for one, other in zip(pair["rates"][way], pair["rates"][over], strict=True)]
+    low, high = stats.quantile_test(ratios).confidence_interval(0.95)
+    return f"{statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _over_processors(pairs: list[dict[str, Any]], ratio: str) -> str:
@@ -224,8 +235,9 @@ def _missed(loader: dict[str, dict[str, Any]], pairs: list[dict[str, Any]], labe
         if best[name] < goal
     ]
     meanings = {"over_lightly": "times lightly", "share": "of the network's own rate"}
+    over = {"over_lightly": "lightly", "share": "synthetic"}
     missed += [
-        f"{pair[name]:.2f} of {goal} {meanings[name]} on {pair['hardware']}"
+        f"{_with_interval(pair, 'from_files', over[name])} of {goal} {meanings[name]} on {pair['hardware']}"
         for pair in pairs
         for name, goal in PAIR_GOALS.items()
         if pair[name] < goal
