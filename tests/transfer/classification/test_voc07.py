@@ -166,7 +166,7 @@ def cut_short(photo):
 
 
 def test_clsas_script_reads_12_bit_photos_by_the_range_of_the_encoder(encoder, squares, tmp_path):
-    task = voc07_clsa().with_changes([*SMALL, "epochs=1"])
+    task = voc07_clsa().with_changes([change for change in SMALL if change != "epochs=3"] + ["epochs=1"])
     for path in (squares / "VOC2007" / "JPEGImages").iterdir():
         gray = np.asarray(Image.open(path).convert("L"))
         Image.fromarray(gray).save(path, "PNG")
