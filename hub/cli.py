@@ -109,14 +109,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail("Stopped.", status=130)
     except OSError as error:
-        if error.errno != errno.ENOSPC and (error.filename is None or error.strerror is None):
+        if error.errno == errno.ENOSPC:
+            where = error.filename or "while writing"
+            _fail(f"The disk is full ({where}); free space and run the command again.", status=1)
+        if error.filename is None or error.strerror is None:
             raise
-        if error.errno != errno.ENOSPC:
-            why = "a file is where a folder must be" if isinstance(error, FileExistsError) else error.strerror
-            _fail(f"{error.filename} cannot be used ({why}); check the path and who may use it.", status=1)
-        _fail(
-            f"The disk is full ({error.filename or 'while writing'}); free space and run the command again.", status=1
-        )
+        why = "a file is where a folder must be" if isinstance(error, FileExistsError) else error.strerror
+        _fail(f"{error.filename} cannot be used ({why}); check the path and who may use it.", status=1)
     except RuntimeError as error:
         if not str(error).startswith(_LOOP):
             raise

@@ -11,15 +11,16 @@ from traceback import walk_tb
 from .errors import GoodviewsError
 
 _OF_TORCH = "DataLoader worker (pid"  # so torch begins, wherever the main process is when it notices
+_WITH_LESS = "with fewer --workers or --processes, or a smaller --batch-size"
 _HAND_OVER = "multiprocessing."  # the modules in which a connection between processes breaks
 
 
 @contextmanager
-def lost_workers(go_on: str = "Run the command again") -> Iterator[None]:
+def lost_workers(advice: str = f"Run the command again, {_WITH_LESS}.") -> Iterator[None]:
     """Raises GoodviewsError where a process that the block had started, to load images or the like, is gone.
 
     Args:
-        go_on: how to, e.g. "--resume goes on from the last checkpoint".
+        advice: a sentence.
     """
     try:
         yield
@@ -30,10 +31,7 @@ def lost_workers(go_on: str = "Run the command again") -> Iterator[None]:
             why = "/dev/shm is too small for its images (goodviews doctor says what is needed)"
         else:
             why = "most often the system does that where memory is short (its log tells)"
-        raise GoodviewsError(
-            f"A process that this command had started was killed: {why}. {go_on}, with fewer --workers or --processes, "
-            "or a smaller --batch-size."
-        ) from error
+        raise GoodviewsError(f"A process that this command had started was killed: {why}. {advice}") from error
 
 
 def _is_lost(error: Exception) -> bool:

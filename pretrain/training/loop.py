@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 SAVE_AFTER_S = 600.0
 ASK_EVERY = 8  # steps, on GPUs
-_GO_ON = "Give --resume to go on from the last checkpoint"
+_GO_ON = "Give --resume to go on from the last checkpoint, with fewer --workers."  # another batch would not go on
 
 
 def pretrain(

@@ -56,7 +56,7 @@ def test_a_worker_for_whom_shared_memory_is_too_small_is_told_apart():
 
 def test_it_says_how_to_go_on():
     sentence = r"\(its log tells\)\. Give --resume, with fewer --workers"
-    with pytest.raises(GoodviewsError, match=sentence), lost_workers("Give --resume"):
+    with pytest.raises(GoodviewsError, match=sentence), lost_workers("Give --resume, with fewer --workers."):
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
 
 
